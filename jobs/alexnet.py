@@ -1,0 +1,11 @@
+"""AlexNet: what do 57 million parameters buy?"""
+
+from lab2.spec.architectures import AlexNetConfig
+from lab2.spec.job import JobSpec, Resources, TrainConfig
+
+JOB = JobSpec(
+    name="alexnet",
+    model=AlexNetConfig(),
+    train=TrainConfig(epochs=2, batch_size=256, learning_rate=5e-4, target_accuracy=0.99),
+    resources=Resources(gpus=1, cpus=4, memory_gb=8, timeout_min=60),
+)

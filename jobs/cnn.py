@@ -1,0 +1,11 @@
+"""Custom CNN: how far do two convolutions go?"""
+
+from lab2.spec.architectures import CNNConfig
+from lab2.spec.job import JobSpec, Resources, TrainConfig
+
+JOB = JobSpec(
+    name="cnn",
+    model=CNNConfig(),
+    train=TrainConfig(epochs=3, learning_rate=3e-3, target_accuracy=0.99),
+    resources=Resources(gpus=1, cpus=4, memory_gb=4, timeout_min=20),
+)

@@ -1,0 +1,11 @@
+"""Faster R-CNN: what does it cost to find a digit as well as to name it?"""
+
+from lab2.spec.architectures import FasterRCNNConfig
+from lab2.spec.job import JobSpec, Resources, TrainConfig
+
+JOB = JobSpec(
+    name="faster_rcnn",
+    model=FasterRCNNConfig(),
+    train=TrainConfig(epochs=3, batch_size=96, learning_rate=3e-3, target_accuracy=0.98),
+    resources=Resources(gpus=1, cpus=4, memory_gb=8, timeout_min=40),
+)

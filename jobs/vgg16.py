@@ -1,0 +1,11 @@
+"""VGG16: what do 134 million parameters and thirteen convolutions buy?"""
+
+from lab2.spec.architectures import VGG16Config
+from lab2.spec.job import JobSpec, Resources, TrainConfig
+
+JOB = JobSpec(
+    name="vgg16",
+    model=VGG16Config(),
+    train=TrainConfig(epochs=2, batch_size=192, learning_rate=5e-4, target_accuracy=0.99),
+    resources=Resources(gpus=1, cpus=4, memory_gb=8, timeout_min=120),
+)

@@ -1,0 +1,11 @@
+"""ViT from scratch: what does attention cost on images this small?"""
+
+from lab2.spec.architectures import ViTConfig
+from lab2.spec.job import JobSpec, Resources, TrainConfig
+
+JOB = JobSpec(
+    name="vit",
+    model=ViTConfig(),
+    train=TrainConfig(epochs=15, batch_size=128, learning_rate=1e-2, target_accuracy=0.97),
+    resources=Resources(gpus=1, cpus=4, memory_gb=4, timeout_min=40),
+)

@@ -1,0 +1,24 @@
+"""Batched augmentation, on the device that the images lie on."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def shift(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
+    """Each of the (B, C, S, S) images moved by its own draw from -pixels .. pixels, both ways.
+
+    What comes in at the rim repeats the image's edge, so no background colour is assumed.
+    """
+    if pixels == 0:
+        return images
+    count, _, side, _ = images.shape
+    padded = F.pad(images, (pixels,) * 4, mode="replicate")  # (B, C, S + 2p, S + 2p)
+    span = 2 * pixels + 1
+    offsets = torch.randint(span, (2, count, 1), generator=generator).to(images.device, non_blocking=True)
+    rows, columns = offsets + torch.arange(side, device=images.device)  # (B, S) each
+    batch = torch.arange(count, device=images.device)[:, None, None]
+    moved = padded.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]]  # (B, S, S, C)
+    return moved.permute(0, 3, 1, 2)

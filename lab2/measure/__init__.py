@@ -1,0 +1,1 @@
+"""How good, how costly, on what: the same lines for every architecture."""

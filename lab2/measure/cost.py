@@ -1,0 +1,100 @@
+"""What an architecture costs: parameters, products, memory, seconds."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from lab2.measure.hardware import synchronize
+
+T = TypeVar("T")
+
+LATENCY_REPEATS = 100
+THROUGHPUT_BATCH = 250
+
+
+class Stopwatch:
+    """Seconds spent inside what it goes around; what the caller does between two steps is not counted."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.seconds = 0.0
+
+    def around(self, steps: Iterator[T], waits: Callable[[T], bool]) -> Iterator[T]:
+        """Each of `steps`; the accelerator is waited for before the first and after those that `waits` says."""
+        synchronize(self.device)
+        started = time.perf_counter()
+        for step in steps:
+            if waits(step):
+                synchronize(self.device)
+            self.seconds += time.perf_counter() - started
+            yield step
+            started = time.perf_counter()
+        synchronize(self.device)
+        self.seconds += time.perf_counter() - started
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceCost:
+    """Seconds for one image alone, and images a second in large batches."""
+
+    latency_p50_seconds: float
+    latency_p95_seconds: float
+    throughput_images_per_second: float
+
+
+@torch.inference_mode()
+def inference_cost(predict: Callable[[Tensor], object], images: Tensor) -> InferenceCost:
+    """Time `predict` on the (N, C, S, S) `images`, after a warm-up that is not counted."""
+    device = images.device
+
+    def seconds(batch: Tensor) -> float:
+        synchronize(device)
+        started = time.perf_counter()
+        predict(batch)
+        synchronize(device)
+        return time.perf_counter() - started
+
+    singles = [images[i % len(images)][None] for i in range(LATENCY_REPEATS)]
+    for single in singles[:5]:
+        predict(single)
+    latencies = [seconds(single) for single in singles]
+    batch = images[:THROUGHPUT_BATCH]
+    predict(batch)
+    fastest = min(seconds(batch) for _ in range(3))
+    p50, p95 = np.percentile(latencies, [50, 95])
+    return InferenceCost(float(p50), float(p95), len(batch) / fastest)
+
+
+def count_parameters(model: nn.Module) -> tuple[int, int]:
+    """(all, trainable) parameters."""
+    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    return sum(n for n, _ in sizes), sum(n for n, trainable in sizes if trainable)
+
+
+@torch.no_grad()
+def flops_per_image(forward: Callable[[Tensor], object], image: Tensor) -> int:
+    """FLOPs of `forward` on one (1, C, S, S) image: matrix products and convolutions, a multiply-add is two.
+
+    Right only where attention is written as matrix products: the counter passes over the fused kernel.
+    """
+    with FlopCounterMode(display=False) as counter:
+        forward(image)
+    return int(counter.get_total_flops())
+
+
+def peak_memory(device: torch.device) -> tuple[int, str]:
+    """Bytes at the peak so far, and of what: the accelerator, or the process where there is none."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device), "accelerator"
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024), "process"

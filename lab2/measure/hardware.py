@@ -1,0 +1,73 @@
+"""The device that a trial runs on: chosen, described, waited for."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import torch
+
+from lab2.errors import ResourceError
+
+
+def choose_device(asked: str = "auto") -> torch.device:
+    """CUDA, then MPS, then the CPU, unless one is asked for; raises `ResourceError` if that is not there."""
+    if asked == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", 0)
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(asked)
+    except RuntimeError:
+        raise ResourceError(f"--device {asked}: no such device; wanted auto, cpu, mps, cuda or cuda:<n>") from None
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there.get(device.type, False):
+        raise ResourceError(
+            f"--device {asked}: not on this machine ({torch.cuda.device_count()} CUDA devices); --device cpu is"
+        )
+    return device
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the accelerator has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def device_name(device: torch.device) -> str:
+    """What the maker calls it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def available_cores() -> int:
+    """Cores that this process may use: its affinity, and what Slurm gave the task."""
+    granted = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(int(granted), allowed) if granted.isdigit() and int(granted) else allowed
+
+
+def make_repeatable(seed: int) -> None:
+    """Seed torch and choose algorithms that give the same bits each time on one machine.
+
+    Operations that have none on an accelerator (RoI align's backward) warn instead of failing.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.set_float32_matmul_precision("high")  # TF32 on GPUs that have it

@@ -1,0 +1,52 @@
+"""What an architecture says of each test image, in memory and in a file that executes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from lab2.errors import ShardError
+from lab2.whole_file import write_whole
+
+NO_PREDICTION = -1  # a detector that found nothing: wrong, not absent
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Of N images: the truth, the answer, and the class probabilities (a detector: best score of each class)."""
+
+    y_true: NDArray[np.int64]  # (N,)
+    y_pred: NDArray[np.int64]  # (N,), `NO_PREDICTION` where there is none
+    probabilities: NDArray[np.float32] | None = None  # (N, K)
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write them as safetensors: int16 labels and float16 probabilities, 24 bytes an image of ten classes."""
+    assert predictions.probabilities is not None
+    content = save(
+        {
+            "y_true": predictions.y_true.astype(np.int16),
+            "y_pred": predictions.y_pred.astype(np.int16),
+            "probabilities": predictions.probabilities.astype(np.float16),
+        },
+        metadata={"lab2": "predictions 1"},
+    )
+    write_whole(path, content)
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Raises `ShardError` for a file that is missing, torn or of something else."""
+    try:
+        arrays = load(path.read_bytes())
+        return Predictions(
+            arrays["y_true"].astype(np.int64),
+            arrays["y_pred"].astype(np.int64),
+            arrays["probabilities"].astype(np.float32),
+        )
+    except (OSError, SafetensorError, KeyError) as error:
+        raise ShardError(f"{path}: not the predictions of a trial: {error}") from error

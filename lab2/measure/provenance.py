@@ -1,0 +1,66 @@
+"""Where a number came from: versions, commit, host, scheduler job."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import lab2
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """The fields of a shard that say where it came from."""
+
+    lab2_version: str
+    git_commit: str | None
+    git_dirty: bool | None
+    torch_version: str
+    torchvision_version: str
+    python_version: str
+    host: str
+    scheduler_job_id: str | None
+
+
+def provenance() -> Provenance:
+    """Of this process."""
+    import torch
+    import torchvision
+
+    commit, dirty = source_commit()
+    job = os.environ.get("SLURM_JOB_ID")
+    if job and (array := os.environ.get("SLURM_ARRAY_JOB_ID")):
+        job = f"{array}_{os.environ.get('SLURM_ARRAY_TASK_ID', '')}"
+    return Provenance(
+        lab2_version=lab2.__version__,
+        git_commit=commit,
+        git_dirty=dirty,
+        torch_version=torch.__version__,
+        torchvision_version=torchvision.__version__,
+        python_version=platform.python_version(),
+        host=socket.gethostname(),
+        scheduler_job_id=job,
+    )
+
+
+def source_commit() -> tuple[str | None, bool | None]:
+    """The commit that this code is of, and whether it was changed since; an image states `$LAB2_COMMIT`."""
+    if stated := os.environ.get("LAB2_COMMIT"):
+        return stated, False
+    root = Path(lab2.__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return None, None
+    try:
+        commit = _git(root, "rev-parse", "HEAD").strip()
+        return commit, bool(_git(root, "status", "--porcelain", "--", "lab2", "jobs"))
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+
+
+def _git(root: Path, *words: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=30)
+    return done.stdout

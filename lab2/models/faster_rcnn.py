@@ -1,0 +1,104 @@
+"""Faster R-CNN at the scale of small images.
+
+Source: Ren et al. 2015 (arXiv:1506.01497), torchvision's region proposals and RoI heads.
+Differs: a backbone of our own with stride 4; no resizing to 800 pixels; anchors and proposals scaled to
+images whose objects are about as large as the data set's images.
+Shapes: B images or scenes, C channels, W side (pixels), F features, K classes; torchvision counts the
+background as class 0, so its labels are ours plus one.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.rpn import AnchorGenerator
+from torchvision.ops import MultiScaleRoIAlign
+
+from lab2.data.datasets import DataShape
+from lab2.models.normalize import Normalize
+from lab2.spec.architectures import FasterRCNNConfig
+
+_ANCHORS = (0.4, 0.7)  # square root of the area over the side of an image
+_RATIOS = (1.0, 2.0)  # height over width
+
+
+class Detector(nn.Module):
+    """Scenes or single images in [0, 1], any side, to torchvision's boxes, labels and scores."""
+
+    def __init__(self, config: FasterRCNNConfig, shape: DataShape) -> None:
+        super().__init__()
+        self.config = config
+        self.shape = shape
+        backbone = Backbone(config, shape)
+        self.network = FasterRCNN(
+            backbone,
+            rpn_anchor_generator=AnchorGenerator(
+                sizes=(tuple(max(1, round(a * shape.side)) for a in _ANCHORS),), aspect_ratios=(_RATIOS,)
+            ),
+            rpn_pre_nms_top_n_train=4 * config.proposals,
+            rpn_pre_nms_top_n_test=4 * config.proposals,
+            rpn_post_nms_top_n_train=config.proposals,
+            rpn_post_nms_top_n_test=config.proposals,
+            rpn_batch_size_per_image=64,
+            box_roi_pool=MultiScaleRoIAlign(["0"], output_size=config.roi_size, sampling_ratio=2),
+            box_head=TwoMLPHead(backbone.out_channels * config.roi_size**2, config.hidden),
+            box_predictor=FastRCNNPredictor(config.hidden, 1 + len(shape.classes)),
+            box_batch_size_per_image=config.proposals,
+            box_score_thresh=config.score_threshold,
+            box_detections_per_img=4 * config.max_objects,
+        )
+        self.network.transform = AtOwnScale()
+
+    def losses(self, images: Tensor, targets: list[dict[str, Tensor]]) -> Tensor:
+        """The sum of the four losses (region and box: which, where) of (B, C, W, W) scenes."""
+        parts: dict[str, Tensor] = self.network(images, targets)
+        total: Tensor = sum(parts.values())  # type: ignore[assignment]
+        return total
+
+    def forward(self, images: Tensor) -> list[dict[str, Tensor]]:
+        """For each image, its detections: `boxes` (M, 4) pixels, `labels` (M,) from 0, `scores` (M,)."""
+        found: list[dict[str, Tensor]] = self.network(images)
+        return [{**one, "labels": one["labels"] - 1} for one in found]
+
+
+class Backbone(nn.Module):
+    """(B, C, W, W) to (B, F, W/4, W/4)."""
+
+    def __init__(self, config: FasterRCNNConfig, shape: DataShape) -> None:
+        super().__init__()
+        first, second, third = config.widths
+        self.out_channels = third
+        self.layers = nn.Sequential(
+            Normalize(shape.mean, shape.std),
+            *_convolution(shape.channels, first),
+            nn.MaxPool2d(2),  # (B, F1, W/2, W/2)
+            *_convolution(first, second),
+            nn.MaxPool2d(2),  # (B, F2, W/4, W/4)
+            *_convolution(second, third),
+            *_convolution(third, third),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.layers(images)
+        return features
+
+
+def _convolution(inside: int, outside: int) -> tuple[nn.Module, ...]:
+    return nn.Conv2d(inside, outside, 3, padding=1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)
+
+
+class AtOwnScale(nn.Module):
+    """Stands where torchvision resizes and normalises: images go in as they are, boxes come out so."""
+
+    def forward(
+        self, images: Tensor, targets: list[dict[str, Tensor]] | None = None
+    ) -> tuple[ImageList, list[dict[str, Tensor]] | None]:
+        height, width = images.shape[-2:]
+        return ImageList(images, [(height, width)] * len(images)), targets
+
+    def postprocess(
+        self, result: list[dict[str, Tensor]], image_shapes: object, original_image_sizes: object
+    ) -> list[dict[str, Tensor]]:
+        return result

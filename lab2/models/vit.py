@@ -1,0 +1,98 @@
+"""Vision Transformer, written out rather than imported.
+
+Source: Dosovitskiy et al. 2021 (arXiv:2010.11929); positions: sines and cosines (Vaswani et al. 2017,
+arXiv:1706.03762) over rows and columns.
+Differs: fixed sinusoidal positions, as the lab asks; small images; no dropout.
+Shapes: B images, C channels, S side, P patch side (pixels), N = (S/P)^2 patches, D width, H heads, K classes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lab2.data.datasets import DataShape
+from lab2.errors import ConfigError
+from lab2.models.normalize import Normalize
+from lab2.spec.architectures import ViTConfig
+
+
+class ViT(nn.Module):
+    """(B, C, S, S) images in [0, 1] to (B, K) logits."""
+
+    positions: Tensor
+
+    def __init__(self, config: ViTConfig, shape: DataShape) -> None:
+        super().__init__()
+        if shape.side % config.patch_size:
+            raise ConfigError(
+                f"vit: images of {shape.side} pixels are not divisible into patches of "
+                f"model.patch_size={config.patch_size}"
+            )
+        across = shape.side // config.patch_size
+        self.patch_size = config.patch_size
+        self.normalize = Normalize(shape.mean, shape.std)
+        self.embed = nn.Linear(shape.channels * config.patch_size**2, config.dim)
+        self.class_token = nn.Parameter(torch.zeros(config.dim))
+        self.register_buffer("positions", sinusoids(across, config.dim), persistent=False)
+        self.blocks = nn.Sequential(*(Block(config) for _ in range(config.depth)))
+        self.norm = nn.LayerNorm(config.dim)
+        self.head = nn.Linear(config.dim, len(shape.classes))
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.embed(patches(self.normalize(images), self.patch_size))  # (B, N, D)
+        token = self.class_token.expand(len(x), 1, -1)
+        x = torch.cat([token, x + self.positions], 1)  # (B, 1 + N, D)
+        x = self.blocks(x)
+        logits: Tensor = self.head(self.norm(x[:, 0]))  # (B, K) logits, never probabilities
+        return logits
+
+
+class Block(nn.Module):
+    """Attention and an MLP, each behind a layer norm and around a residual connection."""
+
+    def __init__(self, config: ViTConfig) -> None:
+        super().__init__()
+        self.num_heads = config.num_heads
+        self.norm1 = nn.LayerNorm(config.dim)
+        self.qkv = nn.Linear(config.dim, 3 * config.dim)
+        self.out = nn.Linear(config.dim, config.dim)
+        self.norm2 = nn.LayerNorm(config.dim)
+        self.expand = nn.Linear(config.dim, config.mlp_ratio * config.dim)
+        self.contract = nn.Linear(config.mlp_ratio * config.dim, config.dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attend(self.norm1(x))
+        return x + self.contract(F.gelu(self.expand(self.norm2(x))))  # (B, 1 + N, D)
+
+    def attend(self, x: Tensor) -> Tensor:
+        """Softmax(Q K^T / sqrt(D/H)) V for all heads at once, as products that a FLOP counter sees."""
+        batch, tokens, dim = x.shape
+        qkv = self.qkv(x).view(batch, tokens, 3, self.num_heads, dim // self.num_heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).flatten(1, 2)  # (B H, 1 + N, D/H) each
+        scores = torch.bmm(q * (dim // self.num_heads) ** -0.5, k.transpose(1, 2))  # (B H, 1 + N, 1 + N)
+        mixed = torch.bmm(scores.softmax(2), v)  # (B H, 1 + N, D/H)
+        mixed = mixed.view(batch, self.num_heads, tokens, -1).transpose(1, 2).flatten(2)  # (B, 1 + N, D)
+        out: Tensor = self.out(mixed)
+        return out
+
+
+def patches(images: Tensor, size: int) -> Tensor:
+    """(B, C, S, S) images as (B, N, C size^2) flattened patches, row by row."""
+    batch, channels, side, _ = images.shape
+    across = side // size
+    x = images.reshape(batch, channels, across, size, across, size)
+    return x.permute(0, 2, 4, 1, 3, 5).reshape(batch, across * across, -1)
+
+
+def sinusoids(across: int, dim: int) -> Tensor:
+    """(across^2, dim) positions: half of the width tells the row, half the column, as sines and cosines."""
+    half = dim // 2
+    pairs = (half + 1) // 2
+    rates = 10_000.0 ** (-torch.arange(pairs) / pairs)  # radians a patch
+    angles = torch.arange(across)[:, None] * rates  # (across, pairs)
+    line = torch.cat([angles.sin(), angles.cos()], 1)[:, :half]  # (across, half)
+    rows = line[:, None].expand(across, across, half)
+    columns = line[None].expand(across, across, half)
+    return torch.cat([rows, columns], 2).flatten(0, 1)

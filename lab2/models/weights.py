@@ -1,0 +1,92 @@
+"""Where pre-trained weights come from: checked, and loaded without executing what is in them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from lab2.data.cache import cache_folder
+from lab2.errors import WeightsError
+
+# torchvision's files: the end of the name is the beginning of the file's SHA-256.
+IMAGENET = {"vgg16": "vgg16-397923af.pth", "alexnet": "alexnet-owt-7be5be79.pth"}
+
+
+def imagenet_file(architecture: str) -> Path:
+    """Where `lab2 prepare` puts the ImageNet weights of `architecture`."""
+    return cache_folder() / "weights" / IMAGENET[architecture]
+
+
+def load_imagenet(network: nn.Module, architecture: str) -> str:
+    """Load the ImageNet weights into `network` (1000 classes); returns where they came from.
+
+    Raises `WeightsError` where the file is missing or altered.
+    """
+    path = imagenet_file(architecture)
+    if not path.is_file():
+        raise WeightsError(
+            f"{architecture}: no ImageNet weights at {path}; on a machine with a network: lab2 prepare {architecture}"
+        )
+    check_digest(path)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict(state)
+    except (RuntimeError, pickle.UnpicklingError, TypeError) as error:
+        raise WeightsError(f"{path}: not the weights of torchvision's {architecture}: {error}") from error
+    return f"imagenet ({path.name})"
+
+
+def check_digest(path: Path) -> None:
+    """Raise `WeightsError` unless the file's SHA-256 begins as its name says."""
+    wanted = path.stem.rpartition("-")[2]
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if not found.startswith(wanted):
+        raise WeightsError(
+            f"{path}: its SHA-256 begins {found[:8]}, wanted {wanted}; remove it and run lab2 prepare again"
+        )
+
+
+def save_checkpoint(path: Path, model: nn.Module, architecture: str, dataset: str) -> None:
+    """Write the weights of `model` whole, as safetensors that name the architecture and the data."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save_file(state, temporary, metadata={"lab2": "1", "architecture": architecture, "dataset": dataset})
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_checkpoint(model: nn.Module, path: Path, architecture: str) -> str:
+    """Load all but the last layer from a checkpoint of ours; returns where the weights came from.
+
+    Raises `WeightsError` where the file is missing, torn, or of another architecture.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+        state: dict[str, Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(
+            f"{path}: not a lab2 checkpoint ({error}); train.save_weights=true makes one"
+        ) from error
+    if metadata.get("lab2") != "1" or metadata.get("architecture") != architecture:
+        raise WeightsError(
+            f"{path}: weights of {metadata.get('architecture', 'something else')}, wanted {architecture}"
+        )
+    own = model.state_dict()
+    last = list(own)[-2:]  # weight and bias of the layer that belongs to the classes
+    fitting = {k: v for k, v in state.items() if k in own and k not in last and v.shape == own[k].shape}
+    absent = own.keys() - fitting.keys() - set(last)
+    if absent:
+        raise WeightsError(f"{path}: does not fit: {', '.join(sorted(absent)[:3])} ...; same image side and config?")
+    model.load_state_dict(fitting, strict=False)
+    return f"checkpoint {path} (trained on {metadata.get('dataset', 'unknown data')})"

@@ -1,0 +1,1 @@
+"""Shards: one row a trial, written whole, and collected against the plan."""

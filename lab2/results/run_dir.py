@@ -1,0 +1,119 @@
+"""One run's directory: where each thing lies, and nothing else.
+
+    plan.json      what is expected          history/      a line an epoch and trial, JSON lines
+    shards/        one row a trial           progress/     what a trial is doing now
+    predictions/   labels and probabilities  logs/         submitit's folder, one a trial
+    weights/       trained networks, if asked report/      the table
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from lab2.errors import RunError
+from lab2.whole_file import write_whole
+from lab2.spec.plan import PLAN, PLAN_SCHEMA, Plan
+
+_FOLDERS = ("shards", "predictions", "history", "progress", "logs", "weights", "report")
+
+
+@dataclass(frozen=True, slots=True)
+class RunDir:
+    """The paths of one run."""
+
+    path: Path
+
+    def shard(self, trial: str) -> Path:
+        return self.path / "shards" / f"{trial}.json"
+
+    def predictions(self, trial: str) -> Path:
+        return self.path / "predictions" / f"{trial}.safetensors"
+
+    def history(self, trial: str) -> Path:
+        return self.path / "history" / f"{trial}.jsonl"
+
+    def progress(self, trial: str) -> Path:
+        return self.path / "progress" / f"{trial}.json"
+
+    def lock(self, trial: str) -> Path:
+        return self.path / "progress" / f"{trial}.lock"
+
+    def logs(self, trial: str) -> Path:
+        return self.path / "logs" / trial
+
+    def weights(self, trial: str) -> Path:
+        return self.path / "weights" / f"{trial}.safetensors"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report"
+
+    @property
+    def plan(self) -> Path:
+        return self.path / "plan.json"
+
+    def read_plan(self) -> Plan:
+        """Raises `RunError` where there is no plan, or one that this version cannot read."""
+        try:
+            text = self.plan.read_bytes()
+        except OSError as error:
+            raise RunError(f"{self.plan}: {error.strerror}; wanted the plan of a run") from error
+        try:
+            return PLAN.validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise RunError(
+                f"{self.plan}: {where}: {first['msg']}; this version reads plans of schema {PLAN_SCHEMA}"
+            ) from error
+
+
+def create_run(runs: Path, plan: Plan) -> RunDir:
+    """Make the directory of a new run, write its plan, and point `latest` at it."""
+    run = RunDir(runs / plan.run_id)
+    try:
+        run.path.mkdir(parents=True)
+        for folder in _FOLDERS:
+            (run.path / folder).mkdir()
+        write_whole(run.plan, PLAN.dump_json(plan, indent=2))
+        _point_latest(runs, plan.run_id)
+    except FileExistsError as error:
+        raise RunError(f"{run.path}: exists already; resume it, or choose another run id") from error
+    except OSError as error:
+        raise RunError(f"{error.filename or run.path}: {error.strerror}; choose a writable --runs folder") from error
+    return run
+
+
+def open_run(runs: Path, run_id: str) -> RunDir:
+    """The run of that id (or `latest`); raises `RunError` that lists what there is."""
+    run = RunDir((runs / run_id).resolve())
+    if not run.plan.is_file():
+        found = ", ".join(sorted(known_runs(runs))[-5:]) or "none yet; `make run-local` makes the first"
+        raise RunError(f"{runs / run_id}: no such run; there are: {found}")
+    return run
+
+
+def known_runs(runs: Path) -> Iterator[str]:
+    """The ids of the runs in `runs`."""
+    for plan in runs.glob("*/plan.json"):
+        if not plan.parent.is_symlink():
+            yield plan.parent.name
+
+
+def new_run_id(runs: Path, dataset: str) -> str:
+    """A run id that sorts by time and says what it is about: `20261123-150612-mnist`."""
+    stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{Path(dataset).name or 'data'}"
+    taken = set(known_runs(runs))
+    return next(i for i in (stem, *(f"{stem}-{n}" for n in range(2, 1000))) if i not in taken)
+
+
+def _point_latest(runs: Path, run_id: str) -> None:
+    link = runs / f".latest.{run_id}"
+    link.symlink_to(run_id)
+    os.replace(link, runs / "latest")

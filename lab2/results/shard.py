@@ -1,0 +1,131 @@
+"""The shard: one row of the comparison table, one schema, one file a trial.
+
+The file is JSON: the row, and a SHA-256 over it. Nobody else lists these fields: the writer, the reader
+and the collector take them from here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from lab2.errors import ShardError
+from lab2.whole_file import write_whole
+
+SCHEMA = 1
+
+Status = Literal["ok", "failed", "timeout", "out_of_memory", "cancelled", "missing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """One row of the comparison table. Units are in the names; None is "not measured"."""
+
+    trial: str
+    job: str
+    architecture: str
+    dataset: str
+    seed: int
+    digest: str  # of the trial's whole configuration
+    status: Status
+    reason: str = ""  # why the status is not ok, in one sentence
+
+    # Quality. Fractions in [0, 1], of the test set unless the name says otherwise.
+    accuracy: float | None = None
+    macro_f1: float | None = None
+    map_50: float | None = None  # detectors only
+    map_50_95: float | None = None
+    validation_accuracy: float | None = None
+    test_images: int | None = None
+
+    # Time.
+    train_seconds: float | None = None  # all that one waits for while it trains; evaluation is not in it
+    wall_seconds: float | None = None  # the whole trial, from start to shard
+    target_accuracy: float | None = None  # on the validation images, as the job states it
+    seconds_to_target: float | None = None  # training seconds; None: not reached
+    epochs: float | None = None
+    train_images: int | None = None
+    train_images_per_second: float | None = None
+
+    # Cost.
+    parameters: int | None = None
+    trainable_parameters: int | None = None
+    flops_per_image: int | None = None  # forward; a multiply-add is two
+    peak_memory_bytes: int | None = None
+    memory_of: Literal["process", "accelerator"] | None = None
+    latency_p50_seconds: float | None = None  # batch of 1
+    latency_p95_seconds: float | None = None
+    throughput_images_per_second: float | None = None  # inference, large batches
+
+    # How.
+    precision: str | None = None
+    device: str | None = None
+    device_name: str | None = None
+    threads: int | None = None
+    weights: str | None = None  # "random", or where the pre-trained ones came from
+    image_side: int | None = None  # pixels, as the network sees them
+    dataset_sha256: str | None = None
+
+    # Where it came from.
+    lab2_version: str | None = None
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    torch_version: str | None = None
+    torchvision_version: str | None = None
+    python_version: str | None = None
+    host: str | None = None
+    started_at: str | None = None  # UTC, ISO 8601
+    ended_at: str | None = None
+    scheduler_job_id: str | None = None
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ShardError(f"{self.trial}: {field.name}={value} is not a number that a table can hold")
+
+
+SHARD: TypeAdapter[Shard] = TypeAdapter(Shard)
+
+
+def write_shard(path: Path, shard: Shard) -> None:
+    """Write `shard` whole; raises `OSError` as the disk does."""
+    row = SHARD.dump_json(shard)
+    write_whole(path, b'{"sha256": "%b",\n "row": %b}\n' % (_digest(json.loads(row)).encode(), row))
+
+
+def read_shard(path: Path) -> Shard:
+    """Read one shard; raises `ShardError` for one that is torn, altered, foreign or of another schema."""
+    try:
+        raw = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ShardError(f"{path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ShardError(f"{path}: not whole: {error}") from error
+    row = raw.get("row") if isinstance(raw, dict) else None
+    if not isinstance(row, dict):
+        raise ShardError(f"{path}: not a shard; wanted an object with sha256 and row")
+    if row.get("schema") != SCHEMA:
+        raise ShardError(f"{path}: schema {row.get('schema')!r}, this version reads {SCHEMA}; update lab2")
+    if raw.get("sha256") != _digest(row):
+        raise ShardError(f"{path}: its checksum does not fit; it was altered after it was written")
+    unknown = row.keys() - {field.name for field in fields(Shard)}
+    if unknown:
+        raise ShardError(f"{path}: unknown fields {sorted(unknown)}; another program wrote it")
+    try:
+        return SHARD.validate_python(row)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ShardError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def _digest(row: dict[str, Any]) -> str:
+    """SHA-256 over the row as sorted, compact JSON: the same however the file is laid out."""
+    return hashlib.sha256(json.dumps(row, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

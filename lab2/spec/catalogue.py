@@ -1,0 +1,86 @@
+"""Reads a folder of job files: each is a Python file that binds `JOB` to one `JobSpec`."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import os
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab2.errors import ConfigError
+from lab2.spec.job import JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A job, and the question that its file says it answers."""
+
+    job: JobSpec
+    question: str
+    path: Path
+
+
+def default_folder() -> Path:
+    """`$LAB2_JOBS`, or `jobs/` here, or `jobs/` of the checkout that lab2 runs from."""
+    if named := os.environ.get("LAB2_JOBS"):
+        return Path(named)
+    here = Path("jobs")
+    return here if here.is_dir() else Path(__file__).resolve().parents[2] / "jobs"
+
+
+def read_catalogue(folder: Path) -> dict[str, Entry]:
+    """Every job of `folder` by its name, in the order of the file names.
+
+    Raises `ConfigError` for a folder without jobs, a file without `JOB`, or a name given twice.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: no such folder of jobs; give one with --jobs")
+    entries: dict[str, Entry] = {}
+    for path in sorted(folder.glob("*.py")):
+        if path.name.startswith("_"):
+            continue
+        entry = _read_job(path)
+        if (twin := entries.get(entry.job.name)) is not None:
+            raise ConfigError(f"{path}: the job name {entry.job.name!r} is taken by {twin.path}; choose another")
+        entries[entry.job.name] = entry
+    if not entries:
+        raise ConfigError(f"{folder}: holds no job; a job is a .py file that binds JOB to a JobSpec")
+    return entries
+
+
+def choose(entries: dict[str, Entry], names: Iterable[str]) -> list[JobSpec]:
+    """The named jobs, or all where no name is given; raises `ConfigError` for an unknown name."""
+    wanted = list(dict.fromkeys(names)) or list(entries)
+    for name in wanted:
+        if name not in entries:
+            close = difflib.get_close_matches(name, entries, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ConfigError(f"no job is called {name!r}{hint} There are: {', '.join(entries)}")
+    return [entries[name].job for name in wanted]
+
+
+def _read_job(path: Path) -> Entry:
+    spec = importlib.util.spec_from_file_location(f"lab2_job_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    except Exception as error:  # the file is the user's: whatever it raises is theirs to mend
+        raise ConfigError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from error
+    job = getattr(module, "JOB", None)
+    if not isinstance(job, JobSpec):
+        raise ConfigError(f"{path}: binds no JOB; wanted: JOB = JobSpec(name=..., model=...)")
+    question = (module.__doc__ or "").strip().partition("\n")[0]
+    return Entry(job=job, question=question, path=path)
+
+
+def _line(error: Exception, path: Path) -> str:
+    if isinstance(error, SyntaxError):
+        return f":{error.lineno}"
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+    return f":{lines[-1]}" if lines else ""

@@ -1,0 +1,118 @@
+"""A job is an architecture with its recipe and resources; a trial is one job, one seed, one data set."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from lab2.spec.architectures import ModelConfig
+from lab2.spec.checks import require
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """The recipe. The learning rate rises to its peak and falls to nothing: one cycle (arXiv:1708.07120)."""
+
+    epochs: float = 3.0  # passes over the training images; 1.5 is one and a half
+    batch_size: int = 256
+    learning_rate: float = 1e-3  # the peak of the cycle
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    weight_decay: float = 0.01
+    warmup: float = 0.2  # share of the steps in which the learning rate rises, [0, 1)
+    label_smoothing: float = 0.0
+    shift: int = 0  # pixels; each training image is moved by up to so much, a new draw each time
+    precision: Precision = "auto"  # auto: bf16 where it is faster for this architecture on this device
+    target_accuracy: float | None = None  # [0, 1], validation; the time to reach it is recorded
+    save_weights: bool = False  # keep the trained network in the run, to fine-tune from
+
+    def __post_init__(self) -> None:
+        require(self.epochs > 0, f"train.epochs={self.epochs} must be positive")
+        require(self.batch_size > 0, f"train.batch_size={self.batch_size} must be positive")
+        require(self.learning_rate > 0, f"train.learning_rate={self.learning_rate} must be positive")
+        require(self.weight_decay >= 0, f"train.weight_decay={self.weight_decay} is negative")
+        require(0 <= self.warmup < 1, f"train.warmup={self.warmup} is not in [0, 1)")
+        require(0 <= self.label_smoothing < 1, f"train.label_smoothing={self.label_smoothing} is not in [0, 1)")
+        require(self.shift >= 0, f"train.shift={self.shift} is negative")
+        require(
+            self.target_accuracy is None or 0 < self.target_accuracy <= 1,
+            f"train.target_accuracy={self.target_accuracy} is not in (0, 1]; 99 % is 0.99",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What one trial needs of a machine."""
+
+    gpus: int = 1  # where there are any
+    cpus: int = 4
+    memory_gb: float = 8.0
+    timeout_min: float = 60.0
+
+    def __post_init__(self) -> None:
+        require(self.gpus >= 0, f"resources.gpus={self.gpus} is negative")
+        require(self.cpus > 0, f"resources.cpus={self.cpus} must be positive")
+        require(self.memory_gb > 0, f"resources.memory_gb={self.memory_gb} must be positive")
+        require(self.timeout_min > 0, f"resources.timeout_min={self.timeout_min} must be positive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataConfig:
+    """Which images. Limits take the first images of a seeded, stratified draw, the same for every trial."""
+
+    dataset: str = "mnist"  # a name that `lab2 doctor` lists, or the path of an image folder
+    image_side: int | None = None  # pixels; image folders only: images are resized to it
+    train_images: int | None = None  # limit; None: all
+    validation_images: int | None = None  # taken out of the training images; None: one in twelve
+    test_images: int | None = None  # limit; None: all
+
+    def __post_init__(self) -> None:
+        for name in ("image_side", "train_images", "validation_images", "test_images"):
+            value = getattr(self, name)
+            require(value is None or value > 0, f"data.{name}={value} must be positive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """One architecture, its recipe and what it needs: the noun that a file in `jobs/` holds."""
+
+    name: str
+    model: ModelConfig
+    train: TrainConfig = field(default_factory=TrainConfig)
+    resources: Resources = field(default_factory=Resources)
+
+    def __post_init__(self) -> None:
+        require(
+            re.fullmatch(r"[a-z][a-z0-9_]{0,63}", self.name) is not None,
+            f"job name {self.name!r}: use small letters, digits and _, beginning with a letter",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One job with one seed on one data set: what one process runs, and what one shard reports."""
+
+    job: JobSpec
+    data: DataConfig
+    seed: int
+
+    def __post_init__(self) -> None:
+        require(0 <= self.seed < 2**31, f"seed={self.seed} is not in [0, 2^31)")
+
+    @property
+    def name(self) -> str:
+        """The trial's name within its run, also the stem of its files."""
+        return f"{self.job.name}-seed{self.seed}"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the whole configuration: equal digests ask for the same computation."""
+        return hashlib.sha256(TRIAL.dump_json(self)).hexdigest()
+
+
+TRIAL: TypeAdapter[Trial] = TypeAdapter(Trial)

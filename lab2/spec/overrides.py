@@ -1,0 +1,83 @@
+"""`--set train.epochs=3`: any field of a trial by its dotted name, checked against the field's type."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from lab2.errors import ConfigError
+from lab2.spec.job import Trial
+
+_ROOTS = {"model": "job", "train": "job", "resources": "job", "data": None}
+
+
+def override(trials: Sequence[Trial], settings: Sequence[str]) -> list[Trial]:
+    """Each trial with every `name=value` of `settings` that it has a field for.
+
+    A name may begin with a job and a colon (`vit:train.epochs=3`) to reach that job alone.
+    Raises `ConfigError` for a name that no trial has (with the nearest one that exists), for a value
+    of the wrong type, and for a value that the config refuses.
+    """
+    changed = list(trials)
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {setting}: wanted name=value, for example train.epochs=3")
+        job, colon, path = name.strip().rpartition(":")
+        reached = [i for i, trial in enumerate(changed) if not colon or trial.job.name == job]
+        if not reached:
+            raise ConfigError(f"--set {setting}: no chosen job is called {job!r}")
+        hits = [i for i in reached if path in set(_paths(changed[i]))]
+        if not hits:
+            known = sorted({p for i in reached for p in _paths(changed[i])})
+            close = difflib.get_close_matches(path, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
+            raise ConfigError(f"--set {setting}: no field is called {path!r}; {hint}")
+        for i in hits:
+            changed[i] = _replace(changed[i], path, value.strip(), setting)
+    return changed
+
+
+def _paths(trial: Trial) -> Iterator[str]:
+    for root in _ROOTS:
+        for field in dataclasses.fields(_section(trial, root)):
+            if field.name != "architecture":  # it is what tells the configs apart, not a setting
+                yield f"{root}.{field.name}"
+
+
+def _section(trial: Trial, root: str) -> Any:
+    return getattr(trial.job if _ROOTS[root] else trial, root)
+
+
+def _replace(trial: Trial, path: str, text: str, setting: str) -> Trial:
+    root, _, leaf = path.partition(".")
+    section = _section(trial, root)
+    value = _parse(text, get_type_hints(type(section))[leaf], setting)
+    try:
+        changed = dataclasses.replace(section, **{leaf: value})
+    except ConfigError as error:
+        raise ConfigError(f"--set {setting}: {error}") from error
+    if _ROOTS[root]:
+        return dataclasses.replace(trial, job=dataclasses.replace(trial.job, **{root: changed}))
+    return dataclasses.replace(trial, **{root: changed})
+
+
+def _parse(text: str, hint: Any, setting: str) -> Any:
+    """`text` as JSON of the wanted type, or as a bare string where a string is wanted."""
+    adapter: TypeAdapter[Any] = TypeAdapter(hint)
+    literal = {"True": "true", "False": "false", "None": "null"}.get(text, text)
+    try:
+        return adapter.validate_json(literal, strict=True)
+    except ValidationError as error:
+        try:
+            return adapter.validate_json(json.dumps(text), strict=True)
+        except ValidationError:
+            wanted = error.errors()[0]["msg"].removeprefix("Input should be ")
+            if error.errors()[0]["type"] == "json_invalid":
+                wanted = str(getattr(hint, "__name__", hint))
+            raise ConfigError(f"--set {setting}: found {text!r}, wanted {wanted}") from None

@@ -1,0 +1,30 @@
+"""The loops: they train. They do not time, score, print, choose devices or write files."""
+
+from __future__ import annotations
+
+import torch
+
+from lab2.data.source import Images
+from lab2.models import Built
+from lab2.models.faster_rcnn import Detector
+from lab2.models.transfer import TransferNet
+from lab2.spec.architectures import TransferConfig
+from lab2.spec.job import JobSpec
+from lab2.train.classifier import ClassifierTrainer
+from lab2.train.detector import DetectorTrainer
+from lab2.train.transfer import TransferTrainer
+
+Trainer = ClassifierTrainer | DetectorTrainer
+
+
+def trainer(
+    job: JobSpec, built: Built, train: Images, *, device: torch.device, precision: str, seed: int
+) -> Trainer:
+    """Whoever trains a network of this kind: a detector on scenes, a pre-trained one in two stages."""
+    model = built.model
+    if isinstance(model, Detector):
+        return DetectorTrainer(model, job.train, train, device=device, precision=precision, seed=seed)
+    if isinstance(model, TransferNet) and built.weights != "random":
+        assert isinstance(job.model, TransferConfig)
+        return TransferTrainer(job.model, model, job.train, train, device=device, precision=precision, seed=seed)
+    return ClassifierTrainer(model, job.train, train, device=device, precision=precision, seed=seed)

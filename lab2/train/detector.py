@@ -1,0 +1,156 @@
+"""The loop for detectors: trained on scenes, asked about scenes and about single images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from lab2.data.scenes import Scenes, compose, ink_boxes
+from lab2.data.source import Images
+from lab2.measure.metrics import DetectionScores, score_detections
+from lab2.measure.predictions import NO_PREDICTION, Predictions
+from lab2.models.faster_rcnn import Detector
+from lab2.spec.architectures import FasterRCNNConfig
+from lab2.spec.job import TrainConfig
+from lab2.train.classifier import to_unit
+from lab2.train.optimizer import Group, OneCycle, groups
+from lab2.train.precision import autocast
+from lab2.train.steps import Step, after, batches, count_steps
+
+SCENE_SEED = 20260102  # of the test scenes, never of a trial
+PREDICT_BATCH = 250  # images at a time
+
+
+def scene_side(config: FasterRCNNConfig, image_side: int) -> int:
+    """Side of a scene in pixels: a multiple of the backbone's stride."""
+    return -(-round(config.canvas * image_side) // 4) * 4
+
+
+def fit(
+    model: Detector,
+    parameter_groups: list[Group],
+    images: Tensor,
+    labels: Tensor,
+    config: TrainConfig,
+    *,
+    precision: str,
+    generator: torch.Generator,
+) -> Iterator[Step]:
+    """Train `model` on scenes that are composed anew for each batch.
+
+    `images` are (N, C, S, S) uint8 on the CPU. `batch_size` counts images, as for a classifier: a batch
+    has as many scenes as it takes to paste them all.
+    """
+    device = next(model.parameters()).device
+    boxes = ink_boxes(images, model.shape.plain_background)
+    total = count_steps(len(images), config.batch_size, config.epochs)
+    optimizer = OneCycle(parameter_groups, config, total)
+    seen = 0
+    for number, index in enumerate(batches(len(images), config.batch_size, config.epochs, generator), 1):
+        scenes = compose(
+            images[index],
+            labels[index],
+            boxes[index],
+            side=scene_side(model.config, images.shape[-1]),
+            max_objects=model.config.max_objects,
+            generator=generator,
+        )
+        with autocast(device, precision):
+            loss = model.losses(to_unit(scenes.images.to(device)), targets(scenes, device))
+        optimizer.step(loss)
+        yield after(number, total, seen, len(images), config.batch_size, loss)
+        seen += config.batch_size
+
+
+def targets(scenes: Scenes, device: torch.device) -> list[dict[str, Tensor]]:
+    """torchvision's form: for each scene its boxes and labels, which count the background as 0."""
+    boxes, labels = scenes.boxes.to(device), scenes.labels.to(device) + 1
+    return [
+        {"boxes": boxes[i][there], "labels": labels[i][there]}
+        for i, there in enumerate(scenes.present.to(device))
+    ]
+
+
+class DetectorTrainer:
+    """A detector, its recipe and its images: `fit` it on scenes, then let it `predict` single images."""
+
+    def __init__(
+        self,
+        model: Detector,
+        config: TrainConfig,
+        train: Images,
+        *,
+        device: torch.device,
+        precision: str,
+        seed: int,
+    ) -> None:
+        self.model = model.to(device)
+        self.config = config
+        self.device = device
+        self.precision = precision
+        self.generator = torch.Generator().manual_seed(seed)
+        self.images = torch.from_numpy(train.pixels)
+        self.labels = torch.from_numpy(train.labels)
+
+    def fit(self) -> Iterator[Step]:
+        """Train everything, region proposals and RoI heads together."""
+        self.model.train()
+        yield from fit(
+            self.model,
+            groups(self.model, self.config),
+            self.images,
+            self.labels,
+            self.config,
+            precision=self.precision,
+            generator=self.generator,
+        )
+
+    def infer(self, images: Tensor) -> list[dict[str, Tensor]]:
+        """The detections in (N, C, W, W) uint8 images."""
+        with autocast(self.device, self.precision):
+            found: list[dict[str, Tensor]] = self.model(to_unit(images))
+        return found
+
+    @torch.inference_mode()
+    def predict(self, images: Images) -> Predictions:
+        """The detector as a classifier: the label of its best box, `NO_PREDICTION` where it found none.
+
+        In the place of probabilities, of each class the score of its best box, 0 where there is none.
+        """
+        labels = torch.full((len(images),), NO_PREDICTION)
+        scores = torch.zeros(len(images), len(self.model.shape.classes))
+        for i, found in enumerate(self._detect(torch.from_numpy(images.pixels))):
+            scores[i].scatter_reduce_(0, found["labels"], found["scores"], "amax")
+            if len(found["scores"]):
+                labels[i] = found["labels"][found["scores"].argmax()]
+        return Predictions(images.labels, labels.numpy(), scores.numpy())
+
+    @torch.inference_mode()
+    def score_scenes(self, images: Images) -> DetectionScores:
+        """mAP on scenes of `images` that are the same for every trial."""
+        config = self.model.config
+        wanted = -(-config.test_scenes * config.max_objects // len(images))
+        pixels = torch.from_numpy(images.pixels).repeat(wanted, 1, 1, 1)
+        scenes = compose(
+            pixels,
+            torch.from_numpy(images.labels).repeat(wanted),
+            ink_boxes(pixels, self.model.shape.plain_background),
+            side=scene_side(config, images.pixels.shape[-1]),
+            max_objects=config.max_objects,
+            generator=torch.Generator().manual_seed(SCENE_SEED),
+        )
+        truth = [
+            {"boxes": boxes[there], "labels": labels[there]}
+            for boxes, labels, there in zip(scenes.boxes, scenes.labels, scenes.present, strict=True)
+        ]
+        return score_detections(self._detect(scenes.images[: config.test_scenes]), truth[: config.test_scenes])
+
+    def _detect(self, images: Tensor) -> Iterator[dict[str, Tensor]]:
+        """For each of the (N, C, W, W) uint8 images its `boxes`, `labels` and `scores`, on the CPU."""
+        self.model.eval()
+        for batch in images.split(PREDICT_BATCH):
+            for found in self.infer(batch.to(self.device)):
+                yield {name: value.cpu() for name, value in found.items()}
+        self.model.train()

@@ -1,0 +1,77 @@
+"""Optimisers and the one-cycle schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+
+from lab2.models.transfer import PooledLinear
+from lab2.spec.job import TrainConfig
+
+MAX_GRADIENT_NORM = 1.0  # one bad batch must not undo an epoch: VGG16 and AlexNet have no normalisation
+
+Group = dict[str, object]
+
+
+def groups(module: nn.Module, config: TrainConfig, scale: float = 1.0) -> list[Group]:
+    """The trainable parameters of `module`, their learning rates at `scale` times the recipe's.
+
+    Biases and gains do not decay. A layer whose weights stand for `copies` equal inputs learns so much
+    slower: each copy gets the same gradient, and a step on all is a step `copies` times as long.
+    """
+    copies = {
+        id(layer.weight): layer.copies for layer in module.modules() if isinstance(layer, PooledLinear)
+    }
+    made: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for parameter in module.parameters():
+        if parameter.requires_grad:
+            rate = config.learning_rate * scale / copies.get(id(parameter), 1)
+            decay = config.weight_decay if parameter.ndim > 1 else 0.0
+            made.setdefault((rate, decay), []).append(parameter)
+    return [
+        {"params": parameters, "lr": rate, "max_lr": rate, "weight_decay": decay}
+        for (rate, decay), parameters in made.items()
+    ]
+
+
+class OneCycle:
+    """An optimiser whose learning rate rises to its peak and falls to nothing within `steps`.
+
+    Source: Smith and Topin 2018 (arXiv:1708.07120). Gradients keep their buffers between steps: giving
+    them back costs a large network more than the backward pass (see `launch/environment.py`).
+    """
+
+    def __init__(self, parameter_groups: list[Group], config: TrainConfig, steps: int) -> None:
+        peaks = [group["max_lr"] for group in parameter_groups]
+        self.parameters = [p for group in parameter_groups for p in group["params"]]  # type: ignore[attr-defined]
+        fused = _has_fused(self.parameters)
+        self.optimizer: Optimizer
+        match config.optimizer:
+            case "adamw":
+                self.optimizer = AdamW(parameter_groups, betas=(0.9, 0.98), fused=fused)
+            case "sgd":
+                self.optimizer = SGD(parameter_groups, lr=config.learning_rate, momentum=0.9, nesterov=True, fused=fused)
+        self.schedule: LRScheduler = OneCycleLR(
+            self.optimizer,
+            max_lr=peaks,  # type: ignore[arg-type]
+            total_steps=max(steps, 2),
+            pct_start=config.warmup,
+            cycle_momentum=False,
+            final_div_factor=1e3,
+        )
+
+    def step(self, loss: Tensor) -> None:
+        """Backward, clip, move, and leave zeros behind."""
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.parameters, MAX_GRADIENT_NORM)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=False)
+        self.schedule.step()
+
+
+def _has_fused(parameters: Iterable[nn.Parameter]) -> bool:
+    return all(p.device.type in ("cpu", "cuda", "mps") and torch.is_floating_point(p) for p in parameters)

@@ -1,0 +1,92 @@
+"""Fine-tuning: the classifier on frozen features first, then everything, the features more slowly.
+
+Source: Howard and Ruder 2018 (arXiv:1801.06146) for the two stages and the differential learning rates.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from lab2.models.transfer import TransferNet
+from lab2.spec.architectures import TransferConfig
+from lab2.train.classifier import PREDICT_BATCH, ClassifierTrainer, fit, to_unit
+from lab2.train.optimizer import groups
+from lab2.train.precision import autocast
+from lab2.train.steps import Step, count_steps
+
+IN_MEMORY_BYTES = 2**30  # larger feature caches are mapped from a file in $TMPDIR
+
+
+class TransferTrainer(ClassifierTrainer):
+    """A classifier whose features are pre-trained."""
+
+    model: TransferNet
+
+    def __init__(self, transfer: TransferConfig, model: TransferNet, *args: object, **kwargs: object) -> None:
+        super().__init__(model, *args, **kwargs)  # type: ignore[arg-type]
+        self.transfer = transfer
+
+    def fit(self) -> Iterator[Step]:
+        """Two stages, told as one: the steps are numbered through."""
+        config, head_epochs = self.config, self.transfer.head_epochs
+        size = len(self.images)
+        head = count_steps(size, config.batch_size, head_epochs) if head_epochs else 0
+        total = head + count_steps(size, config.batch_size, config.epochs)
+        self.model.train()
+        if head_epochs:
+            with tempfile.TemporaryDirectory(prefix="lab2-features-") as folder:
+                stage = fit(
+                    self.model.classify,
+                    groups(self.model.classifier, config),
+                    self._features(folder),
+                    self.labels,
+                    config,
+                    epochs=head_epochs,
+                    precision=self.precision,
+                    generator=self.generator,
+                )
+                for step in stage:
+                    yield dataclasses.replace(step, total=total)
+        everything = fit(
+            self.model,
+            [
+                *groups(self.model.features, config, self.transfer.feature_lr_scale),
+                *groups(self.model.classifier, config),
+            ],
+            self.images,
+            self.labels,
+            config,
+            epochs=config.epochs,
+            precision=self.precision,
+            generator=self.generator,
+        )
+        for step in everything:
+            yield dataclasses.replace(step, number=head + step.number, total=total, epoch=head_epochs + step.epoch)
+
+    @torch.no_grad()
+    def _features(self, folder: str) -> Tensor:
+        """(N, D, P, P) pooled features of all training images, computed once."""
+        cache: Tensor | None = None
+        self.model.eval()
+        for start in range(0, len(self.images), PREDICT_BATCH):
+            batch = to_unit(self.images[start : start + PREDICT_BATCH])
+            with autocast(self.device, self.precision):
+                part = self.model.extract(batch).float()
+            if cache is None:
+                cache = _empty((len(self.images), *part.shape[1:]), self.device, folder)
+            cache[start : start + len(part)] = part
+        self.model.train()
+        assert cache is not None
+        return cache
+
+
+def _empty(shape: tuple[int, ...], device: torch.device, folder: str) -> Tensor:
+    size = torch.Size(shape).numel()
+    if device.type != "cpu" or size * 4 <= IN_MEMORY_BYTES:
+        return torch.empty(shape, device=device)
+    return torch.from_file(f"{folder}/features", shared=True, size=size).view(shape)
