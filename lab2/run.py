@@ -5,31 +5,32 @@ Around the loop, which only trains, it chooses the device, keeps the time, valid
 
 from __future__ import annotations
 
+import itertools
 import logging
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from types import FrameType
 
 import torch
-from filelock import FileLock, Timeout
 
 from lab2.data.datasets import TrainingData, check_batch, load_test, load_training
-from lab2.errors import Lab2Error, RunError
+from lab2.errors import Lab2Error
 from lab2.measure.cost import Stopwatch, count_parameters, flops_per_image, inference_cost, peak_memory
 from lab2.measure.hardware import available_cores, choose_device, device_name, make_repeatable
 from lab2.measure.metrics import score
 from lab2.measure.predictions import write_predictions
 from lab2.measure.provenance import provenance
-from lab2.models import build
+from lab2.models import build, check_model
 from lab2.models.weights import save_checkpoint
 from lab2.results.collect import unfinished
 from lab2.results.journal import EpochEnd, Journal, Progress
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, Status, write_shard
+from lab2.results.trial_lock import held
 from lab2.spec.job import Trial
 from lab2.train import Trainer, trainer
 from lab2.train.detector import DetectorTrainer
@@ -53,12 +54,7 @@ def run_trial(trial: Trial, run: RunDir, *, device: str = "auto", threads: int |
 
     Raises `RunError` where another process runs this trial, and `OSError` where the shard cannot be written.
     """
-    lock = FileLock(run.lock(trial.name))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunError(f"{trial.name}: another process is running it (it holds {lock.lock_file})") from None
-    with lock, _signals_stop_us():
+    with held(run.lock(trial.name)), _signals_stop_us():
         started_at, started = datetime.now(UTC), time.perf_counter()
         try:
             shard = _train_and_measure(trial, run, device, threads)
@@ -80,6 +76,28 @@ def run_trial(trial: Trial, run: RunDir, *, device: str = "auto", threads: int |
     return shard
 
 
+def check_trials(trials: Sequence[Trial], device: str) -> None:
+    """Read all that the trials would and build nothing but shapes: refuse before it costs anything.
+
+    Raises `DataError`, `ConfigError`, `WeightsError` or `ResourceError`.
+    """
+    choose_device(device)
+    for config, group in itertools.groupby(trials, key=lambda trial: trial.data):
+        data = load_training(config)
+        load_test(config)
+        for trial in group:
+            check_batch(trial, data.train)
+            check_model(trial.job.model, data.shape)
+
+
+def local_gpus(device: str) -> list[int]:
+    """The GPUs that trials on this machine may share out: all, the one that is asked for, or none."""
+    chosen = choose_device(device)
+    if chosen.type != "cuda":
+        return []
+    return list(range(torch.cuda.device_count())) if device in ("auto", "cuda") else [chosen.index or 0]
+
+
 def _train_and_measure(trial: Trial, run: RunDir, asked_device: str, threads: int | None) -> Shard:
     journal = Journal(run, trial.name)
     journal.note(Progress(state="starting"))
@@ -91,7 +109,9 @@ def _train_and_measure(trial: Trial, run: RunDir, asked_device: str, threads: in
     built = build(trial.job.model, data.shape)
     precision = choose_precision(trial.job.train.precision, trial.job.model, device)
     learner = trainer(trial.job, built, data.train, device=device, precision=precision, seed=trial.seed)
-    LOG.info("%s on %s in %s, %d threads, weights: %s", trial.name, device, precision, torch.get_num_threads(), built.weights)
+    LOG.info(
+        "%s on %s in %s, %d threads, weights: %s", trial.name, device, precision, torch.get_num_threads(), built.weights
+    )
 
     training = _train(trial, learner, data, journal)
     parameters, trainable = count_parameters(learner.model)
@@ -197,7 +217,7 @@ def _diagnose(error: Exception) -> tuple[Status, str]:
 def _signals_stop_us() -> Iterator[None]:
     """Turn the signals that end a trial into `Stopped`, so that it still writes its shard."""
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGUSR2:  # what submitit sends before the time is up
             raise Stopped("timeout", "its time was up; give it more with --set resources.timeout_min=...")
         raise Stopped("cancelled", f"stopped by {signal.Signals(number).name}")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import itertools
 import string
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,9 +105,7 @@ def open_source(config: DataConfig) -> Source:
         return FolderSource(folder, config.image_side)
     close = difflib.get_close_matches(config.dataset, NAMED, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise DataError(
-        f"{config.dataset}: neither a known data set nor a folder{hint} Known are: {', '.join(NAMED)}"
-    )
+    raise DataError(f"{config.dataset}: neither a known data set nor a folder{hint} Known are: {', '.join(NAMED)}")
 
 
 def load_training(config: DataConfig) -> TrainingData:
@@ -141,12 +138,3 @@ def check_batch(trial: Trial, train: Images) -> None:
             f"{trial.job.name}: train.batch_size={size} is larger than the {len(train)} training images of "
             f"{trial.data.dataset}; set it to {len(train)} or less"
         )
-
-
-def check(trials: Iterable[Trial]) -> None:
-    """Read all that the trials would, to refuse before it costs anything. Raises `DataError`."""
-    for config, group in itertools.groupby(trials, key=lambda trial: trial.data):
-        train = load_training(config).train
-        load_test(config)
-        for trial in group:
-            check_batch(trial, train)

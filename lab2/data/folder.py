@@ -46,7 +46,7 @@ class FolderSource:
     def sha256(self) -> str:
         digest = hashlib.sha256()
         for part in ("train", "test"):
-            for path, _ in self._files(part):  # type: ignore[arg-type]
+            for path, _ in self._files(part):
                 digest.update(str(path.relative_to(self.folder)).encode() + b"\0")
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
         return digest.hexdigest()

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -92,7 +92,7 @@ def flops_per_image(forward: Callable[[Tensor], object], image: Tensor) -> int:
     return int(counter.get_total_flops())
 
 
-def peak_memory(device: torch.device) -> tuple[int, str]:
+def peak_memory(device: torch.device) -> tuple[int, Literal["accelerator", "process"]]:
     """Bytes at the peak so far, and of what: the accelerator, or the process where there is none."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device), "accelerator"

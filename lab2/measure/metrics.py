@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -40,6 +41,7 @@ def score_detections(found: Iterable[dict[str, Tensor]], wanted: Iterable[dict[s
     from torchmetrics.detection import MeanAveragePrecision  # half a second to import; detectors only
 
     metric = MeanAveragePrecision(box_format="xyxy", iou_type="bbox", backend="faster_coco_eval")
+    logging.getLogger("faster_coco_eval").setLevel(logging.WARNING)  # it tells twenty lines for two numbers
     metric.warn_on_many_detections = False
     with torch.inference_mode():
         metric.update(list(found), list(wanted))

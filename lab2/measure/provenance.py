@@ -7,6 +7,7 @@ import platform
 import socket
 import subprocess
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import lab2
@@ -28,9 +29,6 @@ class Provenance:
 
 def provenance() -> Provenance:
     """Of this process."""
-    import torch
-    import torchvision
-
     commit, dirty = source_commit()
     job = os.environ.get("SLURM_JOB_ID")
     if job and (array := os.environ.get("SLURM_ARRAY_JOB_ID")):
@@ -39,8 +37,8 @@ def provenance() -> Provenance:
         lab2_version=lab2.__version__,
         git_commit=commit,
         git_dirty=dirty,
-        torch_version=torch.__version__,
-        torchvision_version=torchvision.__version__,
+        torch_version=version("torch"),
+        torchvision_version=version("torchvision"),
         python_version=platform.python_version(),
         host=socket.gethostname(),
         scheduler_job_id=job,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, assert_never
 
+import torch
 from torch import nn
 
 from lab2.data.datasets import DataShape
@@ -14,12 +16,19 @@ from lab2.models.faster_rcnn import Detector
 from lab2.models.transfer import IMAGENET_MEAN, IMAGENET_STD, TransferNet, adapt, initialise
 from lab2.models.vgg16 import vgg16
 from lab2.models.vit import ViT
-from lab2.models.weights import imagenet_file, load_checkpoint, load_imagenet
+from lab2.models.weights import (
+    find_imagenet,
+    imagenet_file,
+    load_checkpoint,
+    load_imagenet,
+    read_checkpoint_metadata,
+)
 from lab2.spec.architectures import (
     AlexNetConfig,
     CNNConfig,
     FasterRCNNConfig,
     ModelConfig,
+    TransferConfig,
     VGG16Config,
     ViTConfig,
 )
@@ -48,6 +57,18 @@ def build(config: ModelConfig, shape: DataShape) -> Built:
             return _transfer(alexnet(config), config, shape)
         case _:
             assert_never(config)
+
+
+def check_model(config: ModelConfig, shape: DataShape) -> None:
+    """Raise what `build` would, without memory or time for weights."""
+    if isinstance(config, TransferConfig):
+        if config.weights == "imagenet":
+            find_imagenet(config.architecture)
+        elif config.weights not in ("auto", "random"):
+            read_checkpoint_metadata(Path(config.weights).expanduser(), config.architecture)
+        config = replace(config, weights="random")
+    with torch.device("meta"):
+        build(config, shape)
 
 
 def _transfer(network: nn.Module, config: VGG16Config | AlexNetConfig, shape: DataShape) -> Built:

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
-from torchvision.models.detection.rpn import AnchorGenerator
 from torchvision.ops import MultiScaleRoIAlign
 
 from lab2.data.datasets import DataShape
@@ -99,6 +99,6 @@ class AtOwnScale(nn.Module):
         return ImageList(images, [(height, width)] * len(images)), targets
 
     def postprocess(
-        self, result: list[dict[str, Tensor]], image_shapes: object, original_image_sizes: object
+        self, result: list[dict[str, Tensor]], _image_shapes: object, _original_image_sizes: object
     ) -> list[dict[str, Tensor]]:
         return result

@@ -64,7 +64,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.attend(self.norm1(x))
-        return x + self.contract(F.gelu(self.expand(self.norm2(x))))  # (B, 1 + N, D)
+        out: Tensor = x + self.contract(F.gelu(self.expand(self.norm2(x))))
+        return out  # (B, 1 + N, D)
 
     def attend(self, x: Tensor) -> Tensor:
         """Softmax(Q K^T / sqrt(D/H)) V for all heads at once, as products that a FLOP counter sees."""

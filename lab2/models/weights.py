@@ -24,17 +24,23 @@ def imagenet_file(architecture: str) -> Path:
     return cache_folder() / "weights" / IMAGENET[architecture]
 
 
-def load_imagenet(network: nn.Module, architecture: str) -> str:
-    """Load the ImageNet weights into `network` (1000 classes); returns where they came from.
-
-    Raises `WeightsError` where the file is missing or altered.
-    """
+def find_imagenet(architecture: str) -> Path:
+    """The checked file of ImageNet weights; raises `WeightsError` where it is missing or altered."""
     path = imagenet_file(architecture)
     if not path.is_file():
         raise WeightsError(
             f"{architecture}: no ImageNet weights at {path}; on a machine with a network: lab2 prepare {architecture}"
         )
     check_digest(path)
+    return path
+
+
+def load_imagenet(network: nn.Module, architecture: str) -> str:
+    """Load the ImageNet weights into `network` (1000 classes); returns where they came from.
+
+    Raises `WeightsError` where the file is missing or altered.
+    """
+    path = find_imagenet(architecture)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         network.load_state_dict(state)
@@ -65,23 +71,27 @@ def save_checkpoint(path: Path, model: nn.Module, architecture: str, dataset: st
         temporary.unlink(missing_ok=True)
 
 
+def read_checkpoint_metadata(path: Path, architecture: str) -> dict[str, str]:
+    """What a checkpoint says of itself; raises `WeightsError` where it is missing, torn, or of another network."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: not a lab2 checkpoint ({error}); train.save_weights=true makes one") from error
+    if metadata.get("lab2") != "1" or metadata.get("architecture") != architecture:
+        raise WeightsError(
+            f"{path}: weights of {metadata.get('architecture', 'something else')}, wanted {architecture}"
+        )
+    return metadata
+
+
 def load_checkpoint(model: nn.Module, path: Path, architecture: str) -> str:
     """Load all but the last layer from a checkpoint of ours; returns where the weights came from.
 
     Raises `WeightsError` where the file is missing, torn, or of another architecture.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata: dict[str, str] = file.metadata() or {}
-        state: dict[str, Tensor] = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(
-            f"{path}: not a lab2 checkpoint ({error}); train.save_weights=true makes one"
-        ) from error
-    if metadata.get("lab2") != "1" or metadata.get("architecture") != architecture:
-        raise WeightsError(
-            f"{path}: weights of {metadata.get('architecture', 'something else')}, wanted {architecture}"
-        )
+    metadata = read_checkpoint_metadata(path, architecture)
+    state: dict[str, Tensor] = load_file(path)
     own = model.state_dict()
     last = list(own)[-2:]  # weight and bias of the layer that belongs to the classes
     fitting = {k: v for k, v in state.items() if k in own and k not in last and v.shape == own[k].shape}

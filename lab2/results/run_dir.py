@@ -1,9 +1,9 @@
 """One run's directory: where each thing lies, and nothing else.
 
-    plan.json      what is expected          history/      a line an epoch and trial, JSON lines
-    shards/        one row a trial           progress/     what a trial is doing now
-    predictions/   labels and probabilities  logs/         submitit's folder, one a trial
-    weights/       trained networks, if asked report/      the table
+plan.json      what is expected          history/      a line an epoch and trial, JSON lines
+shards/        one row a trial           progress/     what a trial is doing now
+predictions/   labels and probabilities  logs/         submitit's folder, one a trial
+weights/       trained networks, if asked report/      the table
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from lab2.errors import RunError
-from lab2.whole_file import write_whole
 from lab2.spec.plan import PLAN, PLAN_SCHEMA, Plan
+from lab2.whole_file import write_whole
 
 _FOLDERS = ("shards", "predictions", "history", "progress", "logs", "weights", "report")
 

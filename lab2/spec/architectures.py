@@ -126,9 +126,7 @@ class AlexNetConfig(TransferConfig):
 
     def __post_init__(self) -> None:
         TransferConfig.__post_init__(self)
-        require(
-            self.image_side >= 63, f"alexnet: image_side={self.image_side}, its strides need 63 or more"
-        )
+        require(self.image_side >= 63, f"alexnet: image_side={self.image_side}, its strides need 63 or more")
 
 
 ModelConfig = Annotated[

@@ -64,7 +64,8 @@ def choose(entries: dict[str, Entry], names: Iterable[str]) -> list[JobSpec]:
 
 def _read_job(path: Path) -> Entry:
     spec = importlib.util.spec_from_file_location(f"lab2_job_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

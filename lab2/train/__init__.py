@@ -17,9 +17,7 @@ from lab2.train.transfer import TransferTrainer
 Trainer = ClassifierTrainer | DetectorTrainer
 
 
-def trainer(
-    job: JobSpec, built: Built, train: Images, *, device: torch.device, precision: str, seed: int
-) -> Trainer:
+def trainer(job: JobSpec, built: Built, train: Images, *, device: torch.device, precision: str, seed: int) -> Trainer:
     """Whoever trains a network of this kind: a detector on scenes, a pre-trained one in two stages."""
     model = built.model
     if isinstance(model, Detector):

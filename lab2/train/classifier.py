@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from lab2.data import augment
 from lab2.data.source import Images
 from lab2.measure.predictions import Predictions
+from lab2.models.transfer import folded
 from lab2.spec.job import TrainConfig
 from lab2.train.optimizer import Group, OneCycle, groups
 from lab2.train.precision import autocast
@@ -40,8 +41,8 @@ def fit(
     total = count_steps(len(inputs), config.batch_size, epochs)
     optimizer = OneCycle(parameter_groups, config, total)
     seen = 0
-    for number, index in enumerate(batches(len(inputs), config.batch_size, epochs, generator), 1):
-        index = index.to(inputs.device, non_blocking=True)
+    for number, order in enumerate(batches(len(inputs), config.batch_size, epochs, generator), 1):
+        index = order.to(inputs.device, non_blocking=True)
         batch = inputs[index]
         if batch.dtype == torch.uint8:
             batch = augment.shift(to_unit(batch), config.shift, generator)
@@ -66,7 +67,7 @@ class ClassifierTrainer:
         precision: str,
         seed: int,
     ) -> None:
-        self.model = model.to(device, memory_format=torch.channels_last)
+        self.model = model.to(device).to(memory_format=torch.channels_last)
         self.config = config
         self.device = device
         self.precision = precision
@@ -77,13 +78,17 @@ class ClassifierTrainer:
     def fit(self) -> Iterator[Step]:
         """Train everything from where its weights are."""
         self.model.train()
-        yield from fit(
-            self.model,
-            groups(self.model, self.config),
-            self.images,
+        with folded(self.model, to_unit(self.images[:1])):
+            yield from self._stage(self.model, groups(self.model, self.config), self.images, self.config.epochs)
+
+    def _stage(self, forward: Forward, parameter_groups: list[Group], inputs: Tensor, epochs: float) -> Iterator[Step]:
+        return fit(
+            forward,
+            parameter_groups,
+            inputs,
             self.labels,
             self.config,
-            epochs=self.config.epochs,
+            epochs=epochs,
             precision=self.precision,
             generator=self.generator,
         )

@@ -67,10 +67,7 @@ def fit(
 def targets(scenes: Scenes, device: torch.device) -> list[dict[str, Tensor]]:
     """torchvision's form: for each scene its boxes and labels, which count the background as 0."""
     boxes, labels = scenes.boxes.to(device), scenes.labels.to(device) + 1
-    return [
-        {"boxes": boxes[i][there], "labels": labels[i][there]}
-        for i, there in enumerate(scenes.present.to(device))
-    ]
+    return [{"boxes": boxes[i][there], "labels": labels[i][there]} for i, there in enumerate(scenes.present.to(device))]
 
 
 class DetectorTrainer:

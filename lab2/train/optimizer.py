@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
-from lab2.models.transfer import PooledLinear
 from lab2.spec.job import TrainConfig
 
 MAX_GRADIENT_NORM = 1.0  # one bad batch must not undo an epoch: VGG16 and AlexNet have no normalisation
@@ -20,21 +19,16 @@ Group = dict[str, object]
 def groups(module: nn.Module, config: TrainConfig, scale: float = 1.0) -> list[Group]:
     """The trainable parameters of `module`, their learning rates at `scale` times the recipe's.
 
-    Biases and gains do not decay. A layer whose weights stand for `copies` equal inputs learns so much
-    slower: each copy gets the same gradient, and a step on all is a step `copies` times as long.
+    Biases, gains and tokens do not decay.
     """
-    copies = {
-        id(layer.weight): layer.copies for layer in module.modules() if isinstance(layer, PooledLinear)
-    }
-    made: dict[tuple[float, float], list[nn.Parameter]] = {}
+    rate = config.learning_rate * scale
+    made: dict[float, list[nn.Parameter]] = {}
     for parameter in module.parameters():
         if parameter.requires_grad:
-            rate = config.learning_rate * scale / copies.get(id(parameter), 1)
             decay = config.weight_decay if parameter.ndim > 1 else 0.0
-            made.setdefault((rate, decay), []).append(parameter)
+            made.setdefault(decay, []).append(parameter)
     return [
-        {"params": parameters, "lr": rate, "max_lr": rate, "weight_decay": decay}
-        for (rate, decay), parameters in made.items()
+        {"params": parameters, "lr": rate, "max_lr": rate, "weight_decay": decay} for decay, parameters in made.items()
     ]
 
 
@@ -54,7 +48,9 @@ class OneCycle:
             case "adamw":
                 self.optimizer = AdamW(parameter_groups, betas=(0.9, 0.98), fused=fused)
             case "sgd":
-                self.optimizer = SGD(parameter_groups, lr=config.learning_rate, momentum=0.9, nesterov=True, fused=fused)
+                self.optimizer = SGD(
+                    parameter_groups, lr=config.learning_rate, momentum=0.9, nesterov=True, fused=fused
+                )
         self.schedule: LRScheduler = OneCycleLR(
             self.optimizer,
             max_lr=peaks,  # type: ignore[arg-type]

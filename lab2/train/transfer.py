@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from lab2.models.transfer import TransferNet
+from lab2.models.transfer import TransferNet, folded
 from lab2.spec.architectures import TransferConfig
-from lab2.train.classifier import PREDICT_BATCH, ClassifierTrainer, fit, to_unit
+from lab2.train.classifier import PREDICT_BATCH, ClassifierTrainer, to_unit
 from lab2.train.optimizer import groups
 from lab2.train.precision import autocast
 from lab2.train.steps import Step, count_steps
@@ -37,36 +37,18 @@ class TransferTrainer(ClassifierTrainer):
         size = len(self.images)
         head = count_steps(size, config.batch_size, head_epochs) if head_epochs else 0
         total = head + count_steps(size, config.batch_size, config.epochs)
-        self.model.train()
-        if head_epochs:
-            with tempfile.TemporaryDirectory(prefix="lab2-features-") as folder:
-                stage = fit(
-                    self.model.classify,
-                    groups(self.model.classifier, config),
-                    self._features(folder),
-                    self.labels,
-                    config,
-                    epochs=head_epochs,
-                    precision=self.precision,
-                    generator=self.generator,
-                )
-                for step in stage:
-                    yield dataclasses.replace(step, total=total)
-        everything = fit(
-            self.model,
-            [
-                *groups(self.model.features, config, self.transfer.feature_lr_scale),
-                *groups(self.model.classifier, config),
-            ],
-            self.images,
-            self.labels,
-            config,
-            epochs=config.epochs,
-            precision=self.precision,
-            generator=self.generator,
-        )
-        for step in everything:
-            yield dataclasses.replace(step, number=head + step.number, total=total, epoch=head_epochs + step.epoch)
+        model = self.model
+        model.train()
+        with folded(model, to_unit(self.images[:1])):
+            if head_epochs:
+                with tempfile.TemporaryDirectory(prefix="lab2-features-") as folder:
+                    features = self._features(folder)
+                    for step in self._stage(model.classify, groups(model.classifier, config), features, head_epochs):
+                        yield dataclasses.replace(step, total=total)
+            slow = groups(model.features, config, self.transfer.feature_lr_scale)
+            everything = [*slow, *groups(model.classifier, config)]
+            for step in self._stage(model, everything, self.images, config.epochs):
+                yield dataclasses.replace(step, number=head + step.number, total=total, epoch=head_epochs + step.epoch)
 
     @torch.no_grad()
     def _features(self, folder: str) -> Tensor:

@@ -1,0 +1,1 @@
+"""From a plan to running trials, and from what they leave to what became of them."""

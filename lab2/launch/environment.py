@@ -1,0 +1,42 @@
+"""The environment of a trial's process: allocation and threads, which are read before Python starts.
+
+Large tensors that go back to the system at every step are paged in again at the next. AlexNet at 64 pixels,
+batch 512, one backward pass on a busy 2-core machine: 13.1 s with glibc's defaults, 3.7 s with gradients
+kept, 1.1 s with the settings below.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+ALLOCATION = {
+    "THP_MEM_ALLOC_ENABLE": "1",  # torch: huge pages for large tensors
+    "MALLOC_MMAP_THRESHOLD_": str(2**32),  # bytes; glibc: keep large blocks on the heap
+    "MALLOC_TRIM_THRESHOLD_": str(2**32),  # and keep the heap
+    "MALLOC_TOP_PAD_": str(2**27),
+}
+
+
+@contextmanager
+def trial_environment(threads: int) -> Iterator[None]:
+    """Let processes that are started inside inherit what a trial needs; a user's own setting wins."""
+    wanted = {**ALLOCATION, "OMP_NUM_THREADS": str(threads)}
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def restart_with_allocation() -> None:
+    """Start this very command again with the allocation settings, unless it has them: they are read at start."""
+    if all(name in os.environ for name in ALLOCATION):
+        return
+    os.environ.update({name: value for name, value in ALLOCATION.items() if name not in os.environ})
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "lab2.cli", *sys.argv[1:]])

@@ -1,0 +1,137 @@
+"""Launches trials on this machine through submitit's local executor, a few at a time.
+
+submitit's executor starts everything at once, keeps no GPU apart and times out after two minutes unless
+told; the cap, the GPUs and the time limit are therefore ours. Trials outlive this process: whatever becomes
+of it, a running trial goes on to its shard, and `lab2 resume` runs the ones that never started.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import submitit
+
+from lab2.launch.environment import trial_environment
+from lab2.launch.logs import newest_log
+from lab2.launch.status import TrialStatus, status, trial_status
+from lab2.launch.task import TrialTask
+from lab2.results.collect import unfinished
+from lab2.results.run_dir import RunDir
+from lab2.results.shard import Status, write_shard
+from lab2.spec.job import Trial
+from lab2.spec.plan import Plan
+
+POLL_SECONDS = 0.25
+GRACE_SECONDS = 20  # before the time limit, for a trial to say that its time was up
+
+
+def run_locally(
+    run: RunDir, plan: Plan, trials: Sequence[Trial], *, parallel: int, cores: int, gpus: Sequence[int]
+) -> Iterator[list[TrialStatus]]:
+    """Run `trials`, `parallel` at a time, each with its share of `cores`; yields the whole run's status.
+
+    With `gpus`, each running trial has one to itself, so no more run at once than there are. Closing the
+    generator (Ctrl-C in the loop around it) stops what was started, and leaves a row for each.
+    """
+    waiting = list(trials)
+    free_gpus = list(gpus)
+    running: list[_Running] = []
+    limit = min(parallel, len(gpus)) if gpus else parallel
+    try:
+        while waiting or running:
+            for one in [r for r in running if r.job.done()]:
+                running.remove(one)
+                free_gpus += one.gpus
+                one.leave_row("failed", "its process ended without a result")
+            while waiting and len(running) < limit:
+                mine, free_gpus = free_gpus[:1], free_gpus[1:]
+                threads = max(1, cores // min(limit, len(waiting) + len(running)))
+                running.append(_start(run, waiting.pop(0), plan.device, threads, mine))
+            yield status(run, plan)
+            if running:
+                time.sleep(POLL_SECONDS)
+    finally:
+        _stop(running)
+    yield status(run, plan)
+
+
+class _Running:
+    """A trial that was started here, and what the machine looked like then."""
+
+    def __init__(self, run: RunDir, trial: Trial, job: submitit.Job[str], gpus: list[int]) -> None:
+        self.run, self.trial, self.job, self.gpus = run, trial, job, gpus
+        self.started = time.time()
+        self.kills = _out_of_memory_kills()
+
+    def leave_row(self, state: Status, reason: str) -> None:
+        """Write the shard that a trial could not write itself: it was killed, or never began."""
+        now = trial_status(self.run, self.trial)
+        if now.ended and now.state not in ("lost", "waiting"):
+            return
+        if _out_of_memory_kills() > self.kills:
+            state, reason = "out_of_memory", "the kernel ended it: the machine ran out of memory"
+        elif time.time() - self.started >= 60 * self.trial.job.resources.timeout_min - 1:
+            state, reason = "timeout", "its time was up; give it more with --set resources.timeout_min=..."
+        elif last := _last_line(self.run, self.trial.name):
+            reason = f"{reason}; its log ends: {last}"
+        write_shard(self.run.shard(self.trial.name), unfinished(self.trial, state, reason))
+
+
+def _start(run: RunDir, trial: Trial, device: str, threads: int, gpus: list[int]) -> _Running:
+    executor = submitit.LocalExecutor(run.logs(trial.name))
+    seconds = 60 * trial.job.resources.timeout_min
+    executor.update_parameters(
+        timeout_min=trial.job.resources.timeout_min,
+        signal_delay_s=int(min(GRACE_SECONDS, seconds / 4)),
+        gpus_per_node=len(gpus),
+        visible_gpus=tuple(gpus),
+        stderr_to_stdout=True,
+    )
+    for stale in (run.shard(trial.name), run.progress(trial.name)):
+        stale.unlink(missing_ok=True)  # of an attempt before this one
+    with trial_environment(threads), _hang_up_ignored():
+        job = executor.submit(TrialTask(run.path, trial.name, device))
+    return _Running(run, trial, job, gpus)
+
+
+def _stop(running: Sequence[_Running]) -> None:
+    """End what still runs: politely, so that it leaves its row, then for good."""
+    for one in running:
+        one.job.cancel()
+    for one in running:
+        while not one.job.done():
+            time.sleep(0.05)
+        one.leave_row("cancelled", "stopped with the run")
+
+
+@contextmanager
+def _hang_up_ignored() -> Iterator[None]:
+    """Processes started inside survive the end of the terminal: an ignored signal stays ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def _out_of_memory_kills() -> int:
+    """How many processes the kernel has ended for want of memory since it started; 0 where it does not say."""
+    try:
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            name, _, count = line.partition(" ")
+            if name == "oom_kill":
+                return int(count)
+    except OSError:
+        pass
+    return 0
+
+
+def _last_line(run: RunDir, trial: str) -> str:
+    """The last line that the trial logged, for a reason that says more."""
+    path = newest_log(run, trial)
+    lines = path.read_text(errors="replace").strip().splitlines() if path else []
+    return lines[-1][-200:] if lines else ""

@@ -1,0 +1,27 @@
+"""What submitit pickles and a trial's process calls: a name and a place, so that no pickle can go stale."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class TrialTask:
+    """Runs the trial of that name in the plan that lies in `run_path`."""
+
+    run_path: Path
+    trial: str
+    device: str
+
+    def __call__(self) -> str:
+        """The status of the shard that it leaves. The result is the shard: nobody reads this pickle."""
+        from lab2.results.run_dir import RunDir
+        from lab2.run import run_trial  # imports torch, which the launching machine need not have
+
+        logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
+        logging.getLogger("lab2").setLevel(logging.INFO)
+        run = RunDir(self.run_path)
+        trial = next(t for t in run.read_plan().trials if t.name == self.trial)
+        return run_trial(trial, run, device=self.device).status

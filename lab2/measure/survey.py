@@ -1,0 +1,95 @@
+"""What this machine can do, and what is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from lab2.data.cache import cache_folder
+from lab2.data.datasets import NAMED
+from lab2.errors import DataError
+from lab2.measure.hardware import available_cores, device_name
+from lab2.models.weights import IMAGENET, imagenet_file
+
+_CONTAINER_TOOLS = ("apptainer", "enroot", "podman", "docker", "buildah")
+_NEEDED_DISK_GB = 2  # a run with saved weights of VGG16 and AlexNet
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked for."""
+
+    what: str
+    there: bool
+    found: str
+
+
+def survey() -> Iterator[Finding]:
+    """Look at everything; nothing raises, what is missing says what to do."""
+    cpu = torch.device("cpu")
+    yield Finding("cores", True, f"{available_cores()} to use, {device_name(cpu)}")
+    memory = _memory_bytes() / 2**30
+    yield Finding("memory", memory >= 8, f"{memory:.1f} GiB; a trial takes up to 8")
+    fp32, bf16 = _product_rate(torch.float32), _product_rate(torch.bfloat16)
+    yield Finding("bf16", bf16 > fp32, f"products of 2048: {bf16:.2f} TFLOP/s in bf16, {fp32:.2f} in fp32")
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    yield Finding("GPUs", bool(names), ", ".join(names) or "none; trials run on the CPU")
+    yield _tools("Slurm", ("sbatch", "squeue", "sacct"))
+    yield _tools("container tools", _CONTAINER_TOOLS)
+    for name, named in NAMED.items():
+        yield _data(name, named.find())
+    for name in IMAGENET:
+        path = imagenet_file(name)
+        there = path.is_file()
+        hint = str(path) if there else f"not there; random weights are used, or: lab2 prepare {name}"
+        yield Finding(f"{name} weights", there, hint)
+    for what, folder in (("disk for runs", Path()), ("disk for the cache", cache_folder())):
+        yield _disk(what, folder)
+
+
+def _data(name: str, folder: Path | None) -> Finding:
+    if folder is None:
+        return Finding(name, False, f"not there; on a machine with a network: lab2 prepare {name}")
+    try:
+        NAMED[name].open(folder).read("test")
+    except DataError as error:
+        return Finding(name, False, str(error))
+    return Finding(name, True, str(folder))
+
+
+def _tools(what: str, names: tuple[str, ...]) -> Finding:
+    found = [name for name in names if shutil.which(name)]
+    return Finding(what, bool(found), ", ".join(found) or f"none of {', '.join(names)}")
+
+
+def _disk(what: str, folder: Path) -> Finding:
+    there = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+    free = shutil.disk_usage(there).free / 2**30
+    writable = os.access(there, os.W_OK)
+    found = f"{free:.1f} GiB free at {there}{'' if writable else ', not writable'}"
+    return Finding(
+        what,
+        writable and free >= _NEEDED_DISK_GB,
+        found,
+    )
+
+
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _product_rate(dtype: torch.dtype) -> float:
+    """TFLOP/s of a 2048 x 2048 product, the better of two."""
+    a = torch.ones(2048, 2048, dtype=dtype)
+    best = float("inf")
+    for _ in range(3):
+        started = time.perf_counter()
+        a @ a
+        best = min(best, time.perf_counter() - started)
+    return 2 * 2048**3 / best / 1e12

@@ -1,0 +1,1 @@
+"""The comparison table, for eyes and for programs; and the view of a run that is still going."""

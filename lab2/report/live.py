@@ -1,0 +1,88 @@
+"""A run that is still going: as a table with bars, or as plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from lab2.results.journal import Progress
+
+_STYLES = {"ok": "green", "running": "cyan", "waiting": "dim", "cancelled": "yellow"}
+
+
+class Line(Protocol):
+    """What the view needs to know of a trial."""
+
+    @property
+    def trial(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def progress(self) -> Progress | None: ...
+
+
+def live_table(lines: Sequence[Line]) -> Table:
+    """Every trial: state, bar, epoch, loss, validation accuracy, time left, reason."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("trial", "state", "", "epoch", "loss", "validation", "trained", "left"):
+        table.add_column(title, justify="left" if title in ("trial", "state", "") else "right", no_wrap=True)
+    table.add_column("", overflow="ellipsis", no_wrap=True)
+    for line in lines:
+        now = line.progress or Progress(state="starting")
+        done = line.state == "ok"
+        share = 1.0 if done else now.epoch / now.epochs if now.epochs else 0.0
+        table.add_row(
+            line.trial,
+            Text(_doing(line), style=_STYLES.get(line.state, "red")),
+            ProgressBar(total=1.0, completed=share, width=20),
+            f"{now.epoch:.1f}/{now.epochs:.0f}" if now.epochs else "",
+            "" if now.loss is None else f"{now.loss:.3f}",
+            "" if now.validation_accuracy is None else f"{now.validation_accuracy:.2%}",
+            _clock(now.train_seconds) if now.train_seconds else "",
+            _clock(now.seconds_left) if now.seconds_left is not None and line.state == "running" else "",
+            line.reason,
+        )
+    return table
+
+
+class PlainLines:
+    """Says what has changed since it was last asked, a line a change."""
+
+    def __init__(self) -> None:
+        self.said: dict[str, tuple[str, float | None]] = {}
+
+    def changes(self, lines: Sequence[Line]) -> list[str]:
+        """A line for each trial whose state changed or that ended an epoch."""
+        new = []
+        for line in lines:
+            now = line.progress
+            accuracy = now.validation_accuracy if now else None
+            known = (_doing(line), accuracy if line.state == "running" else None)
+            if known != self.said.get(line.trial, ("waiting", None)):
+                self.said[line.trial] = known
+                new.append(_sentence(line, now))
+        return new
+
+
+def _sentence(line: Line, now: Progress | None) -> str:
+    words = [f"{line.trial}: {_doing(line)}"]
+    if line.state == "running" and now and now.validation_accuracy is not None and now.loss is not None:
+        words.append(f"epoch {now.epoch:.1f} of {now.epochs:.0f}, loss {now.loss:.3f}")
+        words.append(f"validation accuracy {now.validation_accuracy:.2%}")
+        words.append(f"trained {_clock(now.train_seconds)}, left {_clock(now.seconds_left or 0)}")
+    return ", ".join(words + ([line.reason] if line.reason else []))
+
+
+def _doing(line: Line) -> str:
+    return line.progress.state if line.state == "running" and line.progress else line.state
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"

@@ -1,0 +1,131 @@
+"""The table as text for a terminal and for Markdown, and as files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+from rich.table import Table
+from rich.text import Text
+
+from lab2.report.summary import summarise
+from lab2.results.collect import Comparison
+from lab2.results.run_dir import RunDir
+from lab2.whole_file import write_whole
+
+ABSENT = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A heading, and how a row of the summary is written under it."""
+
+    title: str
+    text: Callable[[pd.Series], str]
+
+
+def _number(name: str, form: Callable[[float], str]) -> Callable[[pd.Series], str]:
+    return lambda row: ABSENT if pd.isna(row[name]) else form(row[name])
+
+
+def _count(value: float) -> str:
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:.1f} {unit}"
+    return f"{value:.0f}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:,.0f} s" if value >= 10 else f"{value:.1f} s"
+
+
+def _accuracy(row: pd.Series) -> str:
+    if pd.isna(row["accuracy"]):
+        return ABSENT
+    return f"{row['accuracy']:.2%} [{100 * row['accuracy_low']:.2f}, {100 * row['accuracy_high']:.2f}]"
+
+
+COLUMNS = (
+    Column("model", lambda row: str(row["job"])),
+    Column("test accuracy [95 %]", _accuracy),
+    Column("F1", _number("macro_f1", lambda v: f"{v:.4f}")),
+    Column("training", _number("train_seconds", _seconds)),
+    Column("parameters", _number("parameters", _count)),
+    Column("status", lambda row: str(row["status"])),
+    Column("weights", lambda row: str(row["weights"]) or ABSENT),
+    Column("mAP50", _number("map_50", lambda v: f"{v:.3f}")),
+    Column("peak memory", _number("peak_memory_bytes", lambda v: f"{v / 2**30:.1f} GiB")),
+    Column("latency p50", _number("latency_p50_seconds", lambda v: f"{1000 * v:.1f} ms")),
+    Column("FLOPs/image", _number("flops_per_image", _count)),
+    Column("seeds", lambda row: f"{row['seeds']} of {row['seeds_expected']}"),
+)
+
+
+def caption(comparison: Comparison) -> str:
+    """What the numbers are of, and what they are not."""
+    good = [row for row in comparison.rows if row.status == "ok"]
+    parts = [f"run {comparison.plan.run_id}"]
+    if good:
+        one = good[0]
+        where = {f"{r.device_name}, {r.device}, {r.threads} threads" for r in good}
+        parts += [f"{one.dataset}, {one.train_images:,} training images", "; ".join(sorted(where))]
+        commit = (one.git_commit or "unknown")[:12] + ("+changes" if one.git_dirty else "")
+        parts.append(f"lab2 {one.lab2_version} at {commit}")
+    text = "; ".join(parts)
+    if comparison.plan.smoke:
+        text += "\nSMOKE RUN on a fraction of the data: it shows that everything works, and compares nothing."
+    return text
+
+
+def failures(summary: pd.DataFrame) -> list[str]:
+    """A sentence for each row that is not whole."""
+    return [f"{row['job']}: {row['status']}: {row['reason']}" for _, row in summary.iterrows() if row["status"] != "ok"]
+
+
+def terminal_table(comparison: Comparison) -> Table:
+    """The comparison for a terminal; a column that no row fills is left out."""
+    summary = summarise(comparison)
+    table = Table(title="SMOKE RUN, not a comparison" if comparison.plan.smoke else None)
+    shown = [c for c in COLUMNS if c.title in ("model", "status") or _filled(c, summary)]
+    for column in shown:
+        table.add_column(column.title, justify="left" if column.title in ("model", "weights") else "right")
+    for _, row in summary.iterrows():
+        style = "" if row["status"] == "ok" else "red"
+        table.add_row(*(Text(column.text(row), style=style) for column in shown))
+    return table
+
+
+def markdown(comparison: Comparison) -> str:
+    """The same table as Markdown, its caption above, and what went wrong below."""
+    summary = summarise(comparison)
+    lines = [
+        "| " + " | ".join(c.title for c in COLUMNS) + " |",
+        "|" + "---|" * len(COLUMNS),
+        *("| " + " | ".join(_cell(c.text(row)) for c in COLUMNS) + " |" for _, row in summary.iterrows()),
+    ]
+    notes = [f"- {_cell(text)}" for text in (*failures(summary), *comparison.warnings)]
+    return "\n".join([caption(comparison), "", *lines, "", *notes]).rstrip() + "\n"
+
+
+def write_report(run: RunDir, comparison: Comparison) -> None:
+    """Write table.csv, table.json and table.md (a row a job) and trials.csv (a row a trial)."""
+    summary = summarise(comparison)
+    run.report.mkdir(exist_ok=True)
+    files = {
+        "table.csv": summary.to_csv(index=False),
+        "table.json": summary.to_json(orient="records", indent=2, force_ascii=False) + "\n",
+        "table.md": markdown(comparison),
+        "trials.csv": comparison.frame().to_csv(index=False),
+    }
+    for name, content in files.items():
+        write_whole(run.report / name, content.encode())
+
+
+def _filled(column: Column, summary: pd.DataFrame) -> bool:
+    return any(column.text(row) != ABSENT for _, row in summary.iterrows())
+
+
+def _cell(text: str) -> str:
+    """Text that stays in its cell."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
