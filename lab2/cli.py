@@ -167,7 +167,7 @@ def prepare(
     names: Annotated[list[str] | None, typer.Argument(help="Data sets and architectures; nothing: list them.")] = None,
 ) -> None:
     """Download data sets and ImageNet weights once, on a machine with a network."""
-    from lab2.data.prepare import PREPARED, prepare_all
+    from lab2.machine.prepare import PREPARED, prepare_all
 
     if not names:
         out.print(f"can be prepared: {', '.join(PREPARED)}")
@@ -187,7 +187,7 @@ def list_jobs(jobs: Jobs = None) -> None:
 @app.command(epilog="Example: lab2 doctor")
 def doctor() -> None:
     """Say what this machine can do, and what is missing."""
-    from lab2.measure.survey import survey
+    from lab2.machine.survey import survey
 
     for finding in survey():
         mark = "[green]yes[/]" if finding.there else "[yellow]no [/]"

@@ -76,8 +76,7 @@ def _parse(text: str, hint: Any, setting: str) -> Any:
     except ValidationError as error:
         try:
             return adapter.validate_json(json.dumps(text), strict=True)
-        except ValidationError:
-            wanted = error.errors()[0]["msg"].removeprefix("Input should be ")
-            if error.errors()[0]["type"] == "json_invalid":
-                wanted = str(getattr(hint, "__name__", hint))
+        except ValidationError as as_word:
+            first = (as_word if error.errors()[0]["type"] == "json_invalid" else error).errors()[0]
+            wanted = first["msg"].removeprefix("Input should be ")
             raise ConfigError(f"--set {setting}: found {text!r}, wanted {wanted}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,8 +21,8 @@ class Step:
 
 
 def count_steps(images: int, batch_size: int, epochs: float) -> int:
-    """Steps in `epochs` passes; at least one."""
-    return max(1, math.ceil(images * epochs / batch_size))
+    """Whole batches in `epochs` passes; at least one."""
+    return max(1, int(images * epochs / batch_size))
 
 
 def batches(images: int, batch_size: int, epochs: float, generator: torch.Generator) -> Iterator[Tensor]:

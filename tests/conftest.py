@@ -1,0 +1,90 @@
+"""What the tests share: real data, cut small, and a place that is the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lab2.data.datasets import TrainingData, load_training
+from lab2.results.run_dir import RunDir, create_run
+from lab2.spec.architectures import (
+    AlexNetConfig,
+    CNNConfig,
+    FasterRCNNConfig,
+    ModelConfig,
+    VGG16Config,
+    ViTConfig,
+)
+from lab2.spec.job import DataConfig, JobSpec, TrainConfig, Trial
+from lab2.spec.plan import Plan
+
+SMALL = DataConfig(train_images=300, validation_images=100, test_images=100)
+
+# Every architecture at a size that trains within seconds. VGG16 and AlexNet have but one size.
+TINY: dict[str, ModelConfig] = {
+    "cnn": CNNConfig(filters=(4, 8), hidden=16),
+    "vit": ViTConfig(dim=8, depth=1),
+    "faster_rcnn": FasterRCNNConfig(widths=(8, 8, 16), hidden=16, proposals=8, test_scenes=20),
+    "alexnet": AlexNetConfig(weights="random"),
+    "vgg16": VGG16Config(weights="random"),
+}
+
+
+def make_trial(name: str = "cnn", *, seed: int = 1, model: ModelConfig | None = None, **train: object) -> Trial:
+    """A trial of a tiny architecture on a few images of MNIST."""
+    recipe = TrainConfig(**{"epochs": 1, "batch_size": 50, **train})  # type: ignore[arg-type]
+    return Trial(job=JobSpec(name=name, model=model or TINY[name], train=recipe), data=SMALL, seed=seed)
+
+
+def make_run(folder: Path, *trials: Trial, run_id: str = "run") -> RunDir:
+    """A run directory that expects `trials`."""
+    return create_run(folder, Plan(run_id=run_id, created_at="2026-01-01T00:00:00", smoke=False, trials=trials))
+
+
+@pytest.fixture(scope="session")
+def mnist() -> TrainingData:
+    """The full MNIST, read once."""
+    return load_training(DataConfig())
+
+
+@pytest.fixture(autouse=True)
+def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads the user's cache or writes the user's runs."""
+    monkeypatch.setenv("LAB2_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LAB2_RUNS", str(tmp_path / "runs"))
+
+
+@pytest.fixture(autouse=True)
+def torch_as_it_was() -> Iterator[None]:
+    """A trial makes torch deterministic; the next test starts as this one did."""
+    before = torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.use_deterministic_algorithms(before)
+
+
+@pytest.fixture
+def image_folder(tmp_path: Path) -> Path:
+    """Two classes of 12 x 12 grey images: dark on the left, dark on the right."""
+    root = tmp_path / "pictures"
+    generator = np.random.default_rng(0)
+    for part, count in (("train", 40), ("test", 10)):
+        for label, name in enumerate(("left", "right")):
+            folder = root / part / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = generator.integers(0, 60, (12, 12), dtype=np.uint8)
+                pixels[:, 6 * label : 6 * label + 6] += 180
+                Image.fromarray(pixels).save(folder / f"{i}.png")
+    return root
+
+
+def on_folder(trial: Trial, folder: Path) -> Trial:
+    """The same trial on an image folder."""
+    data = DataConfig(dataset=str(folder), validation_images=16)
+    return replace(trial, data=data)

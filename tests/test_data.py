@@ -1,0 +1,257 @@
+"""Data sets: whole or refused, split the same for everybody, shapes that flow into the models."""
+
+from __future__ import annotations
+
+import gzip
+import pickle
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lab2.data.augment import shift
+from lab2.data.cifar import CifarSource
+from lab2.data.datasets import load_test, load_training, open_source
+from lab2.data.idx import IdxSource, parse_idx
+from lab2.data.scenes import compose, ink_boxes
+from lab2.errors import DataError
+from lab2.spec.job import DataConfig
+
+DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
+
+
+def write_idx(folder: Path, images: np.ndarray, labels: np.ndarray, prefix: str, *, packed: bool = True) -> None:
+    """The two files of one part, written by the specification and not by our reader."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels = struct.pack(">HBB3I", 0, 8, 3, *images.shape) + images.tobytes()
+    marks = struct.pack(">HBBI", 0, 8, 1, len(labels)) + labels.astype(np.uint8).tobytes()
+    for name, content in ((f"{prefix}-images-idx3-ubyte", pixels), (f"{prefix}-labels-idx1-ubyte", marks)):
+        (folder / (name + ".gz" * packed)).write_bytes(gzip.compress(content) if packed else content)
+
+
+@pytest.fixture
+def letters(tmp_path: Path) -> Path:
+    """EMNIST letters in torchvision's layout: labels from 1, images column by column."""
+    folder = tmp_path / "cache" / "data" / "EMNIST" / "raw"
+    images = np.zeros((52, 6, 6), np.uint8)
+    images[:, 1, 4] = 255  # stored column by column: the pixel in row 4, column 1
+    for part in ("train", "test"):
+        write_idx(folder, images, np.tile(np.arange(1, 27), 2), f"emnist-letters-{part}", packed=False)
+    return folder
+
+
+class TestMnist:
+    def test_is_whole_and_splits_into_55000_and_5000_and_10000(self, mnist):
+        assert (len(mnist.train), len(mnist.validation)) == (55_000, 5_000)
+        assert mnist.train.pixels.shape == (55_000, 1, 28, 28)
+        assert mnist.train.pixels.dtype == np.uint8
+        assert len(load_test(DataConfig())) == 10_000
+
+    def test_the_split_is_stratified_and_apart(self, mnist):
+        whole = np.bincount(open_source(DataConfig()).read("train").labels)
+        assert np.abs(np.bincount(mnist.validation.labels) - whole / 12).max() <= 1
+        both = {row.tobytes() for row in mnist.train.pixels} & {row.tobytes() for row in mnist.validation.pixels}
+        assert not both
+
+    def test_its_shape_is_what_the_literature_says(self, mnist):
+        # mean 0.1307 and deviation 0.3081: the constants of every MNIST tutorial
+        assert mnist.shape.mean[0] == pytest.approx(0.1307, abs=5e-4)
+        assert mnist.shape.std[0] == pytest.approx(0.3081, abs=5e-4)
+        assert mnist.shape.plain_background
+        assert (mnist.shape.channels, mnist.shape.side, len(mnist.shape.classes)) == (1, 28, 10)
+
+    def test_limits_are_stratified_draws(self):
+        data = load_training(DataConfig(train_images=100, validation_images=50))
+        assert (len(data.train), len(data.validation)) == (100, 50)
+        assert np.bincount(data.train.labels).min() >= 8
+
+
+class TestIdx:
+    def test_reads_what_the_specification_says(self, tmp_path: Path):
+        images = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+        write_idx(tmp_path, images, np.array([1, 0]), "train")
+        found = IdxSource(tmp_path, ("a", "b")).read("train")
+        assert np.array_equal(found.pixels[:, 0], images)
+        assert found.labels.tolist() == [1, 0]
+
+    def test_letters_count_from_one_and_lie_on_their_side(self, letters):
+        found = open_source(DataConfig(dataset="emnist-letters")).read("test")
+        assert found.labels.tolist() == [*range(26)] * 2
+        assert found.pixels[0, 0, 4, 1] == 255
+
+    @pytest.mark.parametrize(
+        ("harm", "message"),
+        [
+            (lambda raw: raw[:-10], "not whole"),
+            (lambda _raw: gzip.compress(b"\0\0\x0d\x03" + bytes(20)), "begins with 00000d03, wanted 00000803"),
+            (lambda raw: gzip.compress(gzip.decompress(raw)[:-1]), "but its header"),
+            (lambda _raw: b"no gzip", "not whole"),
+        ],
+    )
+    def test_a_damaged_file_is_named(self, tmp_path: Path, harm, message):
+        write_idx(tmp_path, np.zeros((2, 3, 3), np.uint8), np.zeros(2), "train")
+        path = tmp_path / "train-images-idx3-ubyte.gz"
+        path.write_bytes(harm(path.read_bytes()))
+        with pytest.raises(DataError, match=message) as caught:
+            IdxSource(tmp_path, ("a",)).read("train")
+        assert str(path) in str(caught.value)
+
+    def test_an_altered_file_is_refused_by_its_sha256(self, tmp_path: Path):
+        write_idx(tmp_path, np.zeros((2, 3, 3), np.uint8), np.zeros(2), "train")
+        source = IdxSource(tmp_path, ("a",), digests={"train-images": "0" * 64, "train-labels": "0" * 64})
+        with pytest.raises(DataError, match="altered"):
+            source.read("train")
+
+    def test_labels_beyond_the_classes_are_refused(self, tmp_path: Path):
+        write_idx(tmp_path, np.zeros((2, 3, 3), np.uint8), np.array([0, 7]), "train")
+        with pytest.raises(DataError, match="labels from 0 to 7, wanted 0 to 1"):
+            IdxSource(tmp_path, ("a", "b")).read("train")
+
+    def test_a_header_that_promises_terabytes_is_only_arithmetic(self):
+        content = struct.pack(">HBB3I", 0, 8, 3, 2**32 - 1, 2**32 - 1, 2**32 - 1)
+        with pytest.raises(DataError, match="wants"):
+            parse_idx(content, 3, Path("x"))
+
+
+class TestCifar:
+    RECORD = bytes([3, *[10] * 1024, *[20] * 1024, *[30] * 1024])  # a label, then red, green, blue
+
+    def test_reads_the_binary_version(self, tmp_path: Path):
+        for name in (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"):
+            (tmp_path / f"{name}.bin").write_bytes(self.RECORD * 2)
+        found = CifarSource(tmp_path).read("train")
+        assert found.pixels.shape == (10, 3, 32, 32)
+        assert found.pixels[0, :, 0, 0].tolist() == [10, 20, 30]
+        assert set(found.labels) == {3}
+
+    def test_reads_torchvisions_pickles(self, tmp_path: Path):
+        batch = {b"data": np.zeros((2, 3072), np.uint8), b"labels": [1, 2]}
+        (tmp_path / "test_batch").write_bytes(pickle.dumps(batch, protocol=2))
+        assert CifarSource(tmp_path).read("test").labels.tolist() == [1, 2]
+
+    def test_a_pickle_that_would_run_code_is_refused(self, tmp_path: Path):
+        (tmp_path / "test_batch").write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
+        with pytest.raises(DataError, match=r"wants os\.system"):
+            CifarSource(tmp_path).read("test")
+
+
+class TestFolder:
+    def test_grey_squares_keep_their_side(self, image_folder):
+        data = load_training(DataConfig(dataset=str(image_folder), validation_images=10))
+        assert (data.shape.channels, data.shape.side, data.shape.classes) == (1, 12, ("left", "right"))
+        assert not data.shape.plain_background
+
+    def test_colour_and_sizes_are_brought_to_one_form(self, image_folder):
+        Image.new("RGB", (300, 40), (255, 0, 0)).save(image_folder / "train" / "left" / "wide.jpg")
+        data = load_training(DataConfig(dataset=str(image_folder), validation_images=10, image_side=24))
+        assert data.train.pixels.shape[1:] == (3, 24, 24)
+
+    @pytest.mark.parametrize(
+        ("harm", "message"),
+        [
+            (lambda root: (root / "train" / "left" / "0.png").write_bytes(b"no image"), r"0\.png: not an image"),
+            (lambda root: truncate(root / "test" / "left" / "0.png"), r"0\.png: (corrupt|not an image)"),
+            (lambda root: empty(root / "train" / "right"), "right: holds no image"),
+            (lambda root: remove(root / "train" / "right"), r"1 class \(left\); wanted two or more"),
+            (lambda root: remove(root / "test"), "holds no test/ folder"),
+            (lambda root: (root / "test" / "up").mkdir(), "train/ has no class 'up'"),
+        ],
+    )
+    def test_what_is_wrong_is_named(self, image_folder, harm, message):
+        harm(image_folder)
+        config = DataConfig(dataset=str(image_folder), validation_images=10)
+        with pytest.raises(DataError, match=message):
+            load_training(config)
+            load_test(config)
+
+    def test_the_checksum_is_of_the_content(self, image_folder):
+        before = open_source(DataConfig(dataset=str(image_folder))).sha256()
+        (image_folder / "test" / "left" / "0.png").unlink()
+        assert open_source(DataConfig(dataset=str(image_folder))).sha256() != before
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:40])
+
+
+def empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+
+
+def remove(folder: Path) -> None:
+    for path in sorted(folder.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    folder.rmdir()
+
+
+def test_an_unknown_data_set_asks_did_you_mean():
+    with pytest.raises(DataError, match="did you mean 'mnist'"):
+        open_source(DataConfig(dataset="mnits"))
+
+
+def test_a_data_set_that_is_not_here_names_the_command():
+    with pytest.raises(DataError, match="lab2 prepare kmnist"):
+        open_source(DataConfig(dataset="kmnist"))
+
+
+@pytest.mark.skipif(not DEBIAN_FASHION.is_dir(), reason="LOUD: Debian's dataset-fashion-mnist is not installed")
+def test_fashion_mnist_is_found_where_debian_puts_it():
+    data = load_training(DataConfig(dataset="fashion-mnist"))
+    assert (len(data.train), len(data.validation), data.shape.side) == (55_000, 5_000, 28)
+
+
+class TestScenes:
+    def test_boxes_are_tight_around_the_ink(self):
+        image = torch.zeros(1, 1, 10, 10, dtype=torch.uint8)
+        image[0, 0, 2:5, 3:9] = 200  # rows 2 to 4, columns 3 to 8
+        assert ink_boxes(image, plain_background=True).tolist() == [[3, 2, 9, 5]]
+        assert ink_boxes(image, plain_background=False).tolist() == [[0, 0, 10, 10]]
+
+    def test_each_box_holds_its_images_ink(self, mnist):
+        pixels = torch.from_numpy(mnist.train.pixels[:90])
+        boxes = ink_boxes(pixels, plain_background=True)
+        scenes = compose(
+            pixels,
+            torch.arange(90),
+            boxes,
+            side=84,
+            max_objects=3,
+            generator=torch.Generator().manual_seed(0),
+        )
+        assert scenes.images.shape == (30, 1, 84, 84)
+        assert scenes.present[:, 0].all()
+        for scene in range(30):
+            for m in range(3):
+                if scenes.present[scene, m]:
+                    x1, y1, x2, y2 = scenes.boxes[scene, m].int().tolist()
+                    a1, b1, a2, b2 = boxes[scenes.labels[scene, m]].int().tolist()
+                    ink = pixels[scenes.labels[scene, m], :, b1:b2, a1:a2]
+                    assert (scenes.images[scene, :, y1:y2, x1:x2] >= ink).all()
+
+    def test_a_seed_fixes_a_scene(self, mnist):
+        pixels, labels = torch.from_numpy(mnist.train.pixels[:9]), torch.arange(9)
+        boxes = ink_boxes(pixels, plain_background=True)
+        one, two = (
+            compose(pixels, labels, boxes, side=56, max_objects=3, generator=torch.Generator().manual_seed(5))
+            for _ in range(2)
+        )
+        assert torch.equal(one.images, two.images)
+        assert torch.equal(one.boxes, two.boxes)
+
+
+class TestShift:
+    def test_moves_each_image_by_at_most_so_much(self):
+        images = torch.zeros(64, 1, 9, 9)
+        images[:, :, 4, 4] = 1
+        moved = shift(images, 2, torch.Generator().manual_seed(0))
+        rows, columns = (moved == 1).nonzero()[:, 2:].unbind(1)
+        assert (moved.sum((1, 2, 3)) == 1).all()
+        assert set(rows.tolist()) == set(columns.tolist()) == {2, 3, 4, 5, 6}
+
+    def test_zero_leaves_the_images_alone(self):
+        images = torch.rand(3, 1, 5, 5)
+        assert shift(images, 0, torch.Generator()) is images

@@ -1,0 +1,283 @@
+"""End to end: trials through submitit's local executor, to the table, whatever happens on the way."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lab2.launch.status import status
+from lab2.results.collect import collect
+from lab2.results.run_dir import RunDir, open_run
+from lab2.results.shard import read_shard
+from lab2.spec.catalogue import default_folder
+
+JOB = '''"""Tiny {name}?"""
+from lab2.spec.architectures import *
+from lab2.spec.job import JobSpec, Resources, TrainConfig
+RECIPE = TrainConfig(epochs={epochs}, batch_size=50)
+JOB = JobSpec(name="{name}", model={model}, train=RECIPE, resources=Resources({resources}))
+'''
+TINY_JOBS = {
+    "a_cnn": "CNNConfig(filters=(4, 8), hidden=16)",
+    "b_vit": "ViTConfig(dim=8, depth=1)",
+    "c_faster_rcnn": "FasterRCNNConfig(widths=(8, 8, 16), hidden=16, proposals=8, test_scenes=20)",
+    "d_alexnet": 'AlexNetConfig(weights="random")',
+    "e_vgg16": 'VGG16Config(weights="random")',
+}
+FEW = ("data.train_images=150", "data.validation_images=50", "data.test_images=50")
+
+
+def lab2(*words: str, check: int | None = 0, **more: object) -> subprocess.CompletedProcess[str]:
+    """The front desk as a user runs it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lab2.cli", *words], capture_output=True, text=True, check=False, timeout=280, **more
+    )  # type: ignore[call-overload]
+    assert check is None or done.returncode == check, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def write_jobs(folder: Path, names: dict[str, str], *, epochs: float = 1, resources: str = "") -> str:
+    folder.mkdir(exist_ok=True)
+    for name, model in names.items():
+        (folder / f"{name}.py").write_text(JOB.format(name=name, model=model, epochs=epochs, resources=resources))
+    return f"{folder}/"
+
+
+def settings(*more: str) -> list[str]:
+    return [word for setting in (*FEW, *more) for word in ("--set", setting)]
+
+
+def children(run: Path) -> list[int]:
+    """Processes that still work for `run`."""
+    found = subprocess.run(["pgrep", "-f", str(run)], capture_output=True, text=True, check=False).stdout
+    return [int(pid) for pid in found.split()]
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+def start(*words: str, runs: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "lab2.cli", *words, "--runs", str(runs)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(claim, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not claim():
+        assert time.monotonic() < until, "waited too long"
+        time.sleep(0.05)
+
+
+def started(runs: Path, trial: str) -> bool:
+    return any(runs.glob(f"*/history/{trial}.jsonl"))
+
+
+@pytest.mark.slow
+def test_five_architectures_from_jobs_to_table(tmp_path: Path, runs: Path):
+    jobs = write_jobs(tmp_path / "jobs", TINY_JOBS)
+    done = lab2("run-local", "--jobs", jobs, "--runs", str(runs), *settings())
+    run = open_run(runs, "latest")
+    rows = list(csv.DictReader((run.report / "table.csv").open()))
+    assert [row["job"] for row in rows] == list(TINY_JOBS)
+    assert [row["status"] for row in rows] == ["ok"] * 5
+    assert all(float(row["accuracy"]) <= 1 and int(float(row["parameters"])) > 0 for row in rows)
+    assert float(rows[2]["map_50"]) >= 0
+    for row in json.loads((run.report / "table.json").read_text()):
+        assert row["weights"] == "random"
+    assert "e_vgg16" in done.stdout
+    assert "e_vgg16-seed1: ok" in done.stdout
+    again = lab2("report", "--runs", str(runs))
+    assert "a_cnn" in again.stdout
+    assert "nothing to resume: 5 of 5" in lab2("resume", "--runs", str(runs)).stdout
+
+
+@pytest.mark.slow
+def test_one_failure_does_not_stop_the_others_and_resume_runs_only_that(tmp_path: Path, runs: Path):
+    jobs = write_jobs(tmp_path / "jobs", {"a_bad": 'AlexNetConfig(weights="random")', "b_cnn": TINY_JOBS["a_cnn"]})
+    (tmp_path / "jobs" / "a_bad.py").write_text(
+        (tmp_path / "jobs" / "a_bad.py").read_text().replace("Resources()", "Resources(timeout_min=0.001)")
+    )
+    done = lab2("run-local", "--jobs", jobs, "--runs", str(runs), *settings(), check=1)
+    run = open_run(runs, "latest")
+    rows = collect(run).rows
+    assert [row.status for row in rows] == ["timeout", "ok"]
+    assert "a_bad: timeout: its time was up" in done.stdout
+    good = run.shard("b_cnn-seed1").read_bytes()
+    plan = run.plan.read_text()
+    lab2("resume", "--runs", str(runs), check=1)
+    assert run.shard("b_cnn-seed1").read_bytes() == good
+    assert run.plan.read_text() == plan
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_everything_and_resume_completes_the_run(tmp_path: Path, runs: Path):
+    jobs = write_jobs(tmp_path / "jobs", {"a_cnn": TINY_JOBS["a_cnn"], "b_vit": TINY_JOBS["b_vit"]}, epochs=300)
+    process = start("run-local", "--jobs", jobs, *settings(), runs=runs)
+    wait_for(lambda: started(runs, "a_cnn-seed1"))
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "lab2 resume" in errors
+    assert "Traceback" not in errors
+    run = open_run(runs, "latest")
+    assert not children(run.path)
+    assert [s.state for s in status(run, run.read_plan())] == ["cancelled", "waiting"]
+    shorten(run)
+    lab2("resume", "--runs", str(runs))
+    assert [row.status for row in collect(run).rows] == ["ok", "ok"]
+
+
+def shorten(run: RunDir) -> None:
+    """Let the rest of a run take seconds: fewer epochs in its plan."""
+    run.plan.write_text(run.plan.read_text().replace('"epochs": 300.0', '"epochs": 1.0'))
+
+
+@pytest.mark.slow
+def test_a_killed_trial_is_a_row_and_a_killed_launcher_costs_nothing(tmp_path: Path, runs: Path):
+    jobs = write_jobs(tmp_path / "jobs", {"a_cnn": TINY_JOBS["a_cnn"], "b_vit": TINY_JOBS["b_vit"]}, epochs=60)
+    process = start("run-local", "--jobs", jobs, *settings(), runs=runs)
+    wait_for(lambda: started(runs, "a_cnn-seed1"))
+    run = open_run(runs, "latest")
+    (worker,) = [pid for pid in children(run.path) if "core._submit" in Path(f"/proc/{pid}/cmdline").read_text()]
+    os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: run.shard("a_cnn-seed1").exists())
+    shard = read_shard(run.shard("a_cnn-seed1"))
+    assert (shard.status, shard.reason[:40]) == ("failed", "its process ended without a result; its l")
+    wait_for(lambda: started(runs, "b_vit-seed1"))
+    process.kill()  # the launcher; its trial goes on
+    process.wait()
+    wait_for(lambda: run.shard("b_vit-seed1").exists())
+    assert read_shard(run.shard("b_vit-seed1")).status == "ok"
+    wait_for(lambda: not children(run.path))
+
+
+@pytest.mark.slow
+def test_a_cap_holds_and_seeds_make_a_mean(tmp_path: Path, runs: Path):
+    jobs = write_jobs(tmp_path / "jobs", {"a_cnn": TINY_JOBS["a_cnn"]})
+    lab2("run-local", "--jobs", jobs, "--seeds", "3", "--parallel", "2", "--runs", str(runs), *settings())
+    run = open_run(runs, "latest")
+    rows = collect(run).rows
+    assert [row.seed for row in rows] == [1, 2, 3]
+    times = sorted((row.started_at, 1) for row in rows) + sorted((row.ended_at, -1) for row in rows)
+    most = level = 0
+    for _, change in sorted(times, key=lambda t: (t[0], t[1])):
+        level += change
+        most = max(most, level)
+    assert most <= 2
+    (row,) = json.loads((run.report / "table.json").read_text())
+    assert (row["seeds"], row["interval"]) == (3, "t, over seeds")
+
+
+@pytest.mark.slow
+def test_train_runs_one_trial_in_the_foreground(tmp_path: Path, runs: Path):
+    jobs = write_jobs(tmp_path / "jobs", {"a_cnn": TINY_JOBS["a_cnn"]})
+    done = lab2("train", "a_cnn", "--jobs", jobs, "--runs", str(runs), *settings())
+    assert "validation_accuracy" in done.stderr
+    assert "a_cnn" in done.stdout
+
+
+class TestBadInput:
+    """One sentence on standard error, exit code 2, no traceback, nothing written."""
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (["run-local", "--jobs", "cnnn"], "did you mean 'cnn'"),
+            (["run-local", "--dataset", "mnits"], "did you mean 'mnist'"),
+            (["run-local", "--set", "train.epoch=3"], "did you mean 'train.epochs'"),
+            (["run-local", "--set", "train.epochs=three"], "found 'three'"),
+            (["run-local", "--jobs", "cnn", "--set", "train.batch_size=100000"], "is larger than the 55000 training"),
+            (["run-local", "--seeds", "many"], "wanted how many"),
+            (["run-local", "--seeds", "1,1"], "more than once"),
+            (["run-local", "--jobs", "no/such/folder"], "no such folder of jobs"),
+            (["run-local", "--device", "cuda:99"], "not on this machine"),
+            (["run-local", "--jobs", "alexnet", "--set", "model.weights=imagenet"], "lab2 prepare alexnet"),
+            (["report", "20200101-000000-mnist"], "no such run"),
+            (["logs", "nobody"], "no such run"),
+            (["prepare", "fashion"], "did you mean 'fashion-mnist'"),
+            (["train", "vitt"], "did you mean 'vit'"),
+        ],
+    )
+    def test_gets_one_clear_sentence(self, words: list[str], message: str, runs: Path):
+        done = lab2(*words, check=2, cwd=default_folder().parent)
+        assert message in done.stderr
+        assert done.stderr.startswith("lab2: ")
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert not runs.exists() or not any(runs.iterdir())
+
+    def test_a_run_without_shards_says_so(self, tmp_path: Path, runs: Path):
+        from tests.conftest import make_run, make_trial
+
+        make_run(runs, make_trial())
+        assert "no shards yet" in lab2("report", "--runs", str(runs), check=2).stderr
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="LOUD: root may write everywhere")
+    def test_an_unwritable_folder_is_named(self, tmp_path: Path):
+        tmp_path.chmod(0o500)
+        done = lab2(
+            "run-local", "--jobs", "cnn", "--runs", str(tmp_path / "runs"), check=2, cwd=default_folder().parent
+        )
+        assert "choose a writable --runs folder" in done.stderr
+
+    def test_a_file_where_the_folder_should_be_is_named(self, tmp_path: Path):
+        (tmp_path / "file").write_text("")
+        done = lab2(
+            "run-local", "--jobs", "cnn", "--runs", str(tmp_path / "file"), check=2, cwd=default_folder().parent
+        )
+        assert "choose a writable --runs folder" in done.stderr
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="LOUD: only root can mount a small disk")
+    def test_a_full_disk_loses_nothing_and_resume_goes_on(self, tmp_path: Path):
+        disk = tmp_path / "disk"
+        disk.mkdir()
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True, check=False
+        )
+        if mounted.returncode:
+            pytest.skip("LOUD: this machine does not mount")
+        try:
+            jobs = write_jobs(tmp_path / "jobs", {"a_cnn": TINY_JOBS["a_cnn"]})
+            lab2("run-local", "--jobs", jobs, "--runs", str(disk), *settings())
+            filler = disk / "filler"
+            with filler.open("wb") as file, pytest.raises(OSError, match="No space"):
+                while True:
+                    file.write(bytes(65536))
+                    file.flush()
+            done = lab2("run-local", "--jobs", jobs, "--runs", str(disk), *settings(), check=2)
+            assert "No space left on device" in done.stderr
+            assert "Traceback" not in done.stderr
+            filler.unlink()
+            assert "a_cnn" in lab2("report", "--runs", str(disk)).stdout
+        finally:
+            subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.parametrize(
+    "command", ["run-local", "train", "status", "logs", "resume", "collect", "report", "prepare", "jobs", "doctor"]
+)
+def test_every_command_shows_an_example(command: str):
+    assert f"Example: lab2 {command}" in lab2(command, "--help").stdout
+
+
+def test_jobs_are_listed_with_their_questions():
+    assert "vit" in lab2("jobs", cwd=default_folder().parent).stdout
+
+
+def test_doctor_says_what_there_is():
+    said = lab2("doctor").stdout
+    for what in ("cores", "memory", "bf16", "GPUs", "Slurm", "container tools", "mnist", "vgg16 weights", "disk"):
+        assert what in said

@@ -1,0 +1,162 @@
+"""Scores against hand-worked cases, the clock against what it goes around."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lab2.errors import ResourceError, ShardError
+from lab2.measure.cost import Stopwatch, inference_cost, peak_memory
+from lab2.measure.hardware import available_cores, choose_device
+from lab2.measure.metrics import DetectionScores, Scores, score, score_detections
+from lab2.measure.predictions import NO_PREDICTION, Predictions, read_predictions, write_predictions
+from lab2.measure.provenance import provenance
+from lab2.spec.architectures import CNNConfig, FasterRCNNConfig, ViTConfig
+from lab2.train.precision import choose_precision
+
+
+def test_a_detector_that_finds_nothing_is_wrong_not_absent():
+    p = Predictions(y_true=np.array([0, 1, 2, 1]), y_pred=np.array([0, 1, NO_PREDICTION, 1]))
+    assert score(p, num_classes=3) == Scores(accuracy=3 / 4, macro_f1=2 / 3)  # by hand: F1 = 1, 1, 0
+
+
+def test_macro_f1_by_hand():
+    # class 0: precision 1/2, recall 1; class 1: precision 1, recall 1/2: F1 is 2/3 for both
+    p = Predictions(y_true=np.array([0, 1, 1]), y_pred=np.array([0, 0, 1]))
+    assert score(p, num_classes=2).macro_f1 == pytest.approx(2 / 3)
+
+
+def boxes(*rows: tuple[float, ...], labels: list[int], scores: list[float] | None = None) -> dict[str, torch.Tensor]:
+    found = {"boxes": torch.tensor(rows).view(-1, 4), "labels": torch.tensor(labels, dtype=torch.int64)}
+    return found if scores is None else {**found, "scores": torch.tensor(scores)}
+
+
+class TestMeanAveragePrecision:
+    TRUTH = boxes((0, 0, 10, 10), labels=[0])
+
+    def test_a_perfect_detector_has_one(self):
+        found = boxes((0, 0, 10, 10), labels=[0], scores=[0.9])
+        assert score_detections([found], [self.TRUTH]) == DetectionScores(map_50=1.0, map_50_95=1.0)
+
+    def test_an_overlap_of_0_8_counts_at_seven_of_ten_thresholds(self):
+        # 8 x 10 within 10 x 10: intersection over union 0.8, right at 0.5, 0.55, ... 0.8
+        found = boxes((0, 0, 8, 10), labels=[0], scores=[0.9])
+        scores = score_detections([found], [self.TRUTH])
+        assert scores.map_50 == pytest.approx(1.0)
+        assert scores.map_50_95 == pytest.approx(0.7)
+
+    def test_a_wrong_label_is_a_miss(self):
+        found = boxes((0, 0, 10, 10), labels=[1], scores=[0.9])
+        assert score_detections([found], [self.TRUTH]).map_50 == 0.0
+
+    def test_nothing_found_is_zero(self):
+        found = boxes(labels=[], scores=[])
+        assert score_detections([found], [self.TRUTH]) == DetectionScores(map_50=0.0, map_50_95=0.0)
+
+
+class TestPredictions:
+    def test_come_back_from_their_file(self, tmp_path: Path):
+        written = Predictions(
+            np.array([1, 2]), np.array([1, NO_PREDICTION]), np.array([[0, 1, 0], [0, 0, 0]], np.float32)
+        )
+        write_predictions(tmp_path / "p", written)
+        read = read_predictions(tmp_path / "p")
+        assert read.y_pred.tolist() == [1, NO_PREDICTION]
+        assert np.array_equal(read.probabilities, written.probabilities)
+
+    def test_are_compact(self, tmp_path: Path):
+        zeros = np.zeros(10_000, np.int64)
+        write_predictions(tmp_path / "p", Predictions(zeros, zeros, np.zeros((10_000, 10), np.float32)))
+        assert (tmp_path / "p").stat().st_size < 250_000
+
+    @pytest.mark.parametrize("content", [b"", b"x" * 100, b"\x80\x04cos\nsystem\n."])
+    def test_a_foreign_file_is_an_error(self, tmp_path: Path, content: bytes):
+        (tmp_path / "p").write_bytes(content)
+        with pytest.raises(ShardError, match="not the predictions"):
+            read_predictions(tmp_path / "p")
+
+
+class TestDevice:
+    def test_the_cpu_is_always_there(self):
+        assert choose_device("cpu").type == "cpu"
+
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="LOUD: there is a GPU here")
+    def test_a_gpu_that_is_not_there_is_an_error(self):
+        assert choose_device("auto").type in ("cpu", "mps")
+        with pytest.raises(ResourceError, match="--device cpu is"):
+            choose_device("cuda")
+
+    def test_cuda_comes_first(self, monkeypatch):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+        assert choose_device("auto") == torch.device("cuda", 0)
+        assert choose_device("cuda:1") == torch.device("cuda", 1)
+        with pytest.raises(ResourceError, match="2 CUDA devices"):
+            choose_device("cuda:2")
+
+    def test_nonsense_is_an_error(self):
+        with pytest.raises(ResourceError, match="wanted auto, cpu, mps, cuda"):
+            choose_device("abacus")
+
+    def test_slurm_says_how_many_cores(self, monkeypatch):
+        monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
+        assert available_cores() == 1
+
+    def test_memory_is_the_accelerators_where_there_is_one(self, monkeypatch):
+        monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _device: 123)
+        assert peak_memory(torch.device("cuda", 0)) == (123, "accelerator")
+        bytes_, of = peak_memory(torch.device("cpu"))
+        assert of == "process"
+        assert 50e6 < bytes_ < 50e9
+
+
+class TestPrecision:
+    CPU = torch.device("cpu")
+
+    def test_amx_makes_bf16_worth_it_but_not_for_small_operations(self, monkeypatch):
+        monkeypatch.setattr("lab2.train.precision.has_amx", lambda: True)
+        assert choose_precision("auto", CNNConfig(), self.CPU) == "bf16"
+        assert choose_precision("auto", ViTConfig(), self.CPU) == "fp32"
+        assert choose_precision("auto", ViTConfig(dim=192), self.CPU) == "bf16"
+        assert choose_precision("auto", FasterRCNNConfig(), self.CPU) == "fp32"
+
+    def test_without_amx_fp32_is_faster(self, monkeypatch):
+        monkeypatch.setattr("lab2.train.precision.has_amx", lambda: False)
+        assert choose_precision("auto", CNNConfig(), self.CPU) == "fp32"
+
+    def test_what_is_asked_for_is_given(self):
+        assert choose_precision("bf16", ViTConfig(), self.CPU) == "bf16"
+
+
+class TestStopwatch:
+    def test_counts_the_steps_and_not_what_lies_between(self):
+        def steps():
+            for _ in range(3):
+                time.sleep(0.02)
+                yield None
+
+        watch = Stopwatch(torch.device("cpu"))
+        started = time.perf_counter()
+        for _ in watch.around(steps(), waits=lambda _: True):
+            time.sleep(0.1)
+        whole = time.perf_counter() - started
+        assert 0.06 <= watch.seconds <= whole - 0.3
+
+
+def test_inference_cost_orders_its_percentiles():
+    cost = inference_cost(lambda x: x.float().sum(), torch.zeros(300, 1, 8, 8, dtype=torch.uint8))
+    assert 0 < cost.latency_p50_seconds <= cost.latency_p95_seconds
+    assert cost.throughput_images_per_second > 0
+
+
+def test_provenance_names_the_commit_that_an_image_states(monkeypatch):
+    monkeypatch.setenv("LAB2_COMMIT", "abc")
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "5")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
+    found = provenance()
+    assert (found.git_commit, found.git_dirty, found.scheduler_job_id) == ("abc", False, "5_2")

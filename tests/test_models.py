@@ -1,0 +1,222 @@
+"""The architectures: shapes, pinned sizes, a gradient to every weight, folding that changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from lab2.data.datasets import DataShape
+from lab2.errors import ConfigError, WeightsError
+from lab2.measure.cost import count_parameters, flops_per_image
+from lab2.models import build, check_model
+from lab2.models.faster_rcnn import Detector
+from lab2.models.transfer import PooledLinear, TransferNet, folded
+from lab2.models.vit import patches, sinusoids
+from lab2.models.weights import IMAGENET, load_checkpoint, save_checkpoint
+from lab2.spec.architectures import AlexNetConfig, CNNConfig, FasterRCNNConfig, VGG16Config, ViTConfig
+from tests.conftest import TINY
+
+DIGITS = DataShape(1, 28, tuple("0123456789"), (0.13,), (0.31,), plain_background=True)
+COLOURS = DataShape(3, 32, ("cat", "dog", "frog"), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), plain_background=False)
+
+FULL = {
+    "cnn": (CNNConfig(), 454_922),
+    "vit": (ViTConfig(), 10_730),
+    "vgg16": (VGG16Config(weights="random"), 134_301_514),  # torchvision's 138,357,544 with 10 classes for 1000
+    "alexnet": (AlexNetConfig(weights="random"), 57_044_810),
+}
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_parameter_counts_are_those_of_the_papers(name):
+    config, expected = FULL[name]
+    with torch.device("meta"):
+        assert count_parameters(build(config, DIGITS).model) == (expected, expected)
+
+
+@pytest.mark.parametrize("shape", [DIGITS, COLOURS], ids=["grey 28", "colour 32"])
+@pytest.mark.parametrize("name", [n for n in TINY if n != "faster_rcnn"])
+def test_logits_for_any_channels_side_and_classes(name, shape):
+    model = build(TINY[name], shape).model.eval()
+    logits = model(torch.rand(2, shape.channels, shape.side, shape.side))
+    assert logits.shape == (2, len(shape.classes))
+
+
+@pytest.mark.parametrize("name", [n for n in TINY if n != "faster_rcnn"])
+def test_a_gradient_reaches_every_weight(name):
+    torch.manual_seed(0)
+    model = build(TINY[name], DIGITS).model
+    nn.functional.cross_entropy(model(torch.rand(8, 1, 28, 28)), torch.arange(8)).backward()
+    without = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert not without
+
+
+def test_a_gradient_reaches_every_weight_of_the_detector():
+    torch.manual_seed(0)
+    model = build(TINY["faster_rcnn"], DIGITS).model
+    assert isinstance(model, Detector)
+    target = {"boxes": torch.tensor([[4.0, 4.0, 24.0, 24.0]]), "labels": torch.tensor([3])}
+    model.losses(torch.rand(8, 1, 56, 56), [target] * 8).backward()
+    without = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert not without
+
+
+def test_the_detector_answers_in_the_data_sets_own_labels():
+    torch.manual_seed(0)
+    model = build(FasterRCNNConfig(score_threshold=0.0), DIGITS).model.eval()
+    found = model(torch.rand(2, 1, 28, 28))
+    assert len(found) == 2
+    assert all(one["labels"].min() >= 0 and one["labels"].max() <= 9 for one in found)
+
+
+class TestViT:
+    def test_patches_are_cut_row_by_row(self):
+        image = torch.arange(16.0).view(1, 1, 4, 4)
+        assert patches(image, 2)[0].tolist() == [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
+
+    def test_49_patches_and_a_class_token(self):
+        model = build(ViTConfig(), DIGITS).model
+        assert model.positions.shape == (49, 20)
+        assert model.class_token.shape == (20,)
+
+    def test_positions_tell_all_patches_apart(self):
+        assert torch.cdist(sinusoids(7, 20), sinusoids(7, 20)).fill_diagonal_(1).min() > 0.05
+        assert sinusoids(7, 20).abs().max() <= 1
+
+    def test_attention_is_that_of_pytorch(self):
+        torch.manual_seed(0)
+        block = build(ViTConfig(dim=8), DIGITS).model.blocks[0]
+        theirs = nn.MultiheadAttention(8, 2, batch_first=True)
+        theirs.load_state_dict(
+            {
+                "in_proj_weight": block.qkv.weight,
+                "in_proj_bias": block.qkv.bias,
+                "out_proj.weight": block.out.weight,
+                "out_proj.bias": block.out.bias,
+            }
+        )
+        x = torch.randn(3, 50, 8)
+        torch.testing.assert_close(block.attend(x), theirs(x, x, x)[0])
+
+    def test_flops_are_right_for_attention_too(self):
+        # by hand, one multiply-add is two: 49 patches of 16 pixels, 50 tokens, width 20, 2 blocks
+        embed = 49 * 16 * 20
+        block = 50 * 20 * 60 + 2 * 50 * 50 * 20 + 50 * 20 * 20 + 2 * 50 * 20 * 80
+        model = build(ViTConfig(), DIGITS).model
+        assert flops_per_image(model, torch.rand(1, 1, 28, 28)) == 2 * (embed + 2 * block + 20 * 10)
+
+    def test_a_side_that_patches_do_not_divide_is_refused(self):
+        with pytest.raises(ConfigError, match=r"28 pixels are not divisible into patches of model\.patch_size=5"):
+            check_model(ViTConfig(patch_size=5), DIGITS)
+
+
+class TestFolding:
+    def test_a_folded_layer_is_the_layer_over_copies(self):
+        torch.manual_seed(0)
+        layer = PooledLinear(3 * 4, 5)
+        cell = torch.rand(2, 3, 1, 1)
+        torch.testing.assert_close(layer(cell), layer(cell.expand(-1, -1, 2, 2)))
+
+    def test_training_folded_goes_the_same_way(self):
+        def trained(fold: bool) -> PooledLinear:
+            torch.manual_seed(0)
+            layer = PooledLinear(3 * 4, 5)
+            cell = torch.rand(2, 3, 1, 1)
+            if fold:
+                layer.fold(3)
+            weight = layer.folded if fold else layer.weight
+            # a step on the sum is four times as long as on each of four copies
+            optimizer = torch.optim.SGD([weight, layer.bias], lr=0.1 if fold else 0.025)
+            for _ in range(5):
+                layer(cell).square().sum().backward()
+                optimizer.step()
+                optimizer.zero_grad()
+                layer.bias.data.zero_()
+            if fold:
+                layer.unfold()
+            return layer
+
+        torch.testing.assert_close(trained(True).weight, trained(False).weight)
+
+    @pytest.mark.parametrize("name", ["alexnet", "vgg16"])
+    def test_the_network_is_whole_again_afterwards(self, name):
+        model = build(TINY[name], DIGITS).model.eval()
+        images = torch.rand(2, 1, 28, 28)
+        before = model(images)
+        counts = count_parameters(model)
+        with folded(model, images):
+            torch.testing.assert_close(model(images), before, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(model(images), before, rtol=1e-3, atol=1e-5)
+        assert count_parameters(model) == counts
+
+    def test_torchvisions_own_forward_gives_the_same(self):
+        model = build(AlexNetConfig(weights="random"), COLOURS).model.eval()
+        assert isinstance(model, TransferNet)
+        images = torch.rand(2, 3, 64, 64)
+        x = model.features(model.normalize(images))
+        x = nn.functional.adaptive_avg_pool2d(x, 6).flatten(1)
+        for layer in model.classifier:
+            x = nn.functional.linear(x, layer.weight, layer.bias) if isinstance(layer, nn.Linear) else layer(x)
+        torch.testing.assert_close(model(images), x, rtol=1e-3, atol=1e-5)
+
+
+class TestWeights:
+    def test_nothing_calls_random_weights_pre_trained(self):
+        assert build(AlexNetConfig(), DIGITS).weights == "random"
+
+    def test_imagenet_asked_for_and_not_there_names_the_command(self):
+        with pytest.raises(WeightsError, match="lab2 prepare alexnet"):
+            check_model(AlexNetConfig(weights="imagenet"), DIGITS)
+
+    def test_an_altered_file_is_refused(self, tmp_path: Path):
+        place = tmp_path / "cache" / "weights"
+        place.mkdir(parents=True)
+        (place / IMAGENET["alexnet"]).write_bytes(b"not these")
+        with pytest.raises(WeightsError, match="its SHA-256 begins"):
+            check_model(AlexNetConfig(weights="imagenet"), DIGITS)
+
+    def test_imagenet_weights_are_taken_from_the_cache(self, tmp_path: Path, monkeypatch):
+        import hashlib
+
+        import torchvision
+
+        state = torchvision.models.alexnet().state_dict()
+        place = tmp_path / "cache" / "weights"
+        place.mkdir(parents=True)
+        torch.save(state, place / "x.pth")
+        digest = hashlib.sha256((place / "x.pth").read_bytes()).hexdigest()[:8]
+        (place / "x.pth").rename(place / f"alexnet-owt-{digest}.pth")
+        monkeypatch.setitem(IMAGENET, "alexnet", f"alexnet-owt-{digest}.pth")
+        built = build(AlexNetConfig(), DIGITS)
+        assert built.weights == f"imagenet (alexnet-owt-{digest}.pth)"
+        assert torch.equal(built.model.state_dict()["features.0.weight"], state["features.0.weight"])
+        assert torch.equal(built.model.state_dict()["classifier.1.weight"], state["classifier.1.weight"])
+
+    def test_a_checkpoint_gives_all_but_the_last_layer(self, tmp_path: Path):
+        path = tmp_path / "a.safetensors"
+        first = build(AlexNetConfig(weights="random"), DIGITS).model
+        save_checkpoint(path, first, "alexnet", "mnist")
+        three = replace(DIGITS, classes=("a", "b", "c"))
+        built = build(AlexNetConfig(weights=str(path)), three)
+        assert "trained on mnist" in built.weights
+        assert torch.equal(built.model.state_dict()["features.0.weight"], first.state_dict()["features.0.weight"])
+        assert built.model.state_dict()["classifier.6.weight"].shape == (3, 4096)
+
+    def test_a_checkpoint_of_another_architecture_is_refused(self, tmp_path: Path):
+        path = tmp_path / "cnn.safetensors"
+        model = build(TINY["cnn"], DIGITS).model
+        save_checkpoint(path, model, "cnn", "mnist")
+        with pytest.raises(WeightsError, match="weights of cnn, wanted alexnet"):
+            load_checkpoint(model, path, "alexnet")
+
+    @pytest.mark.parametrize("content", [None, b"", b"garbage" * 10])
+    def test_a_torn_checkpoint_is_refused(self, tmp_path: Path, content):
+        path = tmp_path / "torn.safetensors"
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(WeightsError, match="not a lab2 checkpoint"):
+            check_model(AlexNetConfig(weights=str(path)), DIGITS)

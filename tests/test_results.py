@@ -1,0 +1,277 @@
+"""Shards and the collector: every expected trial is a row, and nothing that is not whole is believed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lab2.errors import RunError, ShardError
+from lab2.report.summary import summarise
+from lab2.report.table import failures, markdown, write_report
+from lab2.results.collect import collect, unfinished
+from lab2.results.journal import EpochEnd, Journal, Progress, read_history, read_progress
+from lab2.results.run_dir import known_runs, new_run_id, open_run
+from lab2.results.shard import SHARD, Shard, read_shard, write_shard
+from lab2.results.statistics import of_share, over_seeds
+from lab2.results.trial_lock import held, is_held
+from lab2.whole_file import write_whole
+from tests.conftest import make_run, make_trial
+
+anything = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+shares = st.floats(0, 1)
+amounts = st.floats(0, 1e12)
+shards = st.builds(
+    replace,
+    st.just(unfinished(make_trial(), "ok", "")),
+    reason=st.text(),
+    accuracy=st.none() | shares,
+    macro_f1=st.none() | shares,
+    train_seconds=st.none() | amounts,
+    parameters=st.none() | st.integers(0, 10**12),
+    weights=st.none() | st.text(),
+)
+
+
+def finished(trial, accuracy: float = 0.9, **more) -> Shard:
+    values = {"accuracy": accuracy, "macro_f1": accuracy, "train_seconds": 2.0, "test_images": 100, "train_images": 50}
+    return replace(unfinished(trial, "ok", ""), **{**values, **more})
+
+
+class TestShard:
+    @anything
+    @given(shards)
+    def test_comes_back_as_it_was_written(self, tmp_path: Path, shard: Shard):
+        write_shard(tmp_path / "a.json", shard)
+        assert read_shard(tmp_path / "a.json") == shard
+
+    @anything
+    @given(st.data())
+    def test_no_prefix_of_one_is_believed(self, tmp_path: Path, data):
+        path = tmp_path / "a.json"
+        write_shard(path, finished(make_trial()))
+        whole = path.read_bytes().rstrip()
+        path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
+        with pytest.raises(ShardError):
+            read_shard(path)
+
+    @anything
+    @given(
+        st.binary() | st.recursive(st.none() | st.floats() | st.text(), st.lists).map(lambda x: json.dumps(x).encode())
+    )
+    def test_hostile_content_is_an_error_and_nothing_else(self, tmp_path: Path, content: bytes):
+        path = tmp_path / "a.json"
+        path.write_bytes(content)
+        with pytest.raises(ShardError, match=r"a\.json"):
+            read_shard(path)
+
+    def test_an_altered_number_does_not_fit_its_checksum(self, tmp_path: Path):
+        path = tmp_path / "a.json"
+        write_shard(path, finished(make_trial(), accuracy=0.5))
+        path.write_text(path.read_text().replace('"accuracy":0.5', '"accuracy":0.9'))
+        with pytest.raises(ShardError, match="altered"):
+            read_shard(path)
+
+    def test_a_newer_schema_says_so(self, tmp_path: Path):
+        path = tmp_path / "a.json"
+        path.write_text(json.dumps({"sha256": "", "row": {"schema": 99}}))
+        with pytest.raises(ShardError, match="schema 99, this version reads 1; update lab2"):
+            read_shard(path)
+
+    def test_deep_nesting_is_refused(self, tmp_path: Path):
+        path = tmp_path / "a.json"
+        path.write_text("[" * 100_000)
+        with pytest.raises(ShardError, match="not whole"):
+            read_shard(path)
+
+    def test_not_a_number_is_refused_where_it_is_written(self):
+        with pytest.raises(ShardError, match="accuracy=nan"):
+            finished(make_trial(), accuracy=float("nan"))
+
+
+class TestWholeFile:
+    def test_what_stood_there_stays_when_writing_fails(self, tmp_path: Path, monkeypatch):
+        path = tmp_path / "a"
+        write_whole(path, b"old")
+        monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(OSError, match="No space left") as caught:
+            write_whole(path, b"new")
+        assert caught.value.filename == str(path)
+        assert path.read_bytes() == b"old"
+        assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+class TestLock:
+    def test_is_seen_while_held_and_not_after(self, tmp_path: Path):
+        path = tmp_path / "lock"
+        assert not is_held(path)
+        with held(path):
+            assert is_held(path)
+        assert not is_held(path)
+
+
+class TestCollect:
+    def test_every_expected_trial_is_a_row_in_the_plans_order(self, tmp_path: Path):
+        trials = [make_trial("vit"), make_trial("cnn"), make_trial("cnn", seed=2)]
+        run = make_run(tmp_path, *trials)
+        write_shard(run.shard("cnn-seed2"), finished(trials[2]))
+        found = collect(run)
+        assert [(row.trial, row.status) for row in found.rows] == [
+            ("vit-seed1", "missing"),
+            ("cnn-seed1", "missing"),
+            ("cnn-seed2", "ok"),
+        ]
+        assert not found.warnings
+
+    def test_a_bad_shard_costs_only_its_own_row(self, tmp_path: Path):
+        trials = [make_trial("cnn", seed=s) for s in range(5)]
+        run = make_run(tmp_path, *trials)
+        for trial in trials:
+            write_shard(run.shard(trial.name), finished(trial))
+        torn = run.shard("cnn-seed0")
+        torn.write_bytes(torn.read_bytes()[:50])
+        run.shard("cnn-seed1").write_text('{"sha256": "", "row": {"schema": 2}}')
+        write_shard(run.shard("cnn-seed2"), finished(trials[3]))  # a copy under another's name
+        write_shard(run.shard("cnn-seed3"), finished(make_trial("cnn", seed=3, epochs=9)))  # another configuration
+        write_shard(run.shard("stranger"), finished(trials[4]))
+        found = collect(run)
+        assert [row.status for row in found.rows] == ["missing"] * 4 + ["ok"]
+        for number, words in enumerate(("not whole", "schema 2", "a copy of the shard", "another configuration")):
+            assert words in found.rows[number].reason
+            assert words in found.warnings[number]
+        assert "expects no such shard" in found.warnings[4]
+
+    @anything
+    @given(st.lists(st.sampled_from(["ok", "failed", "torn", "absent"]), min_size=1, max_size=8), st.randoms())
+    def test_rows_do_not_depend_on_the_order_of_arrival(self, tmp_path_factory, fates, random):
+        trials = [make_trial("cnn", seed=s) for s in range(len(fates))]
+        run = make_run(tmp_path_factory.mktemp("r"), *trials)
+        pairs = list(zip(trials, fates, strict=True))
+        random.shuffle(pairs)
+        for trial, fate in pairs:
+            if fate == "ok":
+                write_shard(run.shard(trial.name), finished(trial))
+            elif fate == "failed":
+                write_shard(run.shard(trial.name), unfinished(trial, "failed", "why"))
+            elif fate == "torn":
+                run.shard(trial.name).write_bytes(b'{"sha')
+        expected = ["ok" if f == "ok" else "failed" if f == "failed" else "missing" for f in fates]
+        assert [row.status for row in collect(run).rows] == expected
+
+    def test_the_frame_has_every_field(self, tmp_path: Path):
+        run = make_run(tmp_path, make_trial())
+        assert list(collect(run).frame().columns) == [f.name for f in fields(Shard)]
+
+
+class TestSummary:
+    def test_seeds_become_a_mean_with_its_interval(self, tmp_path: Path):
+        trials = [make_trial("cnn", seed=s) for s in (1, 2, 3)]
+        run = make_run(tmp_path, *trials)
+        for trial, accuracy in zip(trials, (0.98, 0.99, 1.0), strict=True):
+            write_shard(run.shard(trial.name), finished(trial, accuracy))
+        (row,) = summarise(collect(run)).to_dict("records")
+        # by hand: mean 0.99, standard error 0.01 / sqrt 3, t(0.975, 2) = 4.3027
+        assert row["accuracy"] == pytest.approx(0.99)
+        assert row["accuracy_high"] == pytest.approx(0.99 + 4.3027 * 0.01 / 3**0.5, abs=1e-6)
+        assert (row["seeds"], row["seeds_expected"], row["status"]) == (3, 3, "ok")
+
+    def test_one_failed_seed_shows_in_its_jobs_row(self, tmp_path: Path):
+        trials = [make_trial("cnn", seed=s) for s in (1, 2)]
+        run = make_run(tmp_path, *trials)
+        write_shard(run.shard(trials[0].name), finished(trials[0]))
+        write_shard(run.shard(trials[1].name), unfinished(trials[1], "out_of_memory", "too large"))
+        (row,) = summarise(collect(run)).to_dict("records")
+        assert (row["status"], row["reason"], row["seeds"]) == ("out_of_memory", "seed 2: too large", 1)
+
+    def test_files_have_the_promised_names_and_columns(self, tmp_path: Path):
+        trial = make_trial("vit")
+        run = make_run(tmp_path, trial, make_trial("cnn"))
+        write_shard(run.shard(trial.name), finished(trial, parameters=10_730, peak_memory_bytes=5))
+        write_report(run, collect(run))
+        rows = json.loads((run.report / "table.json").read_text())
+        assert {"architecture", "status", "reason", "accuracy", "macro_f1", "train_seconds", "parameters"} <= rows[
+            0
+        ].keys()
+        assert rows[0]["peak_memory_bytes"] == 5
+        assert rows[1]["status"] == "missing"
+        header = (run.report / "table.csv").read_text().splitlines()[0].split(",")
+        assert header[:8] == [
+            "job",
+            "architecture",
+            "accuracy",
+            "macro_f1",
+            "train_seconds",
+            "parameters",
+            "status",
+            "reason",
+        ]
+        assert len((run.report / "trials.csv").read_text().splitlines()) == 3
+
+    def test_a_reason_cannot_break_the_markdown(self, tmp_path: Path):
+        trial = make_trial()
+        run = make_run(tmp_path, trial)
+        write_shard(run.shard(trial.name), unfinished(trial, "failed", "a | b\nc"))
+        text = markdown(collect(run))
+        assert "a \\| b c" in text
+        assert failures(summarise(collect(run))) == ["cnn: failed: a | b\nc"]
+
+
+class TestStatistics:
+    def test_wilson_is_that_of_the_textbook(self):
+        # Newcombe 1998, Statistics in Medicine 17, table I: 81 of 263 gives 0.2553 to 0.3662
+        interval = of_share(81 / 263, 263)
+        assert (round(interval.low, 4), round(interval.high, 4)) == (0.2553, 0.3662)
+
+    @given(st.lists(shares, min_size=2, max_size=20))
+    def test_the_mean_lies_within(self, values):
+        interval = over_seeds(values)
+        assert interval.low <= interval.mean <= interval.high
+        assert interval.mean == pytest.approx(sum(values) / len(values))
+
+
+class TestJournal:
+    def test_tells_what_it_was_told(self, tmp_path: Path):
+        run = make_run(tmp_path, make_trial())
+        journal = Journal(run, "cnn-seed1")
+        journal.note(Progress(state="training", epoch=1.5, epochs=3))
+        point = EpochEnd(epoch=1, loss=0.5, validation_accuracy=0.9, validation_macro_f1=0.8, train_seconds=2)
+        journal.add(point)
+        journal.add(replace(point, epoch=2))
+        run.history("cnn-seed1").open("ab").write(b'{"epoch": 3, "lo')  # a crash in mid-line
+        found = read_progress(run, "cnn-seed1")
+        assert found is not None
+        assert asdict(found) | {"updated": 0} == asdict(Progress(state="training", epoch=1.5, epochs=3))
+        assert [p.epoch for p in read_history(run, "cnn-seed1")] == [1, 2]
+
+
+class TestRunDir:
+    def test_latest_points_at_the_newest(self, tmp_path: Path):
+        make_run(tmp_path, make_trial(), run_id="a")
+        make_run(tmp_path, make_trial(), run_id="b")
+        assert open_run(tmp_path, "latest").path.name == "b"
+        assert sorted(known_runs(tmp_path)) == ["a", "b"]
+
+    def test_an_unknown_run_lists_what_there_is(self, tmp_path: Path):
+        make_run(tmp_path, make_trial(), run_id="a")
+        with pytest.raises(RunError, match="no such run; there are: a"):
+            open_run(tmp_path, "b")
+
+    def test_ids_do_not_collide(self, tmp_path: Path):
+        first = new_run_id(tmp_path, "mnist")
+        make_run(tmp_path, make_trial(), run_id=first)
+        assert new_run_id(tmp_path, "mnist") != first
+
+    def test_a_plan_of_another_schema_is_named(self, tmp_path: Path):
+        run = make_run(tmp_path, make_trial())
+        run.plan.write_text("{}")
+        with pytest.raises(RunError, match=r"plan\.json: run_id"):
+            run.read_plan()
+
+
+def test_the_schema_is_pinned():
+    """A change of the fields is a change of the schema: raise SCHEMA with this number."""
+    assert len(SHARD.json_schema()["properties"]) == len(fields(Shard)) == 50

@@ -1,0 +1,92 @@
+"""The house: imports point one way, and the rooms of the login node need no torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "lab2"
+
+# From the ground up: a room imports only from rooms that stand before it.
+FLOORS = [
+    ["errors", "whole_file", "__init__"],
+    ["spec"],
+    ["data", "results"],
+    ["measure"],
+    ["models"],
+    ["train"],
+    ["run"],
+    ["launch", "report", "machine"],
+    ["cli"],
+]
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Every module that the file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.add(node.module or "")
+            found.update(f"{node.module}.{alias.name}" for alias in node.names if node.module == "lab2")
+        elif isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+    return found
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_one_way(path: Path):
+    for module in imported_modules(path):
+        parts = module.split(".")
+        if parts[0] == "lab2" and len(parts) > 1 and parts[1] in FLOOR:
+            assert parts[1] == room(path) or FLOOR[parts[1]] < FLOOR[room(path)], f"{path} imports {module}"
+
+
+@pytest.mark.parametrize(
+    ("library", "rooms"), [("submitit", {"launch"}), ("pandas", {"results", "report"}), ("typer", {"cli"})]
+)
+def test_a_library_stays_in_its_room(library: str, rooms: set[str]):
+    users = {room(path) for path in FILES if any(m.split(".")[0] == library for m in imported_modules(path))}
+    assert users <= rooms
+
+
+def test_only_the_front_desk_prints():
+    for path in FILES:
+        calls = [
+            n.func.id
+            for n in ast.walk(ast.parse(path.read_text()))
+            if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+        ]
+        assert "print" not in calls, path
+
+
+def test_the_login_node_needs_no_torch():
+    modules = [
+        ".".join(("lab2", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+        for path in FILES
+        if room(path) in ("spec", "launch", "results", "report", "cli")
+    ]
+    code = f"""
+import importlib.abc, sys
+
+class NoTorch(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.split(".")[0] in ("torch", "torchvision"):
+            raise ImportError(f"{{name}} was imported")
+
+sys.meta_path.insert(0, NoTorch())
+for module in {modules}:
+    importlib.import_module(module)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

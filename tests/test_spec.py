@@ -1,0 +1,122 @@
+"""Configs refuse the impossible, overrides know every field, the catalogue names what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab2.errors import ConfigError
+from lab2.spec.architectures import CNNConfig, TransferConfig, VGG16Config, ViTConfig
+from lab2.spec.catalogue import choose, default_folder, read_catalogue
+from lab2.spec.job import TRIAL, JobSpec, TrainConfig
+from lab2.spec.overrides import override
+from tests.conftest import TINY, make_trial
+
+
+def test_a_width_that_heads_do_not_divide_is_refused_where_it_is_written():
+    with pytest.raises(ConfigError, match="dim=20 is not divisible by num_heads=3"):
+        ViTConfig(num_heads=3)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: CNNConfig(kernel_size=4), "kernel_size=4 must be odd"),
+        (lambda: TrainConfig(epochs=0), "epochs=0 must be positive"),
+        (lambda: TrainConfig(target_accuracy=99), r"target_accuracy=99 is not in \(0, 1\]"),
+        (lambda: VGG16Config(image_side=28), "five poolings need 32 or more"),
+        (lambda: TransferConfig(weights=""), "weights is empty"),
+        (lambda: JobSpec(name="my job", model=CNNConfig()), "job name 'my job'"),
+    ],
+)
+def test_impossible_values_are_refused(make, message):
+    with pytest.raises(ConfigError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_trial_comes_back_from_json_as_it_was(name):
+    trial = make_trial(name)
+    assert TRIAL.validate_json(TRIAL.dump_json(trial)) == trial
+
+
+def test_the_digest_changes_with_every_part_of_the_configuration():
+    trial = make_trial("vit")
+    others = [make_trial("vit", seed=2), make_trial("vit", epochs=2), make_trial("vit", model=ViTConfig())]
+    assert len({t.digest for t in (trial, *others)}) == 4
+    assert make_trial("vit").digest == trial.digest
+
+
+class TestOverride:
+    def test_sets_a_field_of_each_trial_that_has_it(self):
+        cnn, vit = override([make_trial("cnn"), make_trial("vit")], ["train.epochs=3", "model.hidden=7"])
+        assert (cnn.job.train.epochs, vit.job.train.epochs) == (3, 3)
+        assert cnn.job.model == CNNConfig(filters=(4, 8), hidden=7)
+
+    def test_reaches_one_job_by_its_name(self):
+        cnn, vit = override([make_trial("cnn"), make_trial("vit")], ["vit:train.epochs=9"])
+        assert (cnn.job.train.epochs, vit.job.train.epochs) == (1, 9)
+
+    def test_takes_lists_words_and_nothing(self):
+        trial = make_trial("cnn", target_accuracy=0.5)
+        (changed,) = override([trial], ["model.filters=[2,3]", "train.optimizer=sgd", "train.target_accuracy=none"][:2])
+        assert changed.job.train.optimizer == "sgd"
+        assert override([trial], ["train.target_accuracy=None"])[0].job.train.target_accuracy is None
+
+    def test_asks_did_you_mean(self):
+        with pytest.raises(ConfigError, match=r"no field is called 'train.epoch'; did you mean 'train.epochs'\?"):
+            override([make_trial()], ["train.epoch=3"])
+
+    @pytest.mark.parametrize(
+        ("setting", "message"),
+        [
+            ("train.batch_size=many", "found 'many', wanted"),
+            ("train.batch_size=1.5", "found '1.5', wanted a valid integer"),
+            ("train.optimizer=adam", "wanted 'adamw' or 'sgd'"),
+            ("train.epochs", "wanted name=value"),
+            ("train.epochs=-1", "train.epochs=-1"),
+            ("gru:train.epochs=1", "no chosen job is called 'gru'"),
+            ("model.architecture=vit", "no field is called 'model.architecture'"),
+        ],
+    )
+    def test_says_what_is_wrong(self, setting, message):
+        with pytest.raises(ConfigError, match=message):
+            override([make_trial()], [setting])
+
+
+class TestCatalogue:
+    def test_the_five_architectures_are_there_with_their_questions(self):
+        entries = read_catalogue(default_folder())
+        assert {e.job.model.architecture for e in entries.values()} >= set(TINY)
+        assert all("?" in entry.question for entry in entries.values())
+
+    def test_a_sixth_is_one_file(self, tmp_path: Path):
+        (tmp_path / "wide.py").write_text(
+            '"""Wide?"""\nfrom lab2.spec.architectures import CNNConfig\nfrom lab2.spec.job import JobSpec\n'
+            'JOB = JobSpec(name="wide", model=CNNConfig(hidden=512))\n'
+        )
+        (job,) = choose(read_catalogue(tmp_path), [])
+        assert job.model == CNNConfig(hidden=512)
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ("JOB = 1", "binds no JOB"),
+            ("import nothing_of_that_name", r"bad\.py:1: ModuleNotFoundError"),
+            ("x = (", r"bad\.py:1: SyntaxError"),
+            ("from lab2.spec.architectures import CNNConfig\n\nCNNConfig(hidden=0)", r"bad\.py: cnn: hidden=0"),
+        ],
+    )
+    def test_a_bad_file_is_named(self, tmp_path: Path, content, message):
+        (tmp_path / "bad.py").write_text(content)
+        with pytest.raises(ConfigError, match=message):
+            read_catalogue(tmp_path)
+
+    def test_an_unknown_job_asks_did_you_mean(self):
+        with pytest.raises(ConfigError, match="did you mean 'alexnet'"):
+            choose(read_catalogue(default_folder()), ["alexnett"])
+
+    def test_an_empty_folder_says_what_a_job_is(self, tmp_path: Path):
+        with pytest.raises(ConfigError, match="holds no job"):
+            read_catalogue(tmp_path)

@@ -1,0 +1,218 @@
+"""The loops: they learn, they repeat bit for bit, they transfer, and they leave a row whatever happens."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lab2.data.datasets import load_training
+from lab2.errors import DataError, WeightsError
+from lab2.measure.predictions import read_predictions
+from lab2.models import build
+from lab2.models.weights import save_checkpoint
+from lab2.results.journal import read_history
+from lab2.run import check_trials, run_trial
+from lab2.spec.architectures import AlexNetConfig, ViTConfig
+from lab2.spec.job import DataConfig
+from lab2.train import trainer
+from lab2.train.steps import batches, count_steps
+from tests.conftest import SMALL, TINY, make_run, make_trial, on_folder
+
+FAST = ("cnn", "vit", "faster_rcnn")
+
+
+class TestSteps:
+    def test_batches_are_permutations_one_after_another(self):
+        order = torch.cat(list(batches(6, 4, 2, torch.Generator().manual_seed(0))))
+        assert len(order) == 12 == 4 * count_steps(6, 4, 2)
+        assert sorted(order[:6].tolist()) == sorted(order[6:].tolist()) == [*range(6)]
+
+    def test_one_and_a_half_epochs(self):
+        assert count_steps(100, 10, 1.5) == 15
+
+    def test_there_is_always_a_step(self):
+        assert count_steps(10, 10, 0.01) == 1
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_a_trial_leaves_a_whole_row_curve_and_predictions(name: str, tmp_path: Path):
+    trial = make_trial(name, epochs=2, target_accuracy=0.01)
+    run = make_run(tmp_path, trial)
+    shard = run_trial(trial, run, device="cpu")
+    assert (shard.status, shard.reason) == ("ok", "")
+    optional = {"scheduler_job_id", "git_commit", "git_dirty", "seconds_to_target"}
+    detector = {"map_50", "map_50_95"} if name != "faster_rcnn" else set()
+    absent = {n for n in shard.__dataclass_fields__ if getattr(shard, n) is None}
+    assert absent <= optional | detector
+    assert shard.train_seconds < shard.wall_seconds
+    curve = read_history(run, trial.name)
+    assert [round(point.epoch) for point in curve] == [1, 2]
+    assert curve[-1].validation_accuracy == shard.validation_accuracy
+    saved = read_predictions(run.predictions(trial.name))
+    assert (saved.y_true == saved.y_pred).mean() == shard.accuracy
+    assert saved.probabilities is not None
+    assert saved.probabilities.shape == (100, 10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TINY)
+def test_the_same_trial_twice_gives_the_same_bits(name: str, tmp_path: Path):
+    trial = make_trial(name, shift=1)
+    contents = []
+    for attempt in ("a", "b"):
+        run = make_run(tmp_path, trial, run_id=attempt)
+        assert run_trial(trial, run, device="cpu").status == "ok"
+        contents.append(run.predictions(trial.name).read_bytes())
+    assert contents[0] == contents[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "floor"), [("cnn", 0.93), ("vit", 0.60), ("alexnet", 0.80)])
+def test_it_learns_from_two_thousand_digits(name: str, floor: float, tmp_path: Path):
+    models = {"cnn": TINY["cnn"], "vit": ViTConfig(), "alexnet": TINY["alexnet"]}
+    recipes = {"cnn": (8, 5e-3), "vit": (15, 1e-2), "alexnet": (3, 1e-3)}
+    epochs, rate = recipes[name]
+    trial = make_trial(name, model=models[name], epochs=epochs, learning_rate=rate)
+    trial = replace(trial, data=replace(SMALL, train_images=2000, test_images=500))
+    shard = run_trial(trial, make_run(tmp_path, trial), device="cpu")
+    assert shard.accuracy is not None
+    assert shard.accuracy > floor
+
+
+@pytest.mark.slow
+def test_the_detector_learns_to_find_and_to_name(tmp_path: Path):
+    trial = make_trial("faster_rcnn", epochs=6, learning_rate=5e-3, batch_size=48)
+    model = replace(TINY["faster_rcnn"], widths=(16, 16, 32), hidden=64, proposals=16, test_scenes=60)
+    trial = replace(trial, job=replace(trial.job, model=model), data=replace(SMALL, train_images=2000))
+    shard = run_trial(trial, make_run(tmp_path, trial), device="cpu")
+    assert shard.map_50 is not None
+    assert shard.map_50 > 0.4
+    assert shard.accuracy is not None
+    assert shard.accuracy > 0.5
+
+
+@pytest.mark.slow
+def test_transfer_beats_random_weights_when_images_are_few(tmp_path: Path, monkeypatch):
+    """AlexNet trained on MNIST, then fine-tuned on 200 other digits, upside down: a data set of its own."""
+    first = make_trial("alexnet", epochs=2, batch_size=64, learning_rate=1e-3, save_weights=True)
+    first = replace(first, data=replace(SMALL, train_images=3000))
+    source = make_run(tmp_path, first, run_id="first")
+    assert run_trial(first, source, device="cpu").status == "ok"
+    pictures = upside_down_digits(tmp_path / "digits", train=200, test=300)
+    accuracies = {}
+    for weights in ("random", str(source.weights(first.name))):
+        trial = on_folder(make_trial("alexnet", model=AlexNetConfig(weights=weights), epochs=3), pictures)
+        run = make_run(tmp_path, trial, run_id=f"second-{len(accuracies)}")
+        shard = run_trial(trial, run, device="cpu")
+        assert shard.status == "ok", shard.reason
+        accuracies[shard.weights] = shard.accuracy
+    random, transferred = accuracies.pop("random"), *accuracies.values()
+    assert next(iter(accuracies)).startswith("checkpoint")
+    assert transferred > random + 0.1
+
+
+def upside_down_digits(folder: Path, *, train: int, test: int) -> Path:
+    """Digits of MNIST's training part, turned by 180 degrees, as an image folder."""
+    from PIL import Image
+
+    data = load_training(DataConfig(train_images=train + test, validation_images=100)).train
+    for i, (pixels, label) in enumerate(zip(data.pixels[:, 0], data.labels, strict=True)):
+        place = folder / ("train" if i < train else "test") / f"digit-{label}"
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.ascontiguousarray(pixels[::-1, ::-1])).save(place / f"{i}.png")
+    return folder
+
+
+class TestFeatureCache:
+    def test_features_are_computed_once_and_only_the_head_moves(self, tmp_path: Path, monkeypatch):
+        trial = make_trial("alexnet", epochs=1, batch_size=100)
+        data = load_training(trial.data)
+        path = tmp_path / "w.safetensors"
+        save_checkpoint(path, build(TINY["alexnet"], data.shape).model, "alexnet", "mnist")
+        config = AlexNetConfig(weights=str(path), head_epochs=2)
+        built = build(config, data.shape)
+        job = replace(trial.job, model=config)
+        learner = trainer(job, built, data.train, device=torch.device("cpu"), precision="fp32", seed=1)
+        calls = []
+        extract = built.model.extract
+        monkeypatch.setattr(built.model, "extract", lambda x: calls.append(len(x)) or extract(x))
+        before = [p.clone() for p in built.model.features.parameters()]
+        steps = learner.fit()
+        for _ in range(6):  # two epochs of three batches
+            step = next(steps)
+        assert (step.number, step.total, step.epoch) == (6, 9, 2.0)
+        assert calls == [1, 300]  # a look at the shape, then all images, once
+        assert all(torch.equal(a, b) for a, b in zip(before, built.model.features.parameters(), strict=True))
+        assert [s.number for s in steps] == [7, 8, 9]
+        assert not all(torch.equal(a, b) for a, b in zip(before, built.model.features.parameters(), strict=True))
+
+    def test_a_large_cache_is_mapped_from_a_file(self, tmp_path: Path, monkeypatch):
+        from lab2.train import transfer
+
+        monkeypatch.setattr(transfer, "IN_MEMORY_BYTES", 10)
+        cache = transfer._empty((5, 3), torch.device("cpu"), str(tmp_path))
+        cache[4, 2] = 7.0
+        assert (tmp_path / "features").stat().st_size == 60
+
+
+class TestWhatGoesWrong:
+    def test_a_failure_is_a_row_with_its_reason(self, tmp_path: Path):
+        trial = make_trial("cnn", batch_size=5000)
+        run = make_run(tmp_path, trial)
+        shard = run_trial(trial, run, device="cpu")
+        assert shard.status == "failed"
+        assert "train.batch_size=5000 is larger than the 300 training images" in shard.reason
+
+    def test_a_batch_larger_than_the_data_is_refused_before_anything_starts(self):
+        with pytest.raises(DataError, match="set it to 300 or less"):
+            check_trials([make_trial("cnn", batch_size=301)], "cpu")
+
+    def test_weights_that_are_not_there_are_refused_before_anything_starts(self):
+        trial = make_trial("alexnet", model=AlexNetConfig(weights="imagenet"))
+        with pytest.raises(WeightsError, match="lab2 prepare alexnet"):
+            check_trials([trial], "cpu")
+
+    def test_running_out_of_memory_has_a_status_of_its_own(self, tmp_path: Path, monkeypatch):
+        def greedy(*_args: object) -> None:
+            torch.empty(2**50)
+
+        monkeypatch.setattr("lab2.run._train", greedy)
+        trial = make_trial("cnn")
+        assert run_trial(trial, make_run(tmp_path, trial), device="cpu").status == "out_of_memory"
+
+    @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, "cancelled"), (signal.SIGUSR2, "timeout")])
+    def test_a_signal_leaves_a_row(self, tmp_path: Path, number: int, status: str):
+        trial = make_trial("cnn", epochs=10_000)
+        run = make_run(tmp_path, trial)
+
+        def knock() -> None:
+            while not read_history(run, trial.name):
+                time.sleep(0.01)
+            os.kill(os.getpid(), number)
+
+        thread = threading.Thread(target=knock)
+        thread.start()
+        shard = run_trial(trial, run, device="cpu")
+        thread.join()
+        assert shard.status == status
+        assert signal.getsignal(number) is not None
+
+    def test_a_small_vit_can_be_grown_to_any_size(self, tmp_path: Path):
+        trial = make_trial("vit", model=ViTConfig(dim=64, depth=3, num_heads=8, patch_size=7))
+        assert run_trial(trial, make_run(tmp_path, trial), device="cpu").status == "ok"
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_any_image_folder_flows_through(name: str, image_folder: Path, tmp_path: Path):
+    trial = on_folder(make_trial(name, batch_size=16), image_folder)
+    shard = run_trial(trial, make_run(tmp_path, trial), device="cpu")
+    assert shard.status == "ok", shard.reason
+    assert (shard.image_side, shard.test_images) == (12, 20)
