@@ -42,9 +42,9 @@ class TestMeanAveragePrecision:
         found = boxes((0, 0, 10, 10), labels=[0], scores=[0.9])
         assert score_detections([found], [self.TRUTH]) == DetectionScores(map_50=1.0, map_50_95=1.0)
 
-    def test_an_overlap_of_0_8_counts_at_seven_of_ten_thresholds(self):
-        # 8 x 10 within 10 x 10: intersection over union 0.8, right at 0.5, 0.55, ... 0.8
-        found = boxes((0, 0, 8, 10), labels=[0], scores=[0.9])
+    def test_an_overlap_of_0_82_counts_at_seven_of_ten_thresholds(self):
+        # 8.2 x 10 within 10 x 10: intersection over union 0.82, right at 0.5, 0.55, ... 0.8
+        found = boxes((0, 0, 8.2, 10), labels=[0], scores=[0.9])
         scores = score_detections([found], [self.TRUTH])
         assert scores.map_50 == pytest.approx(1.0)
         assert scores.map_50_95 == pytest.approx(0.7)

@@ -55,14 +55,14 @@ def compose(
 ) -> Scenes:
     """Scenes of `side` pixels out of (N, C, S, S) uint8 images: N / max_objects of them, rounded up.
 
-    Each image is pasted at most once. A scene has 1 to `max_objects` objects; the later of two that
+    Each image is pasted at most once. A scene has `max_objects` objects or down to half as many; the later of two that
     overlap is drawn by the brighter pixel.
     """
     count, channels, small, _ = pixels.shape
     scenes = -(-count // max_objects)
     order = torch.randperm(count, generator=generator)
     order = torch.cat([order, order[: scenes * max_objects - count]]).view(scenes, max_objects)
-    number = torch.randint(1, max_objects + 1, (scenes, 1), generator=generator)
+    number = torch.randint((max_objects + 1) // 2, max_objects + 1, (scenes, 1), generator=generator)
     present = torch.arange(max_objects) < number  # (B, M)
     canvas = torch.zeros(scenes, channels, side, side, dtype=torch.uint8)
     placed = torch.zeros(scenes, max_objects, 4)

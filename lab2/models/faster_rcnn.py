@@ -42,10 +42,11 @@ class Detector(nn.Module):
             rpn_post_nms_top_n_train=config.proposals,
             rpn_post_nms_top_n_test=config.proposals,
             rpn_batch_size_per_image=64,
-            box_roi_pool=MultiScaleRoIAlign(["0"], output_size=config.roi_size, sampling_ratio=2),
+            box_roi_pool=MultiScaleRoIAlign(["0"], output_size=config.roi_size, sampling_ratio=1),
             box_head=TwoMLPHead(backbone.out_channels * config.roi_size**2, config.hidden),
             box_predictor=FastRCNNPredictor(config.hidden, 1 + len(shape.classes)),
             box_batch_size_per_image=config.proposals,
+            box_positive_fraction=0.5,
             box_score_thresh=config.score_threshold,
             box_detections_per_img=4 * config.max_objects,
         )

@@ -60,14 +60,14 @@ class FasterRCNNConfig:
     """Faster R-CNN (arXiv:1506.01497) over a small backbone, at the scale of the images."""
 
     architecture: Literal["faster_rcnn"] = "faster_rcnn"
-    widths: tuple[int, int, int] = (32, 64, 128)  # channels of the backbone's three stages
-    canvas: float = 2.0  # side of a scene over the side of an image
-    max_objects: int = 3  # images pasted into one scene, at most
+    widths: tuple[int, int, int] = (24, 48, 96)  # channels of the backbone's three stages
+    canvas: float = 4.0  # side of a scene over the side of an image
+    max_objects: int = 9  # images pasted into one scene, at most
     proposals: int = 32  # regions that the second stage looks at, for each image
     roi_size: int = 5  # cells of the pooled region
     hidden: int = 128  # width of the box head
     score_threshold: float = 0.05
-    test_scenes: int = 2000  # scenes of test images for the mAP
+    test_scenes: int = 1000  # scenes of test images for the mAP
 
     def __post_init__(self) -> None:
         require(min(self.widths) > 0, f"faster_rcnn: widths={self.widths} must be positive")
