@@ -6,6 +6,6 @@ from lab2.spec.job import JobSpec, Resources, TrainConfig
 JOB = JobSpec(
     name="vgg16",
     model=VGG16Config(),
-    train=TrainConfig(epochs=2, batch_size=192, learning_rate=5e-4, target_accuracy=0.99),
+    train=TrainConfig(epochs=2, batch_size=128, learning_rate=1e-3, shift=1, target_accuracy=0.99),
     resources=Resources(gpus=1, cpus=4, memory_gb=8, timeout_min=120),
 )
