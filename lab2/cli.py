@@ -210,6 +210,11 @@ def main() -> None:
             soft_wrap=True,
         )
         sys.exit(2)
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "torchvision"):
+            raise
+        err.print(f"lab2: this command needs {error.name}, which is not installed here", style="red", markup=False)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
 

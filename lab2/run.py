@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -55,7 +56,7 @@ def run_trial(trial: Trial, run: RunDir, *, device: str = "auto", threads: int |
     Raises `RunError` where another process runs this trial, and `OSError` where the shard cannot be written.
     """
     with held(run.lock(trial.name)), _signals_stop_us():
-        started_at, started = datetime.now(UTC), time.perf_counter()
+        started_at, started, source = datetime.now(UTC), time.perf_counter(), provenance()
         try:
             shard = _train_and_measure(trial, run, device, threads)
         except Stopped as stop:
@@ -70,7 +71,7 @@ def run_trial(trial: Trial, run: RunDir, *, device: str = "auto", threads: int |
             wall_seconds=time.perf_counter() - started,
             started_at=started_at.isoformat(timespec="seconds"),
             ended_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            **asdict(provenance()),
+            **asdict(source),
         )
         write_shard(run.shard(trial.name), shard)
     return shard
@@ -91,11 +92,16 @@ def check_trials(trials: Sequence[Trial], device: str) -> None:
 
 
 def local_gpus(device: str) -> list[int]:
-    """The GPUs that trials on this machine may share out: all, the one that is asked for, or none."""
+    """The GPUs that trials on this machine may share out: all, the one that is asked for, or none.
+
+    They are numbered as the driver does, also where `CUDA_VISIBLE_DEVICES` shows only some of them.
+    """
     chosen = choose_device(device)
     if chosen.type != "cuda":
         return []
-    return list(range(torch.cuda.device_count())) if device in ("auto", "cuda") else [chosen.index or 0]
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    numbers = [int(n) for n in shown] if all(n.isdigit() for n in shown) else [*range(torch.cuda.device_count())]
+    return numbers if device in ("auto", "cuda") else [numbers[chosen.index or 0]]
 
 
 def _train_and_measure(trial: Trial, run: RunDir, asked_device: str, threads: int | None) -> Shard:

@@ -12,12 +12,15 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
+from lab2.launch.local import run_locally
 from lab2.launch.status import status
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir, open_run
 from lab2.results.shard import read_shard
 from lab2.spec.catalogue import default_folder
+from tests.conftest import make_run, make_trial
 
 JOB = '''"""Tiny {name}?"""
 from lab2.spec.architectures import *
@@ -152,7 +155,7 @@ def test_a_killed_trial_is_a_row_and_a_killed_launcher_costs_nothing(tmp_path: P
     process = start("run-local", "--jobs", jobs, *settings(), runs=runs)
     wait_for(lambda: started(runs, "a_cnn-seed1"))
     run = open_run(runs, "latest")
-    (worker,) = [pid for pid in children(run.path) if "core._submit" in Path(f"/proc/{pid}/cmdline").read_text()]
+    (worker,) = [pid for pid in children(run.path) if "core._submit" in command(pid)]
     os.kill(worker, signal.SIGKILL)
     wait_for(lambda: run.shard("a_cnn-seed1").exists())
     shard = read_shard(run.shard("a_cnn-seed1"))
@@ -180,6 +183,37 @@ def test_a_cap_holds_and_seeds_make_a_mean(tmp_path: Path, runs: Path):
     assert most <= 2
     (row,) = json.loads((run.report / "table.json").read_text())
     assert (row["seeds"], row["interval"]) == (3, "t, over seeds")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason="LOUD: there are real GPUs here; this test needs none")
+def test_each_trial_has_a_gpu_to_itself(tmp_path: Path):
+    """The trials ask for GPUs that are not here and fail; what they were given is in their environment."""
+    trials = [make_trial("cnn", seed=seed) for seed in (1, 2, 3)]
+    run = make_run(tmp_path, *trials)
+    given: dict[str, tuple[str, ...]] = {}
+    for _ in run_locally(run, run.read_plan(), trials, parallel=3, cores=2, gpus=[4, 5]):
+        now = {pid: visible_gpus(pid) for pid in children(run.path) if "core._submit" in command(pid)}
+        assert len(now) <= 2
+        assert len(set(now.values())) == len(now)
+        given.update({str(pid): gpus for pid, gpus in now.items() if gpus})
+    assert set(given.values()) == {("4",), ("5",)}
+    assert all("--device cuda: not on this machine" in row.reason for row in collect(run).rows)
+
+
+def command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def visible_gpus(pid: int) -> tuple[str, ...]:
+    try:
+        words = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    except OSError:
+        return (str(pid),)
+    return tuple(word.partition("=")[2] for word in words if word.startswith("CUDA_VISIBLE_DEVICES="))
 
 
 @pytest.mark.slow
@@ -220,8 +254,6 @@ class TestBadInput:
         assert not runs.exists() or not any(runs.iterdir())
 
     def test_a_run_without_shards_says_so(self, tmp_path: Path, runs: Path):
-        from tests.conftest import make_run, make_trial
-
         make_run(runs, make_trial())
         assert "no shards yet" in lab2("report", "--runs", str(runs), check=2).stderr
 

@@ -108,6 +108,12 @@ def open_source(config: DataConfig) -> Source:
     raise DataError(f"{config.dataset}: neither a known data set nor a folder{hint} Known are: {', '.join(NAMED)}")
 
 
+def absolute_name(dataset: str) -> str:
+    """A known name as it is; the path of an image folder so that it holds from anywhere."""
+    folder = Path(dataset).expanduser()
+    return str(folder.resolve()) if dataset not in NAMED and folder.is_dir() else dataset
+
+
 def load_training(config: DataConfig) -> TrainingData:
     """Training and validation images; the test images are not read. Raises `DataError`."""
     source = open_source(config)

@@ -50,7 +50,7 @@ class IdxSource:
             )
         if self.transposed:
             pixels = pixels.transpose(0, 2, 1)
-        return Images(np.ascontiguousarray(pixels[:, None]), labels)
+        return Images(np.array(pixels[:, None]), labels)  # a copy: what lies in the file cannot be written to
 
     def sha256(self) -> str:
         names = [f"{prefix}-{kind}" for prefix in (self.train, self.test) for kind in ("images", "labels")]

@@ -93,8 +93,8 @@ def _start(run: RunDir, trial: Trial, device: str, threads: int, gpus: list[int]
     )
     for stale in (run.shard(trial.name), run.progress(trial.name)):
         stale.unlink(missing_ok=True)  # of an attempt before this one
-    with trial_environment(threads), _hang_up_ignored():
-        job = executor.submit(TrialTask(run.path, trial.name, device))
+    with trial_environment(threads), _hang_up_ignored():  # a trial sees its own GPU and no other
+        job = executor.submit(TrialTask(run.path, trial.name, "cuda" if gpus else device, threads))
     return _Running(run, trial, job, gpus)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lab2.data.datasets import absolute_name
 from lab2.results.run_dir import RunDir, create_run, new_run_id
 from lab2.spec.job import DataConfig, JobSpec, Trial
 from lab2.spec.overrides import override
@@ -20,6 +21,7 @@ def plan_trials(
     jobs: Sequence[JobSpec], seeds: Sequence[int], data: DataConfig, settings: Sequence[str], *, smoke: bool
 ) -> list[Trial]:
     """Each job with each seed, overrides applied. Raises `ConfigError` for an override that does not fit."""
+    data = replace(data, dataset=absolute_name(data.dataset))
     if smoke:
         data = replace(data, train_images=SMOKE_TRAIN, validation_images=SMOKE_VALIDATION, test_images=SMOKE_TEST)
     trials = [Trial(job=job, data=data, seed=seed) for job in jobs for seed in seeds]

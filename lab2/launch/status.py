@@ -53,5 +53,5 @@ def trial_status(run: RunDir, trial: Trial) -> TrialStatus:
             return TrialStatus(trial.name, "lost", "its shard is of another configuration", progress)
         return TrialStatus(trial.name, shard.status, shard.reason, progress)
     if progress is not None:
-        return TrialStatus(trial.name, "lost", "its process ended without a result", progress)
+        return TrialStatus(trial.name, "lost", "its process ended without a result; resume it", progress)
     return TrialStatus(trial.name, "waiting")

@@ -14,6 +14,7 @@ class TrialTask:
     run_path: Path
     trial: str
     device: str
+    threads: int | None = None  # None: all cores that the process may use
 
     def __call__(self) -> str:
         """The status of the shard that it leaves. The result is the shard: nobody reads this pickle."""
@@ -24,4 +25,4 @@ class TrialTask:
         logging.getLogger("lab2").setLevel(logging.INFO)
         run = RunDir(self.run_path)
         trial = next(t for t in run.read_plan().trials if t.name == self.trial)
-        return run_trial(trial, run, device=self.device).status
+        return run_trial(trial, run, device=self.device, threads=self.threads).status

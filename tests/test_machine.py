@@ -1,0 +1,83 @@
+"""Downloads into the cache, from a mirror on this disk; the survey of a machine."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+
+from lab2.data.datasets import load_training
+from lab2.errors import DataError, WeightsError
+from lab2.machine import prepare
+from lab2.machine.survey import survey
+from lab2.models.weights import IMAGENET
+from lab2.run import local_gpus
+from lab2.spec.job import DataConfig
+from tests.test_data import write_idx
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A mirror of KMNIST with 40 images, and of AlexNet's weights, that torchvision downloads from."""
+    folder = tmp_path / "mirror"
+    for part in ("train", "t10k"):
+        write_idx(folder, np.zeros((40, 28, 28), np.uint8), np.tile(np.arange(10), 4), part)
+    resources = [(p.name, hashlib.md5(p.read_bytes()).hexdigest()) for p in sorted(folder.iterdir())]
+    monkeypatch.setattr(torchvision.datasets.KMNIST, "mirrors", [f"{folder.as_uri()}/"])
+    monkeypatch.setattr(torchvision.datasets.KMNIST, "resources", resources)
+    torch.save({"x": torch.zeros(1)}, folder / "weights")
+    digest = hashlib.sha256((folder / "weights").read_bytes()).hexdigest()[:8]
+    (folder / "weights").rename(folder / f"alexnet-owt-{digest}.pth")
+    monkeypatch.setitem(IMAGENET, "alexnet", f"alexnet-owt-{digest}.pth")
+    monkeypatch.setattr(prepare, "WEIGHTS_URL", f"{folder.as_uri()}/")
+    return folder
+
+
+def test_a_data_set_is_downloaded_and_then_read(mirror: Path):
+    ((name, place),) = prepare.prepare_all(["kmnist"])
+    assert (name, place.name) == ("kmnist", "raw")
+    assert len(load_training(DataConfig(dataset="kmnist", validation_images=10)).train) == 30
+
+
+def test_weights_are_downloaded_once_and_checked(mirror: Path):
+    ((_, place),) = prepare.prepare_all(["alexnet"])
+    before = place.stat().st_mtime_ns
+    list(prepare.prepare_all(["alexnet"]))
+    assert place.stat().st_mtime_ns == before
+    place.write_bytes(b"altered")
+    with pytest.raises(WeightsError, match="run lab2 prepare again"):
+        list(prepare.prepare_all(["alexnet"]))
+
+
+def test_a_download_of_something_else_is_refused(mirror: Path):
+    (path,) = mirror.glob("*.pth")
+    path.write_bytes(gzip.compress(b"something else"))
+    with pytest.raises(DataError, match="prepare alexnet: invalid hash value"):
+        list(prepare.prepare_all(["alexnet"]))
+
+
+def test_without_a_network_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(prepare, "WEIGHTS_URL", f"{tmp_path.as_uri()}/nothing/")
+    with pytest.raises(DataError, match="run this on a machine with a network"):
+        list(prepare.prepare_all(["vgg16"]))
+
+
+def test_the_survey_names_everything_once():
+    found = list(survey())
+    assert len({finding.what for finding in found}) == len(found)
+    assert next(f for f in found if f.what == "mnist").there
+
+
+def test_gpus_are_numbered_as_the_driver_does(monkeypatch: pytest.MonkeyPatch):
+    assert local_gpus("cpu") == []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert (local_gpus("auto"), local_gpus("cuda:1")) == ([0, 1], [1])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    assert (local_gpus("auto"), local_gpus("cuda:1")) == ([2, 3], [3])
