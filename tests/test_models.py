@@ -15,6 +15,7 @@ from lab2.measure.cost import count_parameters, flops_per_image
 from lab2.models import build, check_model
 from lab2.models.faster_rcnn import Detector
 from lab2.models.transfer import PooledLinear, TransferNet, folded
+from lab2.models.vgg16 import SmallMapConv2d
 from lab2.models.vit import patches, sinusoids
 from lab2.models.weights import IMAGENET, load_checkpoint, save_checkpoint
 from lab2.spec.architectures import AlexNetConfig, CNNConfig, FasterRCNNConfig, VGG16Config, ViTConfig
@@ -162,6 +163,25 @@ class TestFolding:
         for layer in model.classifier:
             x = nn.functional.linear(x, layer.weight, layer.bias) if isinstance(layer, nn.Linear) else layer(x)
         torch.testing.assert_close(model(images), x, rtol=1e-3, atol=1e-5)
+
+
+class TestSmallMapConvolution:
+    @pytest.mark.parametrize("side", [2, 4])
+    def test_is_the_convolution(self, side: int):
+        torch.manual_seed(0)
+        layer = SmallMapConv2d(6, 5, 3, padding=1)
+        x = torch.rand(3, 6, side, side)
+        expected = nn.functional.conv2d(x, layer.weight, layer.bias, padding=1)
+        torch.testing.assert_close(layer(x), expected)
+
+    def test_has_its_gradient(self):
+        torch.manual_seed(0)
+        layer = SmallMapConv2d(6, 5, 3, padding=1)
+        x = torch.rand(3, 6, 2, 2)
+        (ours,) = torch.autograd.grad(layer(x).square().sum(), [layer.weight])
+        y = nn.functional.conv2d(x, layer.weight, layer.bias, padding=1)
+        (theirs,) = torch.autograd.grad(y.square().sum(), [layer.weight])
+        torch.testing.assert_close(ours, theirs)
 
 
 class TestWeights:
