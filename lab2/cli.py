@@ -181,7 +181,7 @@ def list_jobs(jobs: Jobs = None) -> None:
     """List the jobs and the question that each answers."""
     folder, _ = _folder_and_names(jobs)
     for entry in read_catalogue(folder).values():
-        out.print(f"[bold]{entry.job.name:<14}[/] {entry.question}")
+        out.print(f"[bold]{entry.job.name:<14}[/] {entry.question}", soft_wrap=True)
 
 
 @app.command(epilog="Example: lab2 doctor")

@@ -14,8 +14,9 @@ from PIL import Image
 
 from lab2.data.augment import shift
 from lab2.data.cifar import CifarSource
-from lab2.data.datasets import load_test, load_training, open_source
+from lab2.data.datasets import load_test, load_training
 from lab2.data.idx import IdxSource, parse_idx
+from lab2.data.places import open_source
 from lab2.data.scenes import compose, ink_boxes
 from lab2.errors import DataError
 from lab2.spec.job import DataConfig

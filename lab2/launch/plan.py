@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lab2.data.datasets import absolute_name
+from lab2.data.places import absolute_name
 from lab2.results.run_dir import RunDir, create_run, new_run_id
 from lab2.spec.job import DataConfig, JobSpec, Trial
 from lab2.spec.overrides import override

@@ -11,7 +11,7 @@ import torch
 import torchvision
 
 from lab2.data.cache import cache_folder
-from lab2.data.datasets import NAMED
+from lab2.data.places import NAMED
 from lab2.errors import DataError
 from lab2.models.weights import IMAGENET, check_digest, imagenet_file
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from lab2.data.cache import cache_folder
-from lab2.data.datasets import NAMED
+from lab2.data.places import NAMED
 from lab2.errors import DataError
 from lab2.measure.hardware import available_cores, device_name
 from lab2.models.weights import IMAGENET, imagenet_file

@@ -1,0 +1,89 @@
+"""Data sets by name and place: where each may lie, and how it is opened there."""
+
+from __future__ import annotations
+
+import difflib
+import string
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab2.data.cache import cache_folder
+from lab2.data.cifar import CifarSource
+from lab2.data.folder import FolderSource
+from lab2.data.idx import IdxSource
+from lab2.data.source import Source
+from lab2.errors import DataError
+from lab2.spec.job import DataConfig
+
+_MNIST_DIGESTS = {
+    "train-images": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+_DIGITS = tuple(string.digits)
+_FASHION = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Boot")
+_KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A data set that lab2 knows by name."""
+
+    places: tuple[Path, ...]  # where it may lie; below the cache folder unless absolute
+    open: Callable[[Path], Source]
+
+    def find(self) -> Path | None:
+        """The first place that is there."""
+        return next((p for place in self.places if (p := cache_folder() / "data" / place).is_dir()), None)
+
+
+def _letters(folder: Path) -> IdxSource:
+    return IdxSource(
+        folder,
+        tuple(string.ascii_lowercase),
+        train="emnist-letters-train",
+        test="emnist-letters-test",
+        first_label=1,
+        transposed=True,
+    )
+
+
+NAMED = {
+    "mnist": _Named(
+        (Path(__file__).resolve().parent / "embedded" / "mnist",),
+        lambda folder: IdxSource(folder, _DIGITS, digests=_MNIST_DIGESTS),
+    ),
+    "fashion-mnist": _Named(
+        (Path("FashionMNIST/raw"), Path("fashion-mnist"), Path("/usr/share/datasets/fashion-mnist")),
+        lambda folder: IdxSource(folder, _FASHION),
+    ),
+    "kmnist": _Named((Path("KMNIST/raw"), Path("kmnist")), lambda folder: IdxSource(folder, _KANA)),
+    "emnist-letters": _Named((Path("EMNIST/raw"), Path("emnist-letters")), _letters),
+    "cifar10": _Named((Path("cifar-10-batches-py"), Path("cifar-10-batches-bin")), CifarSource),
+}
+
+
+def open_source(config: DataConfig) -> Source:
+    """The data set that `config` names; raises `DataError` saying where it was looked for."""
+    if (named := NAMED.get(config.dataset)) is not None:
+        if (folder := named.find()) is not None:
+            return named.open(folder)
+        places = ", ".join(str(cache_folder() / "data" / place) for place in named.places)
+        raise DataError(
+            f"{config.dataset}: not on this machine (looked in {places}); on one with a network: "
+            f"lab2 prepare {config.dataset}"
+        )
+    folder = Path(config.dataset).expanduser()
+    if folder.is_dir():
+        return FolderSource(folder, config.image_side)
+    close = difflib.get_close_matches(config.dataset, NAMED, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise DataError(f"{config.dataset}: neither a known data set nor a folder{hint} Known are: {', '.join(NAMED)}")
+
+
+def absolute_name(dataset: str) -> str:
+    """A known name as it is; the path of an image folder so that it holds from anywhere."""
+    folder = Path(dataset).expanduser()
+    return str(folder.resolve()) if dataset not in NAMED and folder.is_dir() else dataset
