@@ -254,9 +254,8 @@ def _show(run: RunDir) -> None:
 
     comparison = collect_run(run)
     write_report(run, comparison)
-    table = terminal_table(comparison)
     wide = out if out.is_terminal else Console(highlight=False, width=200)
-    wide.print(table)
+    wide.print(terminal_table(comparison, wide.width))
     out.print(caption(comparison), style="dim", markup=False, soft_wrap=True)
     for text in failures(summarise(comparison)):
         out.print(text, style="red", markup=False, soft_wrap=True)

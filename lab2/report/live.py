@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from rich.console import Group
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -27,28 +28,28 @@ class Line(Protocol):
     def progress(self) -> Progress | None: ...
 
 
-def live_table(lines: Sequence[Line]) -> Table:
-    """Every trial: state, bar, epoch, loss, validation accuracy, time left, reason."""
+def live_table(lines: Sequence[Line]) -> Group:
+    """Every trial: state, bar, epoch, loss, validation accuracy, time left; below, the reasons there are.
+
+    Fits 80 columns, as long as the trials' names are no longer than 20.
+    """
     table = Table(box=None, pad_edge=False)
-    for title in ("trial", "state", "", "epoch", "loss", "validation", "trained", "left"):
+    for title in ("trial", "state", "", "epoch", "loss", "validation", "left"):
         table.add_column(title, justify="left" if title in ("trial", "state", "") else "right", no_wrap=True)
-    table.add_column("", overflow="ellipsis", no_wrap=True)
     for line in lines:
         now = line.progress or Progress(state="starting")
-        done = line.state == "ok"
-        share = 1.0 if done else now.epoch / now.epochs if now.epochs else 0.0
+        share = 1.0 if line.state == "ok" else now.epoch / now.epochs if now.epochs else 0.0
         table.add_row(
             line.trial,
-            Text(_doing(line), style=_STYLES.get(line.state, "red")),
-            ProgressBar(total=1.0, completed=share, width=20),
+            Text(_doing(line), style=_style(line)),
+            ProgressBar(total=1.0, completed=share, width=14),
             f"{now.epoch:.1f}/{now.epochs:.0f}" if now.epochs else "",
             "" if now.loss is None else f"{now.loss:.3f}",
             "" if now.validation_accuracy is None else f"{now.validation_accuracy:.2%}",
-            _clock(now.train_seconds) if now.train_seconds else "",
             _clock(now.seconds_left) if now.seconds_left is not None and line.state == "running" else "",
-            line.reason,
         )
-    return table
+    reasons = [Text(f"{line.trial}: {line.reason}", style=_style(line)) for line in lines if line.reason]
+    return Group(table, *reasons)
 
 
 class PlainLines:
@@ -77,6 +78,10 @@ def _sentence(line: Line, now: Progress | None) -> str:
         words.append(f"validation accuracy {now.validation_accuracy:.2%}")
         words.append(f"trained {_clock(now.train_seconds)}, left {_clock(now.seconds_left or 0)}")
     return ", ".join(words + ([line.reason] if line.reason else []))
+
+
+def _style(line: Line) -> str:
+    return _STYLES.get(line.state, "red")
 
 
 def _doing(line: Line) -> str:

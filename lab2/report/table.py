@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -70,6 +71,13 @@ def caption(comparison: Comparison) -> str:
         one = good[0]
         where = {f"{r.device_name}, {r.device}, {r.threads} threads" for r in good}
         parts += [f"{one.dataset}, {one.train_images:,} training images", "; ".join(sorted(where))]
+        origins: dict[str, list[str]] = {}
+        for row in good:
+            origins.setdefault(row.weights or "unknown", []).append(row.job)
+        if len(origins) == 1:
+            parts.append(f"weights: {next(iter(origins))}")
+        else:
+            parts += [f"{origin} weights: {', '.join(dict.fromkeys(jobs))}" for origin, jobs in origins.items()]
         commit = (one.git_commit or "unknown")[:12] + ("+changes" if one.git_dirty else "")
         parts.append(f"lab2 {one.lab2_version} at {commit}")
     text = "; ".join(parts)
@@ -83,14 +91,24 @@ def failures(summary: pd.DataFrame) -> list[str]:
     return [f"{row['job']}: {row['status']}: {row['reason']}" for _, row in summary.iterrows() if row["status"] != "ok"]
 
 
-def terminal_table(comparison: Comparison) -> Table:
-    """The comparison for a terminal; a column that no row fills is left out."""
+def terminal_table(comparison: Comparison, width: int) -> Table:
+    """The comparison for a terminal of `width` characters; what no row fills or what does not fit is left out."""
     summary = summarise(comparison)
-    table = Table(title="SMOKE RUN, not a comparison" if comparison.plan.smoke else None)
-    shown = [c for c in COLUMNS if c.title in ("model", "status") or _filled(c, summary)]
-    for column in shown:
-        table.add_column(column.title, justify="left" if column.title in ("model", "weights") else "right")
-    for _, row in summary.iterrows():
+    rows = [row for _, row in summary.iterrows()]
+    table = Table(
+        box=SIMPLE_HEAD, pad_edge=False, title="SMOKE RUN, not a comparison" if comparison.plan.smoke else None
+    )
+    shown: list[Column] = []
+    for column in COLUMNS:
+        cells = [column.text(row) for row in rows]
+        room = max(len(text) for text in (column.title, *cells)) + 2
+        if room <= width and (column.title == "status" or any(text != ABSENT for text in cells)):
+            width -= room
+            shown.append(column)
+            table.add_column(
+                column.title, justify="left" if column.title in ("model", "weights") else "right", no_wrap=True
+            )
+    for row in rows:
         style = "" if row["status"] == "ok" else "red"
         table.add_row(*(Text(column.text(row), style=style) for column in shown))
     return table
@@ -120,10 +138,6 @@ def write_report(run: RunDir, comparison: Comparison) -> None:
     }
     for name, content in files.items():
         write_whole(run.report / name, content.encode())
-
-
-def _filled(column: Column, summary: pd.DataFrame) -> bool:
-    return any(column.text(row) != ABSENT for _, row in summary.iterrows())
 
 
 def _cell(text: str) -> str:
