@@ -1,6 +1,7 @@
 """AlexNet: what do 57 million parameters buy?
 
-Measured: 99.23 % of the test images after 203 s, random weights (seed 1, two CPU cores without AMX, fp32, commit c912796079a6).
+Measured: 99.23 % of the test images after 203 s, random weights
+(seed 1, two CPU cores without AMX, fp32, commit c912796079a6).
 """
 
 from lab2.spec.architectures import AlexNetConfig
