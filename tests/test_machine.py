@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -22,20 +26,25 @@ from tests.test_data import write_idx
 
 
 @pytest.fixture
-def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A mirror of KMNIST with 40 images, and of AlexNet's weights, that torchvision downloads from."""
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A mirror of KMNIST with 40 images, and of AlexNet's weights, served on this machine."""
     folder = tmp_path / "mirror"
     for part in ("train", "t10k"):
         write_idx(folder, np.zeros((40, 28, 28), np.uint8), np.tile(np.arange(10), 4), part)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(folder)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}/"
     resources = [(p.name, hashlib.md5(p.read_bytes()).hexdigest()) for p in sorted(folder.iterdir())]
-    monkeypatch.setattr(torchvision.datasets.KMNIST, "mirrors", [f"{folder.as_uri()}/"])
+    monkeypatch.setattr(torchvision.datasets.KMNIST, "mirrors", [address])
     monkeypatch.setattr(torchvision.datasets.KMNIST, "resources", resources)
     torch.save({"x": torch.zeros(1)}, folder / "weights")
     digest = hashlib.sha256((folder / "weights").read_bytes()).hexdigest()[:8]
     (folder / "weights").rename(folder / f"alexnet-owt-{digest}.pth")
     monkeypatch.setitem(IMAGENET, "alexnet", f"alexnet-owt-{digest}.pth")
-    monkeypatch.setattr(prepare, "WEIGHTS_URL", f"{folder.as_uri()}/")
-    return folder
+    monkeypatch.setattr(prepare, "WEIGHTS_URL", address)
+    yield folder
+    server.shutdown()
+    server.server_close()
 
 
 def test_a_data_set_is_downloaded_and_then_read(mirror: Path):
