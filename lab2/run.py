@@ -222,13 +222,15 @@ def _diagnose(error: Exception) -> tuple[Status, str]:
 @contextmanager
 def _signals_stop_us() -> Iterator[None]:
     """Turn the signals that end a trial into `Stopped`, so that it still writes its shard."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 
     def stop(number: int, _frame: FrameType | None) -> None:
+        for other in signals:  # once is enough: a second one would interrupt the writing of the shard
+            signal.signal(other, signal.SIG_IGN)
         if number == signal.SIGUSR2:  # what submitit sends before the time is up
             raise Stopped("timeout", "its time was up; give it more with --set resources.timeout_min=...")
         raise Stopped("cancelled", f"stopped by {signal.Signals(number).name}")
 
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
     before = {number: signal.signal(number, stop) for number in signals}
     try:
         yield

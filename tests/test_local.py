@@ -159,7 +159,8 @@ def test_a_killed_trial_is_a_row_and_a_killed_launcher_costs_nothing(tmp_path: P
     os.kill(worker, signal.SIGKILL)
     wait_for(lambda: run.shard("a_cnn-seed1").exists())
     shard = read_shard(run.shard("a_cnn-seed1"))
-    assert (shard.status, shard.reason[:40]) == ("failed", "its process ended without a result; its l")
+    assert shard.status == "failed"
+    assert shard.reason.startswith("its process ended without a result; its log ends: ")
     wait_for(lambda: started(runs, "b_vit-seed1"))
     process.kill()  # the launcher; its trial goes on
     process.wait()

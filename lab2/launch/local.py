@@ -7,10 +7,11 @@ of it, a running trial goes on to its shard, and `lab2 resume` runs the ones tha
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import submitit
@@ -22,10 +23,12 @@ from lab2.launch.task import TrialTask
 from lab2.results.collect import unfinished
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Status, write_shard
+from lab2.results.trial_lock import holder
 from lab2.spec.job import Trial
 from lab2.spec.plan import Plan
 
 POLL_SECONDS = 0.25
+STOP_SECONDS = 30  # for a trial that is told to stop; then it is killed
 GRACE_SECONDS = 20  # before the time limit, for a trial to say that its time was up
 
 
@@ -93,29 +96,50 @@ def _start(run: RunDir, trial: Trial, device: str, threads: int, gpus: list[int]
     )
     for stale in (run.shard(trial.name), run.progress(trial.name)):
         stale.unlink(missing_ok=True)  # of an attempt before this one
-    with trial_environment(threads), _hang_up_ignored():  # a trial sees its own GPU and no other
+    with trial_environment(threads), _terminal_ignored():  # a trial sees its own GPU and no other
         job = executor.submit(TrialTask(run.path, trial.name, "cuda" if gpus else device, threads))
     return _Running(run, trial, job, gpus)
 
 
 def _stop(running: Sequence[_Running]) -> None:
-    """End what still runs: politely, so that it leaves its row, then for good."""
-    for one in running:
-        one.job.cancel()
-    for one in running:
-        while not one.job.done():
-            time.sleep(0.05)
-        one.leave_row("cancelled", "stopped with the run")
+    """End what still runs: politely, so that it leaves its row, then for good.
+
+    SIGTERM goes on to the trial; it is sent again because submitit discards it while the trial imports torch.
+    """
+    with _ignored(signal.SIGINT):  # an impatient second Ctrl-C must not leave trials behind
+        until = time.monotonic() + STOP_SECONDS
+        while left := [one for one in running if not one.job.done()]:
+            late = time.monotonic() > until
+            for one in left:
+                trial = holder(one.run.lock(one.trial.name))
+                with suppress(ProcessLookupError):
+                    if late and trial:
+                        os.kill(trial, signal.SIGKILL)
+                    else:
+                        os.kill(int(one.job.job_id), signal.SIGTERM)
+            time.sleep(POLL_SECONDS)
+        for one in running:
+            one.leave_row("cancelled", "stopped with the run")
 
 
 @contextmanager
-def _hang_up_ignored() -> Iterator[None]:
-    """Processes started inside survive the end of the terminal: an ignored signal stays ignored."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+def _terminal_ignored() -> Iterator[None]:
+    """Processes started inside are deaf to the terminal: an ignored signal stays ignored.
+
+    They survive its end, and its Ctrl-C reaches this process alone, which stops them in order. Trials set
+    handlers of their own; submitit's controllers would write a traceback.
+    """
+    with _ignored(signal.SIGHUP), _ignored(signal.SIGINT):
+        yield
+
+
+@contextmanager
+def _ignored(number: signal.Signals) -> Iterator[None]:
+    before = signal.signal(number, signal.SIG_IGN)
     try:
         yield
     finally:
-        signal.signal(signal.SIGHUP, before)
+        signal.signal(number, before)
 
 
 def _out_of_memory_kills() -> int:

@@ -24,6 +24,8 @@ def held(path: Path) -> Iterator[None]:
             if time.monotonic() > until:
                 raise RunError(f"{path}: another process is running this trial; wait for it, or stop it")
             time.sleep(0.05)
+        os.ftruncate(handle, 0)
+        os.write(handle, b"%d\n" % os.getpid())
         yield
     finally:
         os.close(handle)
@@ -39,6 +41,12 @@ def is_held(path: Path) -> bool:
         return not _try(handle, fcntl.LOCK_SH)
     finally:
         os.close(handle)
+
+
+def holder(path: Path) -> int | None:
+    """The process id of whoever holds the lock; None where nobody does, or has just begun to."""
+    text = path.read_text().strip() if is_held(path) else ""
+    return int(text) if text else None
 
 
 def _try(handle: int, kind: int) -> bool:
