@@ -266,7 +266,7 @@ def _show(run: RunDir) -> None:
 
 def _check(trials: list[Trial], device: str) -> list[int]:
     """Refuse what cannot work before anything starts; returns the GPUs to share out."""
-    from lab2.run import check_trials, local_gpus
+    from lab2.check import check_trials, local_gpus
 
     with err.status("reading the data"):
         check_trials(trials, device)

@@ -1,215 +1,294 @@
 """One trial, from its configuration to its shard: `run_trial` is the only function that a node runs.
 
-Around the loop, which only trains, it chooses the device, keeps the time, validates, measures and writes.
+Around the loop, which only trains, it chooses the device, keeps the time, validates, checkpoints, measures
+and writes.
 """
 
 from __future__ import annotations
 
-import itertools
 import logging
-import os
-import signal
+import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from types import FrameType
+from typing import Any
 
 import torch
 
 from lab2.data.datasets import TrainingData, check_batch, load_test, load_training
-from lab2.errors import Lab2Error
+from lab2.errors import Lab2Error, ResourceError
 from lab2.measure.cost import Stopwatch, count_parameters, flops_per_image, inference_cost, peak_memory
 from lab2.measure.hardware import available_cores, choose_device, device_name, make_repeatable
 from lab2.measure.metrics import score
 from lab2.measure.predictions import write_predictions
-from lab2.measure.provenance import provenance
-from lab2.models import build, check_model
-from lab2.models.weights import save_checkpoint
+from lab2.measure.provenance import Provenance, provenance
+from lab2.models import build
+from lab2.models.weights import save_weights
 from lab2.results.collect import unfinished
-from lab2.results.journal import EpochEnd, Journal, Progress
+from lab2.results.journal import Attempt, EpochEnd, Journal, Progress, read_attempts
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, Status, write_shard
 from lab2.results.trial_lock import held
 from lab2.spec.job import Trial
-from lab2.train import Trainer, trainer
+from lab2.stop import Stopped, StopSignal
+from lab2.train import trainer
+from lab2.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from lab2.train.course import Step
 from lab2.train.detector import DetectorTrainer
 from lab2.train.precision import choose_precision
-from lab2.train.steps import Step
+from lab2.train.trainer import Trainer
 
 LOG = logging.getLogger("lab2")
 
-
-class Stopped(BaseException):
-    """A signal ended the trial. Not an `Exception`: nothing on the way may take it for a failure."""
-
-    def __init__(self, status: Status, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
+SAME_PLACE_ATTEMPTS = 3  # of one scheduler job that got no further: then it is not requeued again
 
 
-def run_trial(trial: Trial, run: RunDir, *, device: str = "auto", threads: int | None = None) -> Shard:
+def run_trial(
+    trial: Trial,
+    run: RunDir,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    requeue: bool = False,
+    stop: StopSignal | None = None,
+) -> Shard:
     """Train, measure, and leave one shard in `run`, whatever happens; returns that shard.
 
+    A trial that was interrupted goes on from its checkpoint. With `requeue` a signal that stops it leaves
+    the checkpoint and no shard, for it is not the end, and `Stopped` is raised.
     Raises `RunError` where another process runs this trial, and `OSError` where the shard cannot be written.
     """
-    with held(run.lock(trial.name)), _signals_stop_us():
-        started_at, started, source = datetime.now(UTC), time.perf_counter(), provenance()
+    if stop is None:
+        with StopSignal() as own:
+            return run_trial(trial, run, device=device, threads=threads, requeue=requeue, stop=own)
+    with held(run.lock(trial.name)):
+        attempt = _Attempt(trial, run, stop)
         try:
-            shard = _train_and_measure(trial, run, device, threads)
-        except Stopped as stop:
-            shard = unfinished(trial, stop.status, stop.reason)
+            attempt.begin(requeue)
+            shard = attempt.train_and_measure(device, threads)
+        except Stopped as stopped:
+            if requeue:
+                raise
+            shard = unfinished(trial, stopped.status, stopped.reason)
         except Lab2Error as error:
             shard = unfinished(trial, "failed", str(error))
         except Exception as error:  # a row with its reason; the traceback is in the log
             LOG.exception("%s failed", trial.name)
             shard = unfinished(trial, *_diagnose(error))
-        shard = replace(
-            shard,
-            wall_seconds=time.perf_counter() - started,
-            started_at=started_at.isoformat(timespec="seconds"),
-            ended_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            **asdict(source),
-        )
-        write_shard(run.shard(trial.name), shard)
+        with stop.deferred():
+            shard = replace(
+                shard,
+                wall_seconds=attempt.wall_seconds,
+                attempts=len(read_attempts(run, trial.name)),
+                started_at=attempt.so_far.started_at,
+                ended_at=_now(),
+                **asdict(attempt.source),
+            )
+            write_shard(run.shard(trial.name), shard)
+            if shard.status == "ok":
+                run.checkpoint(trial.name).unlink(missing_ok=True)
     return shard
 
 
-def check_trials(trials: Sequence[Trial], device: str) -> None:
-    """Read all that the trials would and build nothing but shapes: refuse before it costs anything.
+@dataclass(slots=True, kw_only=True)
+class _SoFar:
+    """What a trial has measured, over all its attempts."""
 
-    Raises `DataError`, `ConfigError`, `WeightsError` or `ResourceError`.
-    """
-    choose_device(device)
-    for config, group in itertools.groupby(trials, key=lambda trial: trial.data):
-        data = load_training(config)
-        load_test(config)
-        for trial in group:
-            check_batch(trial, data.train)
-            check_model(trial.job.model, data.shape)
-
-
-def local_gpus(device: str) -> list[int]:
-    """The GPUs that trials on this machine may share out: all, the one that is asked for, or none.
-
-    They are numbered as the driver does, also where `CUDA_VISIBLE_DEVICES` shows only some of them.
-    """
-    chosen = choose_device(device)
-    if chosen.type != "cuda":
-        return []
-    shown = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-    numbers = [int(n) for n in shown] if all(n.isdigit() for n in shown) else [*range(torch.cuda.device_count())]
-    return numbers if device in ("auto", "cuda") else [numbers[chosen.index or 0]]
-
-
-def _train_and_measure(trial: Trial, run: RunDir, asked_device: str, threads: int | None) -> Shard:
-    journal = Journal(run, trial.name)
-    journal.note(Progress(state="starting"))
-    device = choose_device(asked_device)
-    torch.set_num_threads(threads or available_cores())
-    make_repeatable(trial.seed)
-    data = load_training(trial.data)
-    check_batch(trial, data.train)
-    built = build(trial.job.model, data.shape)
-    precision = choose_precision(trial.job.train.precision, trial.job.model, device)
-    learner = trainer(trial.job, built, data.train, device=device, precision=precision, seed=trial.seed)
-    LOG.info(
-        "%s on %s in %s, %d threads, weights: %s", trial.name, device, precision, torch.get_num_threads(), built.weights
-    )
-
-    training = _train(trial, learner, data, journal)
-    parameters, trainable = count_parameters(learner.model)
-    if trial.job.train.save_weights:
-        save_checkpoint(run.weights(trial.name), learner.model, trial.job.model.architecture, trial.data.dataset)
-
-    # The test images are read here, once, and nothing after this line chooses anything by them.
-    journal.note(replace(training.last, state="testing"))
-    test = load_test(trial.data)
-    predictions = learner.predict(test)
-    write_predictions(run.predictions(trial.name), predictions)
-    scores = score(predictions, len(data.shape.classes))
-    detection = learner.score_scenes(test) if isinstance(learner, DetectorTrainer) else None
-    memory, memory_of = peak_memory(device)
-    learner.model.eval()
-    sample = torch.from_numpy(test.pixels[:1000]).to(device)
-    return replace(
-        unfinished(trial, "ok", ""),
-        accuracy=scores.accuracy,
-        macro_f1=scores.macro_f1,
-        map_50=detection.map_50 if detection else None,
-        map_50_95=detection.map_50_95 if detection else None,
-        validation_accuracy=training.last.validation_accuracy,
-        test_images=len(test),
-        train_seconds=training.last.train_seconds,
-        target_accuracy=trial.job.train.target_accuracy,
-        seconds_to_target=training.seconds_to_target,
-        epochs=training.last.epoch,
-        train_images=len(data.train),
-        train_images_per_second=training.last.epoch * len(data.train) / training.last.train_seconds,
-        parameters=parameters,
-        trainable_parameters=trainable,
-        flops_per_image=flops_per_image(learner.infer, sample[:1]),
-        peak_memory_bytes=memory,
-        memory_of=memory_of,
-        **asdict(inference_cost(learner.infer, sample)),
-        precision=precision,
-        device=str(device),
-        device_name=device_name(device),
-        threads=torch.get_num_threads(),
-        weights=built.weights,
-        image_side=built.image_side,
-        dataset_sha256=data.sha256,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Training:
-    """How the training went."""
-
-    last: Progress
-    seconds_to_target: float | None
-
-
-def _train(trial: Trial, learner: Trainer, data: TrainingData, journal: Journal) -> _Training:
-    """Work off the loop; time what it does, and nothing that is done here between its steps."""
-    target = trial.job.train.target_accuracy
+    started_at: str
+    step: int = 0
+    now: Progress = field(default_factory=lambda: Progress(state="training"))
+    curve: list[EpochEnd] = field(default_factory=list)
     seconds_to_target: float | None = None
-    watch = Stopwatch(learner.device)
-    now = Progress(state="training")
-    for step in watch.around(learner.fit(), waits=lambda step: step.ends_epoch):
-        now = replace(
-            now,
-            epoch=step.epoch,
-            epochs=step.epoch * step.total / step.number,
-            train_seconds=watch.seconds,
-            seconds_left=watch.seconds * (step.total - step.number) / step.number,
+    wall_seconds: float = 0.0  # of the attempts before this one, up to the checkpoint
+    peak_memory_bytes: int = 0
+
+    @classmethod
+    def restored(cls, saved: dict[str, Any]) -> _SoFar:
+        """From what `asdict` made of it."""
+        now, curve = Progress(**saved["now"]), [EpochEnd(**point) for point in saved["curve"]]
+        return cls(**{**saved, "now": now, "curve": curve})
+
+
+class _Attempt:
+    """One process's work on a trial, from the start or from the last checkpoint."""
+
+    def __init__(self, trial: Trial, run: RunDir, stop: StopSignal) -> None:
+        self.trial, self.run, self.stop = trial, run, stop
+        self.journal = Journal(run, trial.name)
+        self.source = provenance()
+        self.so_far = _SoFar(started_at=_now())
+        self.saved: Checkpoint | None = None
+        self.began = self.kept = time.perf_counter()
+
+    @property
+    def wall_seconds(self) -> float:
+        """Seconds of all attempts so far."""
+        return self.so_far.wall_seconds + time.perf_counter() - self.began
+
+    def begin(self, requeued: bool) -> None:
+        """Look for a checkpoint, and say in the run that somebody is at work.
+
+        Raises `ResourceError` where `requeued` attempts came to the same place again and again.
+        """
+        run, trial = self.run, self.trial
+        run.shard(trial.name).unlink(missing_ok=True)  # of an attempt that did not end well
+        self.journal.note(Progress(state="starting"))
+        self.saved = load_checkpoint(run.checkpoint(trial.name), digest=trial.digest, made_by=_made_by(self.source))
+        if self.saved is not None:
+            self.so_far = _SoFar.restored(self.saved.so_far)
+            LOG.info("going on from step %d", self.so_far.step)
+        attempt = Attempt(
+            job_id=self.source.scheduler_job_id, host=self.source.host, step=self.so_far.step, started_at=_now()
         )
-        if step.ends_epoch:
-            now = _validate(learner, data, journal, step, now)
-            reached = target is not None and (now.validation_accuracy or 0.0) >= target
-            if reached and seconds_to_target is None:
-                seconds_to_target = watch.seconds
-        if step.ends_epoch or journal.due():
-            now = replace(now, loss=float(step.loss))
-            journal.note(now)
-    return _Training(replace(now, train_seconds=watch.seconds), seconds_to_target)
+        before = [a for a in read_attempts(run, trial.name) if a.job_id == attempt.job_id][-SAME_PLACE_ATTEMPTS:]
+        self.journal.begin(attempt, self.so_far.curve)
+        if requeued and [a.step for a in before] == [attempt.step] * SAME_PLACE_ATTEMPTS:
+            raise ResourceError(
+                f"{SAME_PLACE_ATTEMPTS} attempts in a row ended without getting further than step {attempt.step} "
+                f"(on {', '.join(a.host for a in before)}); see its log, give it more with "
+                "--set resources.timeout_min=... or resources.checkpoint_seconds=..., then lab2 resume"
+            )
+
+    def train_and_measure(self, asked_device: str, threads: int | None) -> Shard:
+        trial, run = self.trial, self.run
+        device = choose_device(asked_device)
+        torch.set_num_threads(threads or available_cores())
+        make_repeatable(trial.seed)
+        data = load_training(trial.data)
+        check_batch(trial, data.train)
+        built = build(trial.job.model, data.shape)
+        precision = choose_precision(trial.job.train.precision, trial.job.model, device)
+        learner = trainer(trial.job, built, data.train, device=device, precision=precision, seed=trial.seed)
+        LOG.info(
+            "%s on %s in %s, %d threads, weights: %s",
+            trial.name,
+            device,
+            precision,
+            torch.get_num_threads(),
+            built.weights,
+        )
+
+        with self.stop.deferred():
+            self._train(learner, data)
+        so_far = self.so_far
+        parameters, trainable = count_parameters(learner.model)
+        if trial.job.train.save_weights:
+            save_weights(run.weights(trial.name), learner.model, trial.job.model.architecture, trial.data.dataset)
+
+        # The test images are read here, once, and nothing after this line chooses anything by them.
+        self.journal.note(replace(so_far.now, state="testing"))
+        test = load_test(trial.data)
+        predictions = learner.predict(test)
+        write_predictions(run.predictions(trial.name), predictions)
+        scores = score(predictions, len(data.shape.classes))
+        detection = learner.score_scenes(test) if isinstance(learner, DetectorTrainer) else None
+        memory, memory_of = peak_memory(device)
+        learner.model.eval()
+        sample = torch.from_numpy(test.pixels[:1000]).to(device)
+        return replace(
+            unfinished(trial, "ok", ""),
+            accuracy=scores.accuracy,
+            macro_f1=scores.macro_f1,
+            map_50=detection.map_50 if detection else None,
+            map_50_95=detection.map_50_95 if detection else None,
+            validation_accuracy=so_far.now.validation_accuracy,
+            test_images=len(test),
+            train_seconds=so_far.now.train_seconds,
+            target_accuracy=trial.job.train.target_accuracy,
+            seconds_to_target=so_far.seconds_to_target,
+            epochs=so_far.now.epoch,
+            train_images=len(data.train),
+            train_images_per_second=so_far.now.epoch * len(data.train) / so_far.now.train_seconds,
+            parameters=parameters,
+            trainable_parameters=trainable,
+            flops_per_image=flops_per_image(learner.infer, sample[:1]),
+            peak_memory_bytes=max(memory, so_far.peak_memory_bytes),
+            memory_of=memory_of,
+            **asdict(inference_cost(learner.infer, sample)),
+            precision=precision,
+            device=str(device),
+            device_name=device_name(device),
+            threads=torch.get_num_threads(),
+            weights=built.weights,
+            image_side=built.image_side,
+            dataset_sha256=data.sha256,
+        )
+
+    def _train(self, learner: Trainer, data: TrainingData) -> None:
+        """Work off the loop; time what it does, and nothing that is done here between its steps."""
+        target = self.trial.job.train.target_accuracy
+        so_far = self.so_far
+        if self.saved is not None:
+            learner.resumed, self.saved = self.saved.trainer, None
+        watch = Stopwatch(learner.device, so_far.now.train_seconds)
+        for step in watch.around(learner.fit(), waits=lambda step: step.ends_epoch):
+            so_far.step = step.number
+            so_far.now = replace(
+                so_far.now,
+                epoch=step.epoch,
+                epochs=step.epoch * step.total / step.number,
+                train_seconds=watch.seconds,
+                seconds_left=watch.seconds * (step.total - step.number) / step.number,
+            )
+            if step.ends_epoch:
+                reached = self._validate(learner, data, step) >= (target or math.inf)
+                if reached and so_far.seconds_to_target is None:
+                    so_far.seconds_to_target = watch.seconds
+            if step.ends_epoch or self.journal.due():
+                so_far.now = replace(so_far.now, loss=float(step.loss))
+                self.journal.note(so_far.now)
+            self._keep(learner, at_once=step.number == step.total)
+            self.stop.obey()
+        so_far.now = replace(so_far.now, train_seconds=watch.seconds)
+
+    def _validate(self, learner: Trainer, data: TrainingData, step: Step) -> float:
+        """Score the validation images and add a point to the learning curve; returns the accuracy."""
+        scores = score(learner.predict(data.validation), len(data.shape.classes))
+        point = EpochEnd(
+            epoch=step.epoch,
+            loss=float(step.loss),
+            validation_accuracy=scores.accuracy,
+            validation_macro_f1=scores.macro_f1,
+            train_seconds=self.so_far.now.train_seconds,
+        )
+        self.so_far.curve.append(point)
+        self.journal.add(point)
+        LOG.info("%s", point)
+        self.so_far.now = replace(self.so_far.now, validation_accuracy=scores.accuracy)
+        return scores.accuracy
+
+    def _keep(self, learner: Trainer, *, at_once: bool) -> None:
+        """Write a checkpoint when it is time; one that the disk refuses costs only itself."""
+        due = time.perf_counter() - self.kept >= self.trial.job.resources.checkpoint_seconds
+        if not (due or at_once or self.stop.asked):
+            return
+        memory, _ = peak_memory(learner.device)
+        so_far = replace(
+            self.so_far,
+            wall_seconds=self.wall_seconds,
+            peak_memory_bytes=max(memory, self.so_far.peak_memory_bytes),
+        )
+        checkpoint = Checkpoint(
+            digest=self.trial.digest,
+            made_by=_made_by(self.source),
+            trainer=learner.state(),
+            so_far=asdict(so_far),
+        )
+        try:
+            save_checkpoint(self.run.checkpoint(self.trial.name), checkpoint)
+        except OSError as error:
+            LOG.warning("no checkpoint: %s", error)
+        self.kept = time.perf_counter()
 
 
-def _validate(learner: Trainer, data: TrainingData, journal: Journal, step: Step, now: Progress) -> Progress:
-    """Score the validation images and add a point to the learning curve."""
-    scores = score(learner.predict(data.validation), len(data.shape.classes))
-    point = EpochEnd(
-        epoch=step.epoch,
-        loss=float(step.loss),
-        validation_accuracy=scores.accuracy,
-        validation_macro_f1=scores.macro_f1,
-        train_seconds=now.train_seconds,
-    )
-    journal.add(point)
-    LOG.info("%s", point)
-    return replace(now, validation_accuracy=scores.accuracy)
+def _made_by(source: Provenance) -> str:
+    """What has to be the same for a checkpoint to be gone on from."""
+    changed = " with changes" if source.git_dirty else ""
+    return f"lab2 {source.lab2_version} {source.git_commit or ''}{changed}, torch {source.torch_version}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _diagnose(error: Exception) -> tuple[Status, str]:
@@ -217,23 +296,3 @@ def _diagnose(error: Exception) -> tuple[Status, str]:
     text = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
     out_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
     return ("out_of_memory" if out_of_memory else "failed"), text
-
-
-@contextmanager
-def _signals_stop_us() -> Iterator[None]:
-    """Turn the signals that end a trial into `Stopped`, so that it still writes its shard."""
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        for other in signals:  # once is enough: a second one would interrupt the writing of the shard
-            signal.signal(other, signal.SIG_IGN)
-        if number == signal.SIGUSR2:  # what submitit sends before the time is up
-            raise Stopped("timeout", "its time was up; give it more with --set resources.timeout_min=...")
-        raise Stopped("cancelled", f"stopped by {signal.Signals(number).name}")
-
-    before = {number: signal.signal(number, stop) for number in signals}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -4,26 +4,38 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` under a temporary name, sync it, rename it: no reader ever meets half of it.
+    """Write `content` as `whole_file` does."""
+    with whole_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file under a temporary name that is synced and renamed to `path`: no reader ever meets half of it.
 
     The folder is synced too, so that the name survives a power cut. Raises `OSError` as the disk does;
     what stood at `path` before then stands there still.
     """
     try:
-        _replace(path, content)
+        with _renamed(path) as file:
+            yield file
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error  # not the temporary name
 
 
-def _replace(path: Path, content: bytes) -> None:
+@contextmanager
+def _renamed(path: Path) -> Iterator[BinaryIO]:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         Path(name).chmod(0o644)  # mkstemp makes it private; a run is read by the whole group

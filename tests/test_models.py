@@ -17,7 +17,7 @@ from lab2.models.faster_rcnn import Detector
 from lab2.models.transfer import PooledLinear, TransferNet, folded
 from lab2.models.vgg16 import SmallMapConv2d
 from lab2.models.vit import patches, sinusoids
-from lab2.models.weights import IMAGENET, load_checkpoint, save_checkpoint
+from lab2.models.weights import IMAGENET, load_weights, save_weights
 from lab2.spec.architectures import AlexNetConfig, CNNConfig, FasterRCNNConfig, VGG16Config, ViTConfig
 from tests.conftest import TINY
 
@@ -219,7 +219,7 @@ class TestWeights:
     def test_a_checkpoint_gives_all_but_the_last_layer(self, tmp_path: Path):
         path = tmp_path / "a.safetensors"
         first = build(AlexNetConfig(weights="random"), DIGITS).model
-        save_checkpoint(path, first, "alexnet", "mnist")
+        save_weights(path, first, "alexnet", "mnist")
         three = replace(DIGITS, classes=("a", "b", "c"))
         built = build(AlexNetConfig(weights=str(path)), three)
         assert "trained on mnist" in built.weights
@@ -229,9 +229,9 @@ class TestWeights:
     def test_a_checkpoint_of_another_architecture_is_refused(self, tmp_path: Path):
         path = tmp_path / "cnn.safetensors"
         model = build(TINY["cnn"], DIGITS).model
-        save_checkpoint(path, model, "cnn", "mnist")
+        save_weights(path, model, "cnn", "mnist")
         with pytest.raises(WeightsError, match="weights of cnn, wanted alexnet"):
-            load_checkpoint(model, path, "alexnet")
+            load_weights(model, path, "alexnet")
 
     @pytest.mark.parametrize("content", [None, b"", b"garbage" * 10])
     def test_a_torn_checkpoint_is_refused(self, tmp_path: Path, content):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import threading
@@ -12,28 +13,64 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
+from lab2.check import check_trials
 from lab2.data.datasets import load_training
 from lab2.errors import DataError, WeightsError
 from lab2.measure.predictions import read_predictions
 from lab2.models import build
-from lab2.models.weights import save_checkpoint
-from lab2.results.journal import read_history
-from lab2.run import check_trials, run_trial
+from lab2.models.weights import save_weights
+from lab2.results.journal import read_history, read_progress
+from lab2.results.run_dir import RunDir
+from lab2.results.shard import Shard
+from lab2.run import run_trial
 from lab2.spec.architectures import AlexNetConfig, ViTConfig
-from lab2.spec.job import DataConfig
+from lab2.spec.job import DataConfig, TrainConfig, Trial
+from lab2.stop import Stopped, StopSignal
 from lab2.train import trainer
-from lab2.train.steps import batches, count_steps
+from lab2.train.course import Course, count_steps
+from lab2.train.optimizer import Group
 from tests.conftest import SMALL, TINY, make_run, make_trial, on_folder
 
 FAST = ("cnn", "vit", "faster_rcnn")
 
 
-class TestSteps:
+def make_course(*, images: int, batch_size: int, epochs: float, seed: int = 0) -> Course:
+    """A course that moves a single weight."""
+    weight = torch.nn.Parameter(torch.ones(()))
+    config = TrainConfig(batch_size=batch_size)
+    moved: list[Group] = [{"params": [weight], "lr": 0.1, "max_lr": 0.1, "weight_decay": 0.0}]
+    generator = torch.Generator().manual_seed(seed)
+    return Course(moved, config, images=images, epochs=epochs, generator=generator)
+
+
+def walk(course: Course, steps: int | None = None) -> list[list[int]]:
+    """The batches of the next `steps` steps."""
+    (weight,) = course.optimizer.parameters
+    batches = []
+    for batch in itertools.islice(course, steps):
+        batches.append(batch.tolist())
+        course.step((weight * batch.sum()) ** 2)
+    return batches
+
+
+class TestCourse:
     def test_batches_are_permutations_one_after_another(self):
-        order = torch.cat(list(batches(6, 4, 2, torch.Generator().manual_seed(0))))
+        order = list(itertools.chain(*walk(make_course(images=6, batch_size=4, epochs=2))))
         assert len(order) == 12 == 4 * count_steps(6, 4, 2)
-        assert sorted(order[:6].tolist()) == sorted(order[6:].tolist()) == [*range(6)]
+        assert sorted(order[:6]) == sorted(order[6:]) == [*range(6)]
+
+    @given(steps=st.integers(0, 7))
+    def test_it_goes_on_from_wherever_it_was_left(self, steps: int):
+        whole, first, second = (make_course(images=10, batch_size=4, epochs=3, seed=n) for n in (5, 5, 6))
+        expected = walk(whole)
+        begun = walk(first, steps)
+        second.optimizer.parameters[0].data.copy_(first.optimizer.parameters[0].data)
+        second.restore(first.state())
+        assert begun + walk(second) == expected
+        assert torch.equal(second.optimizer.parameters[0], whole.optimizer.parameters[0])
 
     def test_one_and_a_half_epochs(self):
         assert count_steps(100, 10, 1.5) == 15
@@ -72,6 +109,92 @@ def test_the_same_trial_twice_gives_the_same_bits(name: str, tmp_path: Path):
         assert run_trial(trial, run, device="cpu").status == "ok"
         contents.append(run.predictions(trial.name).read_bytes())
     assert contents[0] == contents[1]
+
+
+def interrupted(run: RunDir, trial: Trial, *, times: int) -> Shard:
+    """Run `trial`; end it by SIGTERM in the midst of training so many times, and let it go on."""
+    for _ in range(times):
+        started = read_progress(run, trial.name)
+        place = started.epoch if started else 0.0
+
+        def knock(place: float = place) -> None:
+            while not ((now := read_progress(run, trial.name)) and now.state == "training" and now.epoch > place):
+                time.sleep(0.005)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        thread = threading.Thread(target=knock)
+        thread.start()
+        with pytest.raises(Stopped):
+            run_trial(trial, run, device="cpu", requeue=True)
+        thread.join()
+        assert not run.shard(trial.name).exists()
+        assert run.checkpoint(trial.name).exists()
+    return run_trial(trial, run, device="cpu", requeue=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*TINY, "transfer"])
+def test_an_interrupted_trial_ends_with_the_same_bits(name: str, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("lab2.results.journal.EVERY_SECONDS", 0.0)  # so that a reader sees every step
+    trial = make_trial("alexnet" if name == "transfer" else name, shift=1, epochs=3)
+    if name == "transfer":
+        path = tmp_path / "w.safetensors"
+        save_weights(path, build(TINY["alexnet"], load_training(SMALL).shape).model, "alexnet", "mnist")
+        trial = replace(trial, job=replace(trial.job, model=AlexNetConfig(weights=str(path), dropout=0.5)))
+    whole, broken = (make_run(tmp_path, trial, run_id=name) for name in ("whole", "broken"))
+    undisturbed = run_trial(trial, whole, device="cpu")
+    shard = interrupted(broken, trial, times=3)
+    assert shard.status == "ok", shard.reason
+    assert shard.attempts == 4
+    assert broken.predictions(trial.name).read_bytes() == whole.predictions(trial.name).read_bytes()
+    points = [[(p.epoch, p.loss, p.validation_accuracy) for p in read_history(r, trial.name)] for r in (whole, broken)]
+    assert points[0] == points[1]
+    assert not broken.checkpoint(trial.name).exists()
+    assert shard.train_seconds > 0.3 * undisturbed.train_seconds  # of all attempts, not of the last
+
+
+class TestCheckpoint:
+    def left_by(self, tmp_path: Path, **train: object) -> tuple[Trial, RunDir]:
+        trial = make_trial("cnn", epochs=40, **train)
+        run = make_run(tmp_path, trial)
+        self.stop_soon(trial, run)
+        return trial, run
+
+    def stop_soon(self, trial: Trial, run: RunDir) -> None:
+        with StopSignal() as stop, pytest.raises(Stopped):
+            with stop.deferred():
+                os.kill(os.getpid(), signal.SIGTERM)
+            run_trial(trial, run, device="cpu", requeue=True, stop=stop)
+
+    def test_it_is_read_as_data_alone(self, tmp_path: Path):
+        trial, run = self.left_by(tmp_path)
+        assert torch.load(run.checkpoint(trial.name), weights_only=True)["digest"] == trial.digest
+
+    @pytest.mark.parametrize("harm", ["cut", "emptied", "foreign", "of another commit"])
+    def test_one_that_cannot_be_gone_on_from_is_left_aside(self, tmp_path: Path, harm: str, caplog):
+        trial, run = self.left_by(tmp_path)
+        path = run.checkpoint(trial.name)
+        content = {"cut": path.read_bytes()[:-500], "emptied": b"", "foreign": b"not a checkpoint"}
+        if harm in content:
+            path.write_bytes(content[harm])
+        else:
+            torch.save({**torch.load(path, weights_only=True), "made_by": "lab2 0.0"}, path)
+        shard = run_trial(replace(trial), run, device="cpu")
+        assert shard.status == "ok"
+        assert "starts over" in caplog.text
+
+    def test_a_trial_that_gets_no_further_is_given_up_after_three_attempts(self, tmp_path: Path, monkeypatch):
+        monkeypatch.setenv("SLURM_JOB_ID", "17")
+        trial, run = self.left_by(tmp_path)  # at step 0: the first of four attempts that begin there
+        run.checkpoint(trial.name).unlink()
+        for _ in range(2):
+            self.stop_soon(trial, run)
+            run.checkpoint(trial.name).unlink()
+        shard = run_trial(trial, run, device="cpu", requeue=True)
+        assert shard.status == "failed"
+        assert "3 attempts in a row ended without getting further than step 0" in shard.reason
+        monkeypatch.setenv("SLURM_JOB_ID", "18")  # a user who resumes has a new job, and three attempts again
+        assert run_trial(trial, run, device="cpu", requeue=True).status == "ok"
 
 
 @pytest.mark.slow
@@ -136,7 +259,7 @@ class TestFeatureCache:
         trial = make_trial("alexnet", epochs=1, batch_size=100)
         data = load_training(trial.data)
         path = tmp_path / "w.safetensors"
-        save_checkpoint(path, build(TINY["alexnet"], data.shape).model, "alexnet", "mnist")
+        save_weights(path, build(TINY["alexnet"], data.shape).model, "alexnet", "mnist")
         config = AlexNetConfig(weights=str(path), head_epochs=2)
         built = build(config, data.shape)
         job = replace(trial.job, model=config)
@@ -184,7 +307,7 @@ class TestWhatGoesWrong:
         def greedy(*_args: object) -> None:
             torch.empty(2**50)
 
-        monkeypatch.setattr("lab2.run._train", greedy)
+        monkeypatch.setattr("lab2.run._Attempt._train", greedy)
         trial = make_trial("cnn")
         assert run_trial(trial, make_run(tmp_path, trial), device="cpu").status == "out_of_memory"
 

@@ -25,9 +25,9 @@ THROUGHPUT_BATCH = 250
 class Stopwatch:
     """Seconds spent inside what it goes around; what the caller does between two steps is not counted."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, seconds: float = 0.0) -> None:
         self.device = device
-        self.seconds = 0.0
+        self.seconds = seconds
 
     def around(self, steps: Iterator[T], waits: Callable[[T], bool]) -> Iterator[T]:
         """Each of `steps`; the accelerator is waited for before the first and after those that `waits` says."""

@@ -61,6 +61,11 @@ def available_cores() -> int:
     return min(int(granted), allowed) if granted.isdigit() and int(granted) else allowed
 
 
+def scratch_folder() -> str | None:
+    """Where large temporary files belong on this node; None: Python's choice, which follows `$TMPDIR`."""
+    return os.environ.get("SLURM_TMPDIR")
+
+
 def make_repeatable(seed: int) -> None:
     """Seed torch and choose algorithms that give the same bits each time on one machine.
 

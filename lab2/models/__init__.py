@@ -19,9 +19,9 @@ from lab2.models.vit import ViT
 from lab2.models.weights import (
     find_imagenet,
     imagenet_file,
-    load_checkpoint,
     load_imagenet,
-    read_checkpoint_metadata,
+    load_weights,
+    read_weights_metadata,
 )
 from lab2.spec.architectures import (
     AlexNetConfig,
@@ -65,7 +65,7 @@ def check_model(config: ModelConfig, shape: DataShape) -> None:
         if config.weights == "imagenet":
             find_imagenet(config.architecture)
         elif config.weights not in ("auto", "random"):
-            read_checkpoint_metadata(Path(config.weights).expanduser(), config.architecture)
+            read_weights_metadata(Path(config.weights).expanduser(), config.architecture)
         config = replace(config, weights="random")
     with torch.device("meta"):
         build(config, shape)
@@ -84,5 +84,5 @@ def _transfer(network: nn.Module, config: VGG16Config | AlexNetConfig, shape: Da
     initialise(network)
     colours = (shape.mean * 3, shape.std * 3) if shape.channels == 1 else (shape.mean, shape.std)
     model = TransferNet(network, config.image_side, *colours)
-    origin = "random" if asked == "random" else load_checkpoint(model, Path(asked).expanduser(), kind)
+    origin = "random" if asked == "random" else load_weights(model, Path(asked).expanduser(), kind)
     return Built(model, origin, config.image_side)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from lab2.data.cache import cache_folder
 from lab2.errors import WeightsError
+from lab2.whole_file import whole_file
 
 # torchvision's files: the end of the name is the beginning of the file's SHA-256.
 IMAGENET = {"vgg16": "vgg16-397923af.pth", "alexnet": "alexnet-owt-7be5be79.pth"}
@@ -60,18 +60,14 @@ def check_digest(path: Path) -> None:
         )
 
 
-def save_checkpoint(path: Path, model: nn.Module, architecture: str, dataset: str) -> None:
+def save_weights(path: Path, model: nn.Module, architecture: str, dataset: str) -> None:
     """Write the weights of `model` whole, as safetensors that name the architecture and the data."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        save_file(state, temporary, metadata={"lab2": "1", "architecture": architecture, "dataset": dataset})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.write(save(state, metadata={"lab2": "1", "architecture": architecture, "dataset": dataset}))
 
 
-def read_checkpoint_metadata(path: Path, architecture: str) -> dict[str, str]:
+def read_weights_metadata(path: Path, architecture: str) -> dict[str, str]:
     """What a checkpoint says of itself; raises `WeightsError` where it is missing, torn, or of another network."""
     try:
         with safe_open(path, framework="pt") as file:
@@ -85,12 +81,12 @@ def read_checkpoint_metadata(path: Path, architecture: str) -> dict[str, str]:
     return metadata
 
 
-def load_checkpoint(model: nn.Module, path: Path, architecture: str) -> str:
+def load_weights(model: nn.Module, path: Path, architecture: str) -> str:
     """Load all but the last layer from a checkpoint of ours; returns where the weights came from.
 
     Raises `WeightsError` where the file is missing, torn, or of another architecture.
     """
-    metadata = read_checkpoint_metadata(path, architecture)
+    metadata = read_weights_metadata(path, architecture)
     state: dict[str, Tensor] = load_file(path)
     own = model.state_dict()
     last = list(own)[-2:]  # weight and bias of the layer that belongs to the classes

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -13,6 +15,8 @@ from lab2.results.run_dir import RunDir
 from lab2.whole_file import write_whole
 
 EVERY_SECONDS = 1.0  # between two notes
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +48,31 @@ _PROGRESS: TypeAdapter[Progress] = TypeAdapter(Progress)
 _EPOCH: TypeAdapter[EpochEnd] = TypeAdapter(EpochEnd)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """A process that began to work on a trial. Several attempts may go on from one another."""
+
+    job_id: str | None  # the scheduler's
+    host: str
+    step: int  # where it began: 0, or what the checkpoint says
+    started_at: str  # UTC, ISO 8601
+
+
+_ATTEMPT: TypeAdapter[Attempt] = TypeAdapter(Attempt)
+
+
 class Journal:
     """The writing side, in the trial's process."""
 
     def __init__(self, run: RunDir, trial: str) -> None:
         self.run, self.trial = run, trial
         self.last = 0.0
-        run.history(trial).unlink(missing_ok=True)  # of an attempt before this one
+
+    def begin(self, attempt: Attempt, curve: Sequence[EpochEnd]) -> None:
+        """Note that a process begins; of the learning curve stays what it goes on from."""
+        with self.run.attempts(self.trial).open("ab") as file:
+            file.write(_ATTEMPT.dump_json(attempt) + b"\n")
+        write_whole(self.run.history(self.trial), b"".join(_EPOCH.dump_json(point) + b"\n" for point in curve))
 
     def due(self) -> bool:
         """Whether the last note is old enough for the next."""
@@ -77,15 +99,25 @@ def read_progress(run: RunDir, trial: str) -> Progress | None:
 
 
 def read_history(run: RunDir, trial: str) -> list[EpochEnd]:
-    """The learning curve so far; a line that was cut off by a crash is left out."""
-    points = []
+    """The learning curve so far."""
+    return _read_lines(run.history(trial), _EPOCH)
+
+
+def read_attempts(run: RunDir, trial: str) -> list[Attempt]:
+    """Every process that began to work on the trial, the first one first."""
+    return _read_lines(run.attempts(trial), _ATTEMPT)
+
+
+def _read_lines(path: Path, kind: TypeAdapter[T]) -> list[T]:
+    """What stands in the lines of `path`; a line that was cut off by a crash is left out."""
+    found = []
     try:
-        lines = run.history(trial).read_bytes().splitlines()
+        lines = path.read_bytes().splitlines()
     except OSError:
         return []
     for line in lines:
         try:
-            points.append(_EPOCH.validate_json(line))
+            found.append(kind.validate_json(line))
         except ValidationError:
             continue
-    return points
+    return found

@@ -3,7 +3,8 @@
 plan.json      what is expected          history/      a line an epoch and trial, JSON lines
 shards/        one row a trial           progress/     what a trial is doing now
 predictions/   labels and probabilities  logs/         submitit's folder, one a trial
-weights/       trained networks, if asked report/      the table
+checkpoints/   to go on from             weights/      trained networks, if asked
+report/        the table
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from lab2.errors import RunError
 from lab2.spec.plan import PLAN, PLAN_SCHEMA, Plan
 from lab2.whole_file import write_whole
 
-_FOLDERS = ("shards", "predictions", "history", "progress", "logs", "weights", "report")
+_FOLDERS = ("shards", "predictions", "history", "progress", "checkpoints", "logs", "weights", "report")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,12 @@ class RunDir:
 
     def progress(self, trial: str) -> Path:
         return self.path / "progress" / f"{trial}.json"
+
+    def attempts(self, trial: str) -> Path:
+        return self.path / "progress" / f"{trial}.attempts.jsonl"
+
+    def checkpoint(self, trial: str) -> Path:
+        return self.path / "checkpoints" / f"{trial}.pt"
 
     def lock(self, trial: str) -> Path:
         return self.path / "progress" / f"{trial}.lock"

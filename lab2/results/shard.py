@@ -46,7 +46,8 @@ class Shard:
 
     # Time.
     train_seconds: float | None = None  # all that one waits for while it trains; evaluation is not in it
-    wall_seconds: float | None = None  # the whole trial, from start to shard
+    wall_seconds: float | None = None  # the whole trial, from start to shard; waiting between attempts is not in it
+    attempts: int | None = None  # processes that it took: more than one where it was interrupted
     target_accuracy: float | None = None  # on the validation images, as the job states it
     seconds_to_target: float | None = None  # training seconds; None: not reached
     epochs: float | None = None

@@ -53,12 +53,14 @@ class Resources:
     cpus: int = 4
     memory_gb: float = 8.0
     timeout_min: float = 60.0
+    checkpoint_seconds: float = 180.0  # between two checkpoints: what a dead node may cost
 
     def __post_init__(self) -> None:
         require(self.gpus >= 0, f"resources.gpus={self.gpus} is negative")
         require(self.cpus > 0, f"resources.cpus={self.cpus} must be positive")
         require(self.memory_gb > 0, f"resources.memory_gb={self.memory_gb} must be positive")
         require(self.timeout_min > 0, f"resources.timeout_min={self.timeout_min} must be positive")
+        require(self.checkpoint_seconds > 0, f"resources.checkpoint_seconds={self.checkpoint_seconds} must be positive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +113,8 @@ class Trial:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the whole configuration: equal digests ask for the same computation."""
-        return hashlib.sha256(TRIAL.dump_json(self)).hexdigest()
+        """SHA-256 over the configuration: equal digests ask for the same computation, with whatever resources."""
+        return hashlib.sha256(TRIAL.dump_json(self, exclude={"job": {"resources"}})).hexdigest()
 
 
 TRIAL: TypeAdapter[Trial] = TypeAdapter(Trial)

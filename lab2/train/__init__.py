@@ -12,9 +12,8 @@ from lab2.spec.architectures import TransferConfig
 from lab2.spec.job import JobSpec
 from lab2.train.classifier import ClassifierTrainer
 from lab2.train.detector import DetectorTrainer
+from lab2.train.trainer import Trainer
 from lab2.train.transfer import TransferTrainer
-
-Trainer = ClassifierTrainer | DetectorTrainer
 
 
 def trainer(job: JobSpec, built: Built, train: Images, *, device: torch.device, precision: str, seed: int) -> Trainer:

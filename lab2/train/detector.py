@@ -13,11 +13,11 @@ from lab2.measure.metrics import DetectionScores, score_detections
 from lab2.measure.predictions import NO_PREDICTION, Predictions
 from lab2.models.faster_rcnn import Detector
 from lab2.spec.architectures import FasterRCNNConfig
-from lab2.spec.job import TrainConfig
 from lab2.train.classifier import to_unit
-from lab2.train.optimizer import Group, OneCycle, groups
+from lab2.train.course import Course, Step
+from lab2.train.optimizer import groups
 from lab2.train.precision import autocast
-from lab2.train.steps import Step, after, batches, count_steps
+from lab2.train.trainer import Trainer, evaluating
 
 SCENE_SEED = 20260102  # of the test scenes, never of a trial
 PREDICT_BATCH = 250  # images at a time
@@ -28,16 +28,7 @@ def scene_side(config: FasterRCNNConfig, image_side: int) -> int:
     return -(-round(config.canvas * image_side) // 4) * 4
 
 
-def fit(
-    model: Detector,
-    parameter_groups: list[Group],
-    images: Tensor,
-    labels: Tensor,
-    config: TrainConfig,
-    *,
-    precision: str,
-    generator: torch.Generator,
-) -> Iterator[Step]:
+def fit(model: Detector, course: Course, images: Tensor, labels: Tensor, *, precision: str) -> Iterator[Step]:
     """Train `model` on scenes that are composed anew for each batch.
 
     `images` are (N, C, S, S) uint8 on the CPU. `batch_size` counts images, as for a classifier: a batch
@@ -45,23 +36,18 @@ def fit(
     """
     device = next(model.parameters()).device
     boxes = ink_boxes(images, model.shape.plain_background)
-    total = count_steps(len(images), config.batch_size, config.epochs)
-    optimizer = OneCycle(parameter_groups, config, total)
-    seen = 0
-    for number, index in enumerate(batches(len(images), config.batch_size, config.epochs, generator), 1):
+    for index in course:
         scenes = compose(
             images[index],
             labels[index],
             boxes[index],
             side=scene_side(model.config, images.shape[-1]),
             max_objects=model.config.max_objects,
-            generator=generator,
+            generator=course.generator,
         )
         with autocast(device, precision):
             loss = model.losses(to_unit(scenes.images.to(device)), targets(scenes, device))
-        optimizer.step(loss)
-        yield after(number, total, seen, len(images), config.batch_size, loss)
-        seen += config.batch_size
+        yield course.step(loss)
 
 
 def targets(scenes: Scenes, device: torch.device) -> list[dict[str, Tensor]]:
@@ -70,39 +56,16 @@ def targets(scenes: Scenes, device: torch.device) -> list[dict[str, Tensor]]:
     return [{"boxes": boxes[i][there], "labels": labels[i][there]} for i, there in enumerate(scenes.present.to(device))]
 
 
-class DetectorTrainer:
-    """A detector, its recipe and its images: `fit` it on scenes, then let it `predict` single images."""
+class DetectorTrainer(Trainer):
+    """A detector: trained on scenes, asked about single images."""
 
-    def __init__(
-        self,
-        model: Detector,
-        config: TrainConfig,
-        train: Images,
-        *,
-        device: torch.device,
-        precision: str,
-        seed: int,
-    ) -> None:
-        self.model = model.to(device)
-        self.config = config
-        self.device = device
-        self.precision = precision
-        self.generator = torch.Generator().manual_seed(seed)
-        self.images = torch.from_numpy(train.pixels)
-        self.labels = torch.from_numpy(train.labels)
+    model: Detector
 
     def fit(self) -> Iterator[Step]:
         """Train everything, region proposals and RoI heads together."""
         self.model.train()
-        yield from fit(
-            self.model,
-            groups(self.model, self.config),
-            self.images,
-            self.labels,
-            self.config,
-            precision=self.precision,
-            generator=self.generator,
-        )
+        course = self.course("all", groups(self.model, self.config), self.config.epochs)
+        yield from fit(self.model, course, self.images, self.labels, precision=self.precision)
 
     def infer(self, images: Tensor) -> list[dict[str, Tensor]]:
         """The detections in (N, C, W, W) uint8 images."""
@@ -110,7 +73,6 @@ class DetectorTrainer:
             found: list[dict[str, Tensor]] = self.model(to_unit(images))
         return found
 
-    @torch.inference_mode()
     def predict(self, images: Images) -> Predictions:
         """The detector as a classifier: the label of its best box, `NO_PREDICTION` where it found none.
 
@@ -124,7 +86,6 @@ class DetectorTrainer:
                 labels[i] = found["labels"][found["scores"].argmax()]
         return Predictions(images.labels, labels.numpy(), scores.numpy())
 
-    @torch.inference_mode()
     def score_scenes(self, images: Images) -> DetectionScores:
         """mAP on scenes of `images` that are the same for every trial."""
         config = self.model.config
@@ -146,8 +107,7 @@ class DetectorTrainer:
 
     def _detect(self, images: Tensor) -> Iterator[dict[str, Tensor]]:
         """For each of the (N, C, W, W) uint8 images its `boxes`, `labels` and `scores`, on the CPU."""
-        self.model.eval()
-        for batch in images.split(PREDICT_BATCH):
-            for found in self.infer(batch.to(self.device)):
-                yield {name: value.cpu() for name, value in found.items()}
-        self.model.train()
+        with evaluating(self.model):
+            for batch in images.split(PREDICT_BATCH):
+                for found in self.infer(batch.to(self.device)):
+                    yield {name: value.cpu() for name, value in found.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +68,17 @@ class OneCycle:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=False)
         self.schedule.step()
+
+    def state(self) -> dict[str, Any]:
+        """To be taken between two steps."""
+        return {"optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from where `state` was taken, with the zeros that a step leaves behind."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        for parameter in self.parameters:
+            parameter.grad = torch.zeros_like(parameter)
 
 
 def _has_fused(parameters: Iterable[nn.Parameter]) -> bool:

@@ -12,12 +12,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from lab2.measure.hardware import scratch_folder
 from lab2.models.transfer import TransferNet, folded
 from lab2.spec.architectures import TransferConfig
-from lab2.train.classifier import PREDICT_BATCH, ClassifierTrainer, to_unit
+from lab2.train.classifier import PREDICT_BATCH, ClassifierTrainer, fit, to_unit
+from lab2.train.course import Step, count_steps
 from lab2.train.optimizer import groups
 from lab2.train.precision import autocast
-from lab2.train.steps import Step, count_steps
 
 IN_MEMORY_BYTES = 2**30  # larger feature caches are mapped from a file in $TMPDIR
 
@@ -40,14 +41,15 @@ class TransferTrainer(ClassifierTrainer):
         model = self.model
         model.train()
         with folded(model, to_unit(self.images[:1])):
-            if head_epochs:
-                with tempfile.TemporaryDirectory(prefix="lab2-features-") as folder:
+            if head_epochs and not (self.resumed and self.resumed["stage"] == "all"):
+                with tempfile.TemporaryDirectory(prefix="lab2-features-", dir=scratch_folder()) as folder:
                     features = self._features(folder)
-                    for step in self._stage(model.classify, groups(model.classifier, config), features, head_epochs):
+                    course = self.course("head", groups(model.classifier, config), head_epochs)
+                    for step in fit(model.classify, course, features, self.labels, config, precision=self.precision):
                         yield dataclasses.replace(step, total=total)
             slow = groups(model.features, config, self.transfer.feature_lr_scale)
-            everything = [*slow, *groups(model.classifier, config)]
-            for step in self._stage(model, everything, self.images, config.epochs):
+            course = self.course("all", [*slow, *groups(model.classifier, config)], config.epochs)
+            for step in fit(model, course, self.images, self.labels, config, precision=self.precision):
                 yield dataclasses.replace(step, number=head + step.number, total=total, epoch=head_epochs + step.epoch)
 
     @torch.no_grad()

@@ -1,0 +1,41 @@
+"""What can be refused before anything starts, on the machine that launches."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Sequence
+
+import torch
+
+from lab2.data.datasets import check_batch, load_test, load_training
+from lab2.measure.hardware import choose_device
+from lab2.models import check_model
+from lab2.spec.job import Trial
+
+
+def check_trials(trials: Sequence[Trial], device: str) -> None:
+    """Read all that the trials would and build nothing but shapes: refuse before it costs anything.
+
+    Raises `DataError`, `ConfigError`, `WeightsError` or `ResourceError`.
+    """
+    choose_device(device)
+    for config, group in itertools.groupby(trials, key=lambda trial: trial.data):
+        data = load_training(config)
+        load_test(config)
+        for trial in group:
+            check_batch(trial, data.train)
+            check_model(trial.job.model, data.shape)
+
+
+def local_gpus(device: str) -> list[int]:
+    """The GPUs that trials on this machine may share out: all, the one that is asked for, or none.
+
+    They are numbered as the driver does, also where `CUDA_VISIBLE_DEVICES` shows only some of them.
+    """
+    chosen = choose_device(device)
+    if chosen.type != "cuda":
+        return []
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    numbers = [int(n) for n in shown] if all(n.isdigit() for n in shown) else [*range(torch.cuda.device_count())]
+    return numbers if device in ("auto", "cuda") else [numbers[chosen.index or 0]]

@@ -1,0 +1,63 @@
+"""The signals that end a trial: noted at once, obeyed where nothing is lost."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Literal, Self
+
+StopStatus = Literal["timeout", "cancelled"]
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+
+
+class Stopped(BaseException):
+    """A signal ended the trial. Not an `Exception`: nothing on the way may take it for a failure."""
+
+    def __init__(self, status: StopStatus, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class StopSignal:
+    """Raises `Stopped` in whatever runs inside; where that would harm, `deferred` until `obey`."""
+
+    def __init__(self) -> None:
+        self.asked: Stopped | None = None
+        self._deferred = 0
+        self._before: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Inside, a signal is only noted."""
+        self._deferred += 1
+        try:
+            yield
+        finally:
+            self._deferred -= 1
+
+    def obey(self) -> None:
+        """Raise `Stopped` if a signal has come."""
+        if self.asked is not None:
+            raise self.asked
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        if self.asked is not None:
+            return  # once is enough: a second one would interrupt the writing of what is left
+        if number == signal.SIGUSR2:  # what submitit and Slurm send before the time is up
+            self.asked = Stopped("timeout", "its time was up; give it more with --set resources.timeout_min=...")
+        else:
+            self.asked = Stopped("cancelled", f"stopped by {signal.Signals(number).name}")
+        if not self._deferred:
+            raise self.asked

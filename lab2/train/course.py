@@ -1,0 +1,87 @@
+"""One course of training: the order of the images, the optimiser, and where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lab2.spec.job import TrainConfig
+from lab2.train.optimizer import Group, OneCycle
+
+State = dict[str, Any]  # tensors, numbers, words, and dicts and lists of them: what `torch.load` reads as data
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step is done. `loss` stays on its device: reading it would make the accelerator wait."""
+
+    number: int  # from 1
+    total: int
+    epoch: float  # passes over the training images so far
+    loss: Tensor  # scalar, detached
+    ends_epoch: bool
+
+
+def count_steps(images: int, batch_size: int, epochs: float) -> int:
+    """Whole batches in `epochs` passes; at least one."""
+    return max(1, int(images * epochs / batch_size))
+
+
+class Course:
+    """Gives the indices of one batch after another; told the batch's loss, makes the step.
+
+    All batches have one size: a new permutation follows on the last one. Between two steps `state` is all
+    that the rest depends on, besides the network and torch's own random numbers.
+    """
+
+    def __init__(
+        self,
+        parameter_groups: list[Group],
+        config: TrainConfig,
+        *,
+        images: int,
+        epochs: float,
+        generator: torch.Generator,
+    ) -> None:
+        self.images = images
+        self.batch_size = config.batch_size
+        self.generator = generator
+        self.total = count_steps(images, config.batch_size, epochs)
+        self.optimizer = OneCycle(parameter_groups, config, self.total)
+        self.number = 0  # steps that are done
+        self.left = torch.empty(0, dtype=torch.int64)  # of the permutations drawn so far
+
+    def __iter__(self) -> Iterator[Tensor]:
+        while self.number < self.total:
+            while len(self.left) < self.batch_size:
+                self.left = torch.cat([self.left, torch.randperm(self.images, generator=self.generator)])
+            batch, self.left = self.left[: self.batch_size], self.left[self.batch_size :]
+            yield batch
+
+    def step(self, loss: Tensor) -> Step:
+        """Move the weights against the gradient of the scalar `loss`."""
+        self.optimizer.step(loss)
+        self.number += 1
+        seen = self.number * self.batch_size
+        ends = (seen - self.batch_size) // self.images != seen // self.images or self.number == self.total
+        return Step(self.number, self.total, seen / self.images, loss.detach(), ends)
+
+    def state(self) -> State:
+        """To be taken between two steps."""
+        return {
+            "number": self.number,
+            "left": self.left,
+            "generator": self.generator.get_state(),
+            "optimizer": self.optimizer.state(),
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from where `state` was taken, bit for bit."""
+        self.number = state["number"]
+        self.left = state["left"]
+        self.generator.set_state(state["generator"])
+        self.optimizer.restore(state["optimizer"])
