@@ -65,7 +65,7 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo 'lab2 needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ...' >&2; exit 2; }
 	@$(PYTHON) -m venv $(VENV) \
-	  || { echo 'no venv module (Debian: apt install python3-venv)' >&2; exit 2; }
+	  || { rm -rf $(VENV); echo 'no venv module (Debian: apt install python3-venv)' >&2; exit 2; }
 
 $(SETUP): $(VENV)/bin/python requirements.lock pyproject.toml
 	@echo 'setting up $(VENV): some minutes, once'

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 
 from lab2.data.datasets import check_batch, load_test, load_training
+from lab2.errors import ResourceError
 from lab2.measure.hardware import choose_device
 from lab2.models import check_model
 from lab2.spec.job import Trial
@@ -28,6 +29,14 @@ def check_trials(trials: Sequence[Trial], device: str) -> None:
             check_model(trial.job.model, data.shape)
 
 
+def check_models(trials: Sequence[Trial]) -> None:
+    """Build the shapes of all models, where they are not going to be trained. Raises as `check_trials`."""
+    for config, group in itertools.groupby(trials, key=lambda trial: trial.data):
+        shape = load_training(config).shape
+        for trial in group:
+            check_model(trial.job.model, shape)
+
+
 def local_gpus(device: str) -> list[int]:
     """The GPUs that trials on this machine may share out: all, the one that is asked for, or none.
 
@@ -37,5 +46,10 @@ def local_gpus(device: str) -> list[int]:
     if chosen.type != "cuda":
         return []
     shown = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-    numbers = [int(n) for n in shown] if all(n.isdigit() for n in shown) else [*range(torch.cuda.device_count())]
+    if shown == [""]:
+        numbers = [*range(torch.cuda.device_count())]
+    elif all(number.isdigit() for number in shown):
+        numbers = [int(number) for number in shown]
+    else:
+        raise ResourceError(f"CUDA_VISIBLE_DEVICES={','.join(shown)}: name the GPUs by their numbers")
     return numbers if device in ("auto", "cuda") else [numbers[chosen.index or 0]]

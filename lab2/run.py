@@ -19,7 +19,7 @@ from lab2.data.datasets import TrainingData, check_batch, load_test, load_traini
 from lab2.errors import Lab2Error, ResourceError
 from lab2.measure.cost import Stopwatch, count_parameters, flops_per_image, inference_cost, peak_memory
 from lab2.measure.hardware import available_cores, choose_device, device_name, make_repeatable
-from lab2.measure.metrics import score
+from lab2.measure.metrics import score, score_detections
 from lab2.measure.predictions import write_predictions
 from lab2.measure.provenance import Provenance, provenance
 from lab2.models import build
@@ -64,8 +64,9 @@ def run_trial(
     with held(run.lock(trial.name)):
         attempt = _Attempt(trial, run, stop)
         try:
-            attempt.begin(requeue)
-            shard = attempt.train_and_measure(device, threads)
+            with stop.at_once():
+                attempt.begin(requeue)
+                shard = attempt.train_and_measure(device, threads)
         except Stopped as stopped:
             if requeue:
                 raise
@@ -75,18 +76,17 @@ def run_trial(
         except Exception as error:  # a row with its reason; the traceback is in the log
             LOG.exception("%s failed", trial.name)
             shard = unfinished(trial, *_diagnose(error))
-        with stop.deferred():
-            shard = replace(
-                shard,
-                wall_seconds=attempt.wall_seconds,
-                attempts=len(read_attempts(run, trial.name)),
-                started_at=attempt.so_far.started_at,
-                ended_at=_now(),
-                **asdict(attempt.source),
-            )
-            write_shard(run.shard(trial.name), shard)
-            if shard.status == "ok":
-                run.checkpoint(trial.name).unlink(missing_ok=True)
+        shard = replace(
+            shard,
+            wall_seconds=attempt.wall_seconds,
+            attempts=len(read_attempts(run, trial.name)),
+            started_at=attempt.so_far.started_at,
+            ended_at=_now(),
+            **asdict(attempt.source),
+        )
+        write_shard(run.shard(trial.name), shard)
+        if shard.status == "ok":
+            run.checkpoint(trial.name).unlink(missing_ok=True)
     return shard
 
 
@@ -168,7 +168,7 @@ class _Attempt:
             built.weights,
         )
 
-        with self.stop.deferred():
+        with self.stop.at_once(safe=False):  # a step must not be torn: `_train` obeys between two
             self._train(learner, data)
         so_far = self.so_far
         parameters, trainable = count_parameters(learner.model)
@@ -181,7 +181,7 @@ class _Attempt:
         predictions = learner.predict(test)
         write_predictions(run.predictions(trial.name), predictions)
         scores = score(predictions, len(data.shape.classes))
-        detection = learner.score_scenes(test) if isinstance(learner, DetectorTrainer) else None
+        detection = score_detections(*learner.detect_scenes(test)) if isinstance(learner, DetectorTrainer) else None
         memory, memory_of = peak_memory(device)
         learner.model.eval()
         sample = torch.from_numpy(test.pixels[:1000]).to(device)

@@ -23,11 +23,11 @@ class Stopped(BaseException):
 
 
 class StopSignal:
-    """Raises `Stopped` in whatever runs inside; where that would harm, `deferred` until `obey`."""
+    """Notes a signal that comes inside; `Stopped` is raised where `obey` asks, or `at_once` where that is safe."""
 
     def __init__(self) -> None:
         self.asked: Stopped | None = None
-        self._deferred = 0
+        self._at_once = False
         self._before: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Self:
@@ -39,13 +39,15 @@ class StopSignal:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     @contextmanager
-    def deferred(self) -> Iterator[None]:
-        """Inside, a signal is only noted."""
-        self._deferred += 1
+    def at_once(self, safe: bool = True) -> Iterator[None]:
+        """Inside, `Stopped` is raised wherever the program stands; with `safe` false a signal is only noted."""
+        before, self._at_once = self._at_once, safe
         try:
+            if safe:
+                self.obey()
             yield
         finally:
-            self._deferred -= 1
+            self._at_once = before
 
     def obey(self) -> None:
         """Raise `Stopped` if a signal has come."""
@@ -59,5 +61,5 @@ class StopSignal:
             self.asked = Stopped("timeout", "its time was up; give it more with --set resources.timeout_min=...")
         else:
             self.asked = Stopped("cancelled", f"stopped by {signal.Signals(number).name}")
-        if not self._deferred:
+        if self._at_once:
             raise self.asked

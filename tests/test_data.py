@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import io
 import pickle
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
+from lab2.data import folder
 from lab2.data.augment import shift
 from lab2.data.cifar import CifarSource
 from lab2.data.datasets import load_test, load_training
@@ -63,6 +68,13 @@ class TestMnist:
         assert mnist.shape.std[0] == pytest.approx(0.3081, abs=5e-4)
         assert mnist.shape.plain_background
         assert (mnist.shape.channels, mnist.shape.side, len(mnist.shape.classes)) == (1, 28, 10)
+
+    def test_a_limit_may_leave_fewer_than_the_classes(self):
+        assert len(load_test(DataConfig(test_images=9995))) == 9995
+
+    def test_a_limit_that_cannot_be_names_its_setting(self):
+        with pytest.raises(DataError, match=r"cannot take data\.validation_images=59999 of 60000 images"):
+            load_training(DataConfig(validation_images=59_999))
 
     def test_limits_are_stratified_draws(self):
         data = load_training(DataConfig(train_images=100, validation_images=50))
@@ -168,6 +180,30 @@ class TestFolder:
             load_training(config)
             load_test(config)
 
+    def test_sixteen_bits_are_scaled_and_not_cut_off(self, image_folder):
+        ramp = np.linspace(0, 65535, 144).astype(np.uint16).reshape(12, 12)
+        Image.fromarray(ramp).save(image_folder / "train" / "left" / "0.png")
+        pixels = open_source(DataConfig(dataset=str(image_folder))).read("train").pixels[0, 0]
+        assert (pixels == ramp // 257).all()
+
+    def test_pixels_without_a_range_are_refused(self, image_folder):
+        Image.fromarray(np.ones((12, 12), np.float32)).save(image_folder / "train" / "left" / "0.tif")
+        with pytest.raises(DataError, match="F pixels have no fixed range"):
+            open_source(DataConfig(dataset=str(image_folder))).read("train")
+
+    @given(data=st.data(), form=st.sampled_from(["ppm", "tiff", "bmp", "gif", "png", "jpeg", "webp"]))
+    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_no_damage_gives_anything_but_a_sentence(self, tmp_path, form: str, data):
+        stream = io.BytesIO()
+        Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3)).save(stream, form)
+        content = bytearray(stream.getvalue())
+        for _ in range(data.draw(st.integers(1, 8))):
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+        path = tmp_path / f"damaged.{form}"
+        path.write_bytes(content)
+        with suppress(DataError), folder._open(path):
+            folder._decode(path, 8, "RGB")
+
     def test_the_checksum_is_of_the_content(self, image_folder):
         before = open_source(DataConfig(dataset=str(image_folder))).sha256()
         (image_folder / "test" / "left" / "0.png").unlink()
@@ -206,6 +242,13 @@ def test_fashion_mnist_is_found_where_debian_puts_it():
 
 
 class TestScenes:
+    @pytest.mark.parametrize("count", [1, 2, 4, 10])
+    def test_any_number_of_images_makes_scenes(self, mnist, count: int):
+        pixels, labels = torch.from_numpy(mnist.train.pixels[:count]), torch.from_numpy(mnist.train.labels[:count])
+        generator = torch.Generator().manual_seed(0)
+        scenes = compose(pixels, labels, ink_boxes(pixels, True), side=112, max_objects=9, generator=generator)
+        assert len(scenes.images) == -(-count // 9)
+
     def test_boxes_are_tight_around_the_ink(self):
         image = torch.zeros(1, 1, 10, 10, dtype=torch.uint8)
         image[0, 0, 2:5, 3:9] = 200  # rows 2 to 4, columns 3 to 8

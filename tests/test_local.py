@@ -138,7 +138,7 @@ def test_ctrl_c_stops_everything_and_resume_completes_the_run(tmp_path: Path, ru
     assert "Traceback" not in errors
     run = open_run(runs, "latest")
     assert not children(run.path)
-    assert [s.state for s in status(run, run.read_plan())] == ["cancelled", "waiting"]
+    assert [s.state for s in status(run, run.read_plan()).trials] == ["cancelled", "lost"]
     shorten(run)
     lab2("resume", "--runs", str(runs))
     assert [row.status for row in collect(run).rows] == ["ok", "ok"]

@@ -16,6 +16,7 @@ import torch
 import torchvision
 
 from lab2.check import local_gpus
+from lab2.data.cache import cache_folder
 from lab2.data.datasets import load_training
 from lab2.errors import DataError, WeightsError
 from lab2.machine import prepare
@@ -50,6 +51,15 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_a_data_set_is_downloaded_and_then_read(mirror: Path):
     ((name, place),) = prepare.prepare_all(["kmnist"])
     assert (name, place.name) == ("kmnist", "raw")
+    assert len(load_training(DataConfig(dataset="kmnist", validation_images=10)).train) == 30
+
+
+def test_a_download_that_broke_off_is_mended_by_the_next(mirror: Path):
+    part = cache_folder() / "data" / "KMNIST" / "raw"
+    part.mkdir(parents=True)
+    (part / "train-images-idx3-ubyte.gz").write_bytes(b"\x1f\x8b half of it")
+    ((_, folder),) = prepare.prepare_all(["kmnist"])
+    assert folder == part
     assert len(load_training(DataConfig(dataset="kmnist", validation_images=10)).train) == 30
 
 

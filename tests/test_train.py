@@ -17,18 +17,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab2.check import check_trials
-from lab2.data.datasets import load_training
+from lab2.data.datasets import load_test, load_training
 from lab2.errors import DataError, WeightsError
 from lab2.measure.predictions import read_predictions
 from lab2.models import build
 from lab2.models.weights import save_weights
 from lab2.results.journal import read_history, read_progress
 from lab2.results.run_dir import RunDir
-from lab2.results.shard import Shard
 from lab2.run import run_trial
 from lab2.spec.architectures import AlexNetConfig, ViTConfig
 from lab2.spec.job import DataConfig, TrainConfig, Trial
-from lab2.stop import Stopped, StopSignal
+from lab2.stop import Stopped
 from lab2.train import trainer
 from lab2.train.course import Course, count_steps
 from lab2.train.optimizer import Group
@@ -111,25 +110,23 @@ def test_the_same_trial_twice_gives_the_same_bits(name: str, tmp_path: Path):
     assert contents[0] == contents[1]
 
 
-def interrupted(run: RunDir, trial: Trial, *, times: int) -> Shard:
-    """Run `trial`; end it by SIGTERM in the midst of training so many times, and let it go on."""
-    for _ in range(times):
-        started = read_progress(run, trial.name)
-        place = started.epoch if started else 0.0
+def interrupt(run: RunDir, trial: Trial) -> None:
+    """Run `trial` and end it by SIGTERM in the midst of training."""
+    before = read_progress(run, trial.name)
+    place = before.epoch if before else 0.0
 
-        def knock(place: float = place) -> None:
-            while not ((now := read_progress(run, trial.name)) and now.state == "training" and now.epoch > place):
-                time.sleep(0.005)
-            os.kill(os.getpid(), signal.SIGTERM)
+    def knock() -> None:
+        while not ((now := read_progress(run, trial.name)) and now.state == "training" and now.epoch > place):
+            time.sleep(0.005)
+        os.kill(os.getpid(), signal.SIGTERM)
 
-        thread = threading.Thread(target=knock)
-        thread.start()
-        with pytest.raises(Stopped):
-            run_trial(trial, run, device="cpu", requeue=True)
-        thread.join()
-        assert not run.shard(trial.name).exists()
-        assert run.checkpoint(trial.name).exists()
-    return run_trial(trial, run, device="cpu", requeue=True)
+    thread = threading.Thread(target=knock)
+    thread.start()
+    with pytest.raises(Stopped):
+        run_trial(trial, run, device="cpu", requeue=True)
+    thread.join()
+    assert not run.shard(trial.name).exists()
+    assert run.checkpoint(trial.name).exists()
 
 
 @pytest.mark.slow
@@ -143,7 +140,9 @@ def test_an_interrupted_trial_ends_with_the_same_bits(name: str, tmp_path: Path,
         trial = replace(trial, job=replace(trial.job, model=AlexNetConfig(weights=str(path), dropout=0.5)))
     whole, broken = (make_run(tmp_path, trial, run_id=name) for name in ("whole", "broken"))
     undisturbed = run_trial(trial, whole, device="cpu")
-    shard = interrupted(broken, trial, times=3)
+    for _ in range(3):
+        interrupt(broken, trial)
+    shard = run_trial(trial, broken, device="cpu", requeue=True)
     assert shard.status == "ok", shard.reason
     assert shard.attempts == 4
     assert broken.predictions(trial.name).read_bytes() == whole.predictions(trial.name).read_bytes()
@@ -153,43 +152,51 @@ def test_an_interrupted_trial_ends_with_the_same_bits(name: str, tmp_path: Path,
     assert shard.train_seconds > 0.3 * undisturbed.train_seconds  # of all attempts, not of the last
 
 
+@pytest.mark.parametrize(("images", "warmup"), [(250, 0.2), (100, 0.5), (200, 0.25), (500, 0.1)])
+def test_a_rise_of_one_step_is_no_division_by_zero(images: int, warmup: float):
+    weight = torch.nn.Parameter(torch.ones(()))
+    moved: list[Group] = [{"params": [weight], "lr": 0.1, "max_lr": 0.1, "weight_decay": 0.0}]
+    config = TrainConfig(batch_size=50, warmup=warmup)
+    course = Course(moved, config, images=images, epochs=1, generator=torch.Generator())
+    assert len(walk(course)) == images // 50
+
+
 class TestCheckpoint:
-    def left_by(self, tmp_path: Path, **train: object) -> tuple[Trial, RunDir]:
-        trial = make_trial("cnn", epochs=40, **train)
+    @pytest.fixture
+    def trial(self) -> Trial:
+        return make_trial("cnn", epochs=40)
+
+    @pytest.fixture
+    def run(self, trial: Trial, tmp_path: Path, monkeypatch) -> RunDir:
+        """A run in which the trial was interrupted."""
+        monkeypatch.setenv("SLURM_JOB_ID", "17")
         run = make_run(tmp_path, trial)
-        self.stop_soon(trial, run)
-        return trial, run
+        interrupt(run, trial)
+        return run
 
-    def stop_soon(self, trial: Trial, run: RunDir) -> None:
-        with StopSignal() as stop, pytest.raises(Stopped):
-            with stop.deferred():
-                os.kill(os.getpid(), signal.SIGTERM)
-            run_trial(trial, run, device="cpu", requeue=True, stop=stop)
-
-    def test_it_is_read_as_data_alone(self, tmp_path: Path):
-        trial, run = self.left_by(tmp_path)
+    def test_it_is_read_as_data_alone(self, trial: Trial, run: RunDir):
         assert torch.load(run.checkpoint(trial.name), weights_only=True)["digest"] == trial.digest
 
     @pytest.mark.parametrize("harm", ["cut", "emptied", "foreign", "of another commit"])
-    def test_one_that_cannot_be_gone_on_from_is_left_aside(self, tmp_path: Path, harm: str, caplog):
-        trial, run = self.left_by(tmp_path)
+    def test_one_that_cannot_be_gone_on_from_is_left_aside(self, trial: Trial, run: RunDir, harm: str, caplog):
         path = run.checkpoint(trial.name)
         content = {"cut": path.read_bytes()[:-500], "emptied": b"", "foreign": b"not a checkpoint"}
         if harm in content:
             path.write_bytes(content[harm])
         else:
             torch.save({**torch.load(path, weights_only=True), "made_by": "lab2 0.0"}, path)
-        shard = run_trial(replace(trial), run, device="cpu")
+        shard = run_trial(trial, run, device="cpu")
         assert shard.status == "ok"
         assert "starts over" in caplog.text
 
-    def test_a_trial_that_gets_no_further_is_given_up_after_three_attempts(self, tmp_path: Path, monkeypatch):
-        monkeypatch.setenv("SLURM_JOB_ID", "17")
-        trial, run = self.left_by(tmp_path)  # at step 0: the first of four attempts that begin there
-        run.checkpoint(trial.name).unlink()
+    def test_a_trial_that_gets_no_further_is_given_up_after_three_attempts(
+        self, trial: Trial, run: RunDir, monkeypatch
+    ):
         for _ in range(2):
-            self.stop_soon(trial, run)
             run.checkpoint(trial.name).unlink()
+            run.progress(trial.name).unlink()
+            interrupt(run, trial)
+        run.checkpoint(trial.name).unlink()
         shard = run_trial(trial, run, device="cpu", requeue=True)
         assert shard.status == "failed"
         assert "3 attempts in a row ended without getting further than step 0" in shard.reason
@@ -224,7 +231,7 @@ def test_the_detector_learns_to_find_and_to_name(tmp_path: Path):
 
 @pytest.mark.slow
 def test_transfer_beats_random_weights_when_images_are_few(tmp_path: Path, monkeypatch):
-    """AlexNet trained on MNIST, then fine-tuned on 200 other digits, upside down: a data set of its own."""
+    """AlexNet trained on MNIST, then fine-tuned on 200 digits of other writers, upside down."""
     first = make_trial("alexnet", epochs=2, batch_size=64, learning_rate=1e-3, save_weights=True)
     first = replace(first, data=replace(SMALL, train_images=3000))
     source = make_run(tmp_path, first, run_id="first")
@@ -243,10 +250,10 @@ def test_transfer_beats_random_weights_when_images_are_few(tmp_path: Path, monke
 
 
 def upside_down_digits(folder: Path, *, train: int, test: int) -> Path:
-    """Digits of MNIST's training part, turned by 180 degrees, as an image folder."""
+    """Digits of MNIST's test part, which no source of weights has seen, turned by 180 degrees, as a folder."""
     from PIL import Image
 
-    data = load_training(DataConfig(train_images=train + test, validation_images=100)).train
+    data = load_test(DataConfig(test_images=train + test))
     for i, (pixels, label) in enumerate(zip(data.pixels[:, 0], data.labels, strict=True)):
         place = folder / ("train" if i < train else "test") / f"digit-{label}"
         place.mkdir(parents=True, exist_ok=True)
@@ -280,7 +287,7 @@ class TestFeatureCache:
     def test_a_large_cache_is_mapped_from_a_file(self, tmp_path: Path, monkeypatch):
         from lab2.train import transfer
 
-        monkeypatch.setattr(transfer, "IN_MEMORY_BYTES", 10)
+        monkeypatch.setattr(transfer, "IN_MEMORY_SHARE", 0.0)
         cache = transfer._empty((5, 3), torch.device("cpu"), str(tmp_path))
         cache[4, 2] = 7.0
         assert (tmp_path / "features").stat().st_size == 60

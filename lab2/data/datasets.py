@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +56,16 @@ def load_training(config: DataConfig) -> TrainingData:
 
 def load_test(config: DataConfig) -> Images:
     """The test images, to be read once, at the end of a trial. Raises `DataError`."""
-    return draw(open_source(config).read("test"), config.test_images, "test")
+    return draw(open_source(config).read("test"), config.test_images, config.dataset, "test_images")
+
+
+def check_data(trials: Sequence[Trial]) -> None:
+    """Read all that `trials` would. Raises `DataError`."""
+    for config, group in itertools.groupby(trials, key=lambda trial: trial.data):
+        data = load_training(config)
+        load_test(config)
+        for trial in group:
+            check_batch(trial, data.train)
 
 
 def check_batch(trial: Trial, train: Images) -> None:

@@ -14,6 +14,10 @@ from lab2.data.source import Images, Part
 from lab2.errors import DataError
 
 DEFAULT_SIDE = 64  # pixels; for images that are not all squares of one size up to this
+_GREY_MODES = {"1", "L", "LA"}
+_DEEP_MODES = {"I;16", "I;16L", "I;16B"}  # grey, 16 bits
+# What Pillow raises for files that are not whole.
+_BROKEN = (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError)
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
 
 
@@ -59,7 +63,7 @@ class FolderSource:
             with _open(path) as image:
                 sizes.add(image.size)
                 modes.add(image.mode)
-        mode = "L" if modes <= {"1", "L", "LA", "I", "I;16"} else "RGB"
+        mode = "L" if modes <= _GREY_MODES | _DEEP_MODES else "RGB"
         width, height = next(iter(sizes))
         own = len(sizes) == 1 and width == height <= DEFAULT_SIDE
         return self.image_side or (width if own else DEFAULT_SIDE), mode
@@ -85,16 +89,25 @@ class FolderSource:
 def _open(path: Path) -> Image.Image:
     try:
         return Image.open(path)
-    except (OSError, UnidentifiedImageError) as error:
+    except _BROKEN as error:
         raise DataError(f"{path}: not an image that can be read ({error}); mend or remove it") from error
+
+
+def _eight_bit(image: Image.Image, path: Path) -> Image.Image:
+    """Deep grey images scaled to 8 bits, where `convert` would cut them off at 255."""
+    if image.mode in _DEEP_MODES:
+        return Image.fromarray((np.asarray(image, np.uint16) // 257).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise DataError(f"{path}: {image.mode} pixels have no fixed range; save it with 8 or 16 bits a channel")
+    return image
 
 
 def _decode(path: Path, side: int, mode: str) -> np.ndarray:
     """The image as (C, side, side): its shorter side resized, its middle cut out."""
     try:
         with _open(path) as opened:
-            image = opened.convert(mode)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            image = _eight_bit(opened, path).convert(mode)
+    except _BROKEN as error:
         raise DataError(f"{path}: corrupt ({error}); mend or remove it") from error
     if image.size != (side, side):
         scale = side / min(image.size)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def parse_idx(content: bytes, ndim: int, path: Path) -> NDArray[np.uint8]:
     if content[:4] != magic or len(content) < header:
         raise DataError(f"{path}: begins with {content[:4].hex()}, wanted {magic.hex()} (idx, {ndim} dimensions)")
     shape = struct.unpack(f">{ndim}I", content[4:header])
-    wanted = header + int(np.prod(shape, dtype=np.uint64))
+    wanted = header + math.prod(shape)
     if len(content) != wanted:
         raise DataError(f"{path}: {len(content)} bytes, but its header {shape} wants {wanted}; copy it again")
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)

@@ -55,13 +55,13 @@ def compose(
 ) -> Scenes:
     """Scenes of `side` pixels out of (N, C, S, S) uint8 images: N / max_objects of them, rounded up.
 
-    Each image is pasted at most once. A scene has `max_objects` objects or down to half as many; the later of two that
-    overlap is drawn by the brighter pixel.
+    Each image is pasted at most once, but for those that fill the last scene up. A scene has
+    `max_objects` objects or down to half as many; where two overlap the brighter pixel shows.
     """
     count, channels, small, _ = pixels.shape
     scenes = -(-count // max_objects)
     order = torch.randperm(count, generator=generator)
-    order = torch.cat([order, order[: scenes * max_objects - count]]).view(scenes, max_objects)
+    order = order.repeat(-(-scenes * max_objects // count))[: scenes * max_objects].view(scenes, max_objects)
     number = torch.randint((max_objects + 1) // 2, max_objects + 1, (scenes, 1), generator=generator)
     present = torch.arange(max_objects) < number  # (B, M)
     canvas = torch.zeros(scenes, channels, side, side, dtype=torch.uint8)

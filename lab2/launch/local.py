@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import submitit
 
 from lab2.launch.environment import trial_environment
-from lab2.launch.logs import newest_log
+from lab2.launch.logs import last_line
 from lab2.launch.status import TrialStatus, status, trial_status
 from lab2.launch.task import TrialTask
 from lab2.results.collect import unfinished
@@ -34,7 +34,7 @@ GRACE_SECONDS = 20  # before the time limit, for a trial to say that its time wa
 
 def run_locally(
     run: RunDir, plan: Plan, trials: Sequence[Trial], *, parallel: int, cores: int, gpus: Sequence[int]
-) -> Iterator[list[TrialStatus]]:
+) -> Generator[list[TrialStatus]]:
     """Run `trials`, `parallel` at a time, each with its share of `cores`; yields the whole run's status.
 
     With `gpus`, each running trial has one to itself, so no more run at once than there are. Closing the
@@ -53,38 +53,37 @@ def run_locally(
             while waiting and len(running) < limit:
                 mine, free_gpus = free_gpus[:1], free_gpus[1:]
                 threads = max(1, cores // min(limit, len(waiting) + len(running)))
-                running.append(_start(run, waiting.pop(0), plan.device, threads, mine))
-            yield status(run, plan)
+                running.append(_start(run, plan, waiting.pop(0), threads, mine))
+            yield status(run, plan).trials
             if running:
                 time.sleep(POLL_SECONDS)
     finally:
         _stop(running)
-    yield status(run, plan)
+    yield status(run, plan).trials
 
 
 class _Running:
     """A trial that was started here, and what the machine looked like then."""
 
-    def __init__(self, run: RunDir, trial: Trial, job: submitit.Job[str], gpus: list[int]) -> None:
-        self.run, self.trial, self.job, self.gpus = run, trial, job, gpus
+    def __init__(self, run: RunDir, plan: Plan, trial: Trial, job: submitit.Job[str], gpus: list[int]) -> None:
+        self.run, self.plan, self.trial, self.job, self.gpus = run, plan, trial, job, gpus
         self.started = time.time()
         self.kills = _out_of_memory_kills()
 
     def leave_row(self, state: Status, reason: str) -> None:
         """Write the shard that a trial could not write itself: it was killed, or never began."""
-        now = trial_status(self.run, self.trial)
-        if now.ended and now.state not in ("lost", "waiting"):
+        if trial_status(self.run, self.plan, self.trial).state not in ("lost", "waiting"):
             return
         if _out_of_memory_kills() > self.kills:
             state, reason = "out_of_memory", "the kernel ended it: the machine ran out of memory"
         elif time.time() - self.started >= 60 * self.trial.job.resources.timeout_min - 1:
             state, reason = "timeout", "its time was up; give it more with --set resources.timeout_min=..."
-        elif last := _last_line(self.run, self.trial.name):
+        elif last := last_line(self.run, self.trial):
             reason = f"{reason}; its log ends: {last}"
         write_shard(self.run.shard(self.trial.name), unfinished(self.trial, state, reason))
 
 
-def _start(run: RunDir, trial: Trial, device: str, threads: int, gpus: list[int]) -> _Running:
+def _start(run: RunDir, plan: Plan, trial: Trial, threads: int, gpus: list[int]) -> _Running:
     executor = submitit.LocalExecutor(run.logs(trial.name))
     seconds = 60 * trial.job.resources.timeout_min
     executor.update_parameters(
@@ -97,8 +96,8 @@ def _start(run: RunDir, trial: Trial, device: str, threads: int, gpus: list[int]
     for stale in (run.shard(trial.name), run.progress(trial.name)):
         stale.unlink(missing_ok=True)  # of an attempt before this one
     with trial_environment(threads), _terminal_ignored():  # a trial sees its own GPU and no other
-        job = executor.submit(TrialTask(run.path, trial.name, "cuda" if gpus else device, threads))
-    return _Running(run, trial, job, gpus)
+        job = executor.submit(TrialTask(run.path, trial.name, "cuda" if gpus else plan.device, threads))
+    return _Running(run, plan, trial, job, gpus)
 
 
 def _stop(running: Sequence[_Running]) -> None:
@@ -120,6 +119,15 @@ def _stop(running: Sequence[_Running]) -> None:
             time.sleep(POLL_SECONDS)
         for one in running:
             one.leave_row("cancelled", "stopped with the run")
+
+
+def stop_trials(run: RunDir, trials: Sequence[str]) -> list[str]:
+    """Ask the processes that run `trials` to stop, whoever launched them; returns the trials that had one."""
+    running = {trial: pid for trial in trials if (pid := holder(run.lock(trial)))}
+    for pid in running.values():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    return list(running)
 
 
 @contextmanager
@@ -152,10 +160,3 @@ def _out_of_memory_kills() -> int:
     except OSError:
         pass
     return 0
-
-
-def _last_line(run: RunDir, trial: str) -> str:
-    """The last line that the trial logged, for a reason that says more."""
-    path = newest_log(run, trial)
-    lines = path.read_text(errors="replace").strip().splitlines() if path else []
-    return lines[-1][-200:] if lines else ""

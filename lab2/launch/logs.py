@@ -4,31 +4,42 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lab2.errors import RunError
-from lab2.launch.status import trial_status
+from lab2.launch.submission import latest_jobs, read_submissions
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
 
-
-def newest_log(run: RunDir, trial: str) -> Path | None:
-    """The log of the trial's last attempt."""
-    return max(run.logs(trial).glob("*_log.out"), key=os.path.getmtime, default=None)
+FOLLOW_SECONDS = 1.0
 
 
-def read_log(run: RunDir, trial: Trial, *, follow: bool) -> Iterator[str]:
-    """The log in pieces; with `follow`, until the trial has ended. Raises `RunError` where there is none."""
-    path = newest_log(run, trial.name)
+def newest_log(run: RunDir, trial: Trial) -> Path | None:
+    """The log of the trial's last attempt; on Slurm the jobs of an array share a folder."""
+    job = latest_jobs(read_submissions(run)).get(trial.name)
+    folder, pattern = (run.logs(trial.job.name), f"{job}_0_log.out") if job else (run.logs(trial.name), "*_log.out")
+    return max(folder.glob(pattern), key=os.path.getmtime, default=None)
+
+
+def last_line(run: RunDir, trial: Trial) -> str:
+    """The last line that the trial logged, for a reason that says more."""
+    path = newest_log(run, trial)
+    lines = path.read_text(errors="replace").strip().splitlines() if path else []
+    return lines[-1][-200:] if lines else ""
+
+
+def read_log(run: RunDir, trial: Trial, *, follow: bool, ended: Callable[[], bool]) -> Iterator[str]:
+    """The log in pieces; with `follow`, until the trial has `ended`. Raises `RunError` where there is none."""
+    path = newest_log(run, trial)
     if path is None:
         raise RunError(f"{trial.name}: no log yet; it has not started in run {run.path.name}")
     with path.open(errors="replace") as file:
         while True:
-            ended = trial_status(run, trial).ended
+            over = not follow or ended()
             if text := file.read():
                 yield text
-            elif not follow or ended:
+            elif over:
                 return
             else:
-                time.sleep(0.5)
+                time.sleep(FOLLOW_SECONDS)

@@ -8,24 +8,60 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lab2.data.places import absolute_name
+from lab2.errors import ConfigError
 from lab2.results.run_dir import RunDir, create_run, new_run_id
+from lab2.spec.architectures import NAMED_WEIGHTS, TransferConfig
 from lab2.spec.job import DataConfig, JobSpec, Trial
 from lab2.spec.overrides import override
 from lab2.spec.plan import Plan
+from lab2.spec.profile import Profile
 
-# A smoke run sees this much of the data: it shows that everything works, and compares nothing.
-SMOKE_TRAIN, SMOKE_VALIDATION, SMOKE_TEST = 2000, 500, 500  # images
+# A smoke run sees this much of the data at most: it shows that everything works, and compares nothing.
+SMOKE_TRAIN, SMOKE_TEST = 2000, 500  # images
 
 
 def plan_trials(
-    jobs: Sequence[JobSpec], seeds: Sequence[int], data: DataConfig, settings: Sequence[str], *, smoke: bool
+    jobs: Sequence[JobSpec],
+    seeds: Sequence[int],
+    data: DataConfig,
+    settings: Sequence[str],
+    *,
+    smoke: bool,
+    profile: Profile | None = None,
 ) -> list[Trial]:
-    """Each job with each seed, overrides applied. Raises `ConfigError` for an override that does not fit."""
-    data = replace(data, dataset=absolute_name(data.dataset))
+    """Each job with each seed, with the profile's resources, then the overrides.
+
+    Raises `ConfigError` for an override that does not fit.
+    """
     if smoke:
-        data = replace(data, train_images=SMOKE_TRAIN, validation_images=SMOKE_VALIDATION, test_images=SMOKE_TEST)
+        data = replace(data, train_images=SMOKE_TRAIN, test_images=SMOKE_TEST)
     trials = [Trial(job=job, data=data, seed=seed) for job in jobs for seed in seeds]
-    return override(trials, settings)
+    changed = override(profile.applied_to(trials) if profile else trials, settings)
+    return [_findable_from_anywhere(trial) for trial in changed]
+
+
+def _findable_from_anywhere(trial: Trial) -> Trial:
+    """The same trial with whole paths, so that it can be resumed from any folder."""
+    job = trial.job
+    if isinstance(job.model, TransferConfig) and job.model.weights not in NAMED_WEIGHTS:
+        weights = str(Path(job.model.weights).expanduser().absolute())
+        job = replace(job, model=replace(job.model, weights=weights))
+    return replace(trial, job=job, data=replace(trial.data, dataset=absolute_name(trial.data.dataset)))
+
+
+def change_resources(run: RunDir, settings: Sequence[str]) -> Plan:
+    """The plan of `run` with other resources for its trials, which change no result; written if they differ.
+
+    Raises `ConfigError` for any other override.
+    """
+    plan = run.read_plan()
+    for setting in settings:
+        if not setting.rpartition(":")[2].startswith("resources."):
+            raise ConfigError(f"--set {setting}: a run keeps its recipe; only resources.* can change, or start anew")
+    if settings:
+        plan = replace(plan, trials=tuple(override(plan.trials, settings)))
+        run.write_plan(plan)
+    return plan
 
 
 def start_run(runs: Path, trials: Sequence[Trial], *, smoke: bool, device: str) -> RunDir:
@@ -36,5 +72,6 @@ def start_run(runs: Path, trials: Sequence[Trial], *, smoke: bool, device: str) 
         smoke=smoke,
         trials=tuple(trials),
         device=device,
+        digests=tuple(trial.digest for trial in trials),
     )
     return create_run(runs, plan)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from lab2.launch.batch import GO_ON
+from lab2.results.run_dir import RunDir
+from lab2.stop import Stopped, StopSignal
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,14 +20,23 @@ class TrialTask:
     trial: str
     device: str
     threads: int | None = None  # None: all cores that the process may use
+    requeue: bool = False  # whoever started this will start it again when it ends with `GO_ON`
 
     def __call__(self) -> str:
         """The status of the shard that it leaves. The result is the shard: nobody reads this pickle."""
-        from lab2.results.run_dir import RunDir
-        from lab2.run import run_trial  # imports torch, which the launching machine need not have
+        try:
+            with StopSignal() as stop:  # from here on: importing torch takes its time
+                from lab2.run import run_trial  # imports torch, which the launching machine need not have
 
-        logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
-        logging.getLogger("lab2").setLevel(logging.INFO)
-        run = RunDir(self.run_path)
-        trial = next(t for t in run.read_plan().trials if t.name == self.trial)
-        return run_trial(trial, run, device=self.device, threads=self.threads).status
+                logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
+                logging.getLogger("lab2").setLevel(logging.INFO)
+                run = RunDir(self.run_path)
+                trial = next(t for t in run.read_plan().trials if t.name == self.trial)
+                return run_trial(
+                    trial, run, device=self.device, threads=self.threads, requeue=self.requeue, stop=stop
+                ).status
+        except Stopped as stopped:
+            if not self.requeue:
+                raise
+            logging.getLogger("lab2").info("%s; it goes on from its checkpoint", stopped.reason)
+            sys.exit(GO_ON)

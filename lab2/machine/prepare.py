@@ -48,15 +48,34 @@ def prepare_all(names: Iterable[str]) -> Iterator[tuple[str, Path]]:
 
 
 def _dataset(name: str) -> Path:
-    if (folder := NAMED[name].find()) is None:
-        root = cache_folder() / "data"
-        root.mkdir(parents=True, exist_ok=True)
-        _DATASETS[name](root)
-        folder = NAMED[name].find()
+    if (whole := _whole(name)) is not None:
+        return whole
+    root = cache_folder() / "data"
+    root.mkdir(parents=True, exist_ok=True)
+    if name not in _DATASETS:
+        raise DataError(f"prepare {name}: it came with lab2 and is not whole any more; install lab2 again")
+    _DATASETS[name](root)
+    folder = NAMED[name].find()
     assert folder is not None
-    source = NAMED[name].open(folder)
-    source.read("train"), source.read("test")  # whole, or an error now rather than in a job
+    _read(name, folder)
     return folder
+
+
+def _whole(name: str) -> Path | None:
+    """Where the data set lies, if it is there and whole: a download that broke off leaves a part."""
+    folder = NAMED[name].find()
+    try:
+        if folder is not None:
+            _read(name, folder)
+    except DataError:
+        return None
+    return folder
+
+
+def _read(name: str, folder: Path) -> None:
+    """Whole, or a `DataError` now rather than in a job."""
+    source = NAMED[name].open(folder)
+    source.read("train"), source.read("test")
 
 
 def _weights(architecture: str) -> Path:

@@ -14,7 +14,7 @@ import torch
 from lab2.data.cache import cache_folder
 from lab2.data.places import NAMED
 from lab2.errors import DataError
-from lab2.measure.hardware import available_cores, device_name
+from lab2.measure.hardware import available_cores, choose_device, device_name, memory_limit
 from lab2.models.weights import IMAGENET, imagenet_file
 
 _CONTAINER_TOOLS = ("apptainer", "enroot", "podman", "docker", "buildah")
@@ -34,12 +34,13 @@ def survey() -> Iterator[Finding]:
     """Look at everything; nothing raises, what is missing says what to do."""
     cpu = torch.device("cpu")
     yield Finding("cores", True, f"{available_cores()} to use, {device_name(cpu)}")
-    memory = _memory_bytes() / 2**30
+    memory = memory_limit() / 2**30
     yield Finding("memory", memory >= 8, f"{memory:.1f} GiB; a trial takes up to 8")
     fp32, bf16 = _product_rate(torch.float32), _product_rate(torch.bfloat16)
     yield Finding("bf16", bf16 > fp32, f"products of 2048: {bf16:.2f} TFLOP/s in bf16, {fp32:.2f} in fp32")
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    yield Finding("GPUs", bool(names), ", ".join(names) or "none; trials run on the CPU")
+    chosen = choose_device().type
+    yield Finding("GPUs", chosen != "cpu", ", ".join(names) or f"no CUDA; trials run on {chosen}")
     yield _tools("Slurm", ("sbatch", "squeue", "sacct"))
     yield _tools("container tools", _CONTAINER_TOOLS)
     for name, named in NAMED.items():
@@ -78,10 +79,6 @@ def _disk(what: str, folder: Path) -> Finding:
         writable and free >= _NEEDED_DISK_GB,
         found,
     )
-
-
-def _memory_bytes() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _product_rate(dtype: torch.dtype) -> float:

@@ -61,6 +61,20 @@ def available_cores() -> int:
     return min(int(granted), allowed) if granted.isdigit() and int(granted) else allowed
 
 
+def memory_limit() -> int:
+    """Bytes that this process may use: what Slurm or a cgroup grants it, or all that the machine has."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    granted = os.environ.get("SLURM_MEM_PER_NODE", "")  # MiB
+    if granted.isdigit() and int(granted):
+        limits.append(int(granted) * 2**20)
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            limits.append(int(Path(path).read_text()))
+        except (OSError, ValueError):  # another kind of cgroup, or "max"
+            continue
+    return min(limits)
+
+
 def scratch_folder() -> str | None:
     """Where large temporary files belong on this node; None: Python's choice, which follows `$TMPDIR`."""
     return os.environ.get("SLURM_TMPDIR")

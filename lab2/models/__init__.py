@@ -24,6 +24,7 @@ from lab2.models.weights import (
     read_weights_metadata,
 )
 from lab2.spec.architectures import (
+    NAMED_WEIGHTS,
     AlexNetConfig,
     CNNConfig,
     FasterRCNNConfig,
@@ -62,10 +63,11 @@ def build(config: ModelConfig, shape: DataShape) -> Built:
 def check_model(config: ModelConfig, shape: DataShape) -> None:
     """Raise what `build` would, without memory or time for weights."""
     if isinstance(config, TransferConfig):
-        if config.weights == "imagenet":
+        asked = config.weights
+        if asked == "imagenet" or (asked == "auto" and imagenet_file(config.architecture).is_file()):
             find_imagenet(config.architecture)
-        elif config.weights not in ("auto", "random"):
-            read_weights_metadata(Path(config.weights).expanduser(), config.architecture)
+        elif asked not in NAMED_WEIGHTS:
+            read_weights_metadata(Path(asked), config.architecture)
         config = replace(config, weights="random")
     with torch.device("meta"):
         build(config, shape)
@@ -84,5 +86,5 @@ def _transfer(network: nn.Module, config: VGG16Config | AlexNetConfig, shape: Da
     initialise(network)
     colours = (shape.mean * 3, shape.std * 3) if shape.channels == 1 else (shape.mean, shape.std)
     model = TransferNet(network, config.image_side, *colours)
-    origin = "random" if asked == "random" else load_weights(model, Path(asked).expanduser(), kind)
+    origin = "random" if asked == "random" else load_weights(model, Path(asked), kind)
     return Built(model, origin, config.image_side)

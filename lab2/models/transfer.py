@@ -58,9 +58,10 @@ class TransferNet(nn.Module):
 class PooledLinear(nn.Linear):
     """A linear layer over (B, D, P, P) pooled features, or over (B, D, 1, 1) standing for P x P copies.
 
-    All copies of a cell get the same gradient, so training moves only the sum of its weights. While the
-    layer is folded that sum is the parameter: the same path, without reading and writing all copies at
-    every step (for VGG16, 2 million weights instead of 103).
+    All copies of a cell get the same gradient, so only the sum of their weights matters. While the layer is
+    folded that sum is the parameter: the same function, without reading and writing all copies at every step
+    (for VGG16, 2 million weights instead of 103). The steps are not the same: a step of AdamW moves the sum
+    by one learning rate, where it would move each copy by as much, and the sum by as many as there are copies.
     """
 
     folded: nn.Parameter | None  # (out, D)

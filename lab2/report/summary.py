@@ -38,6 +38,15 @@ SHARED = (
     "threads",
     "git_commit",
 )
+COUNTS = (
+    "parameters",
+    "trainable_parameters",
+    "flops_per_image",
+    "train_images",
+    "test_images",
+    "image_side",
+    "threads",
+)
 
 
 def summarise(comparison: Comparison) -> pd.DataFrame:
@@ -45,7 +54,8 @@ def summarise(comparison: Comparison) -> pd.DataFrame:
     jobs: dict[str, list[Shard]] = {}
     for row in comparison.rows:
         jobs.setdefault(row.job, []).append(row)
-    return pd.DataFrame([_summary(rows, comparison.plan.smoke) for rows in jobs.values()])
+    table = pd.DataFrame([_summary(rows, comparison.plan.smoke) for rows in jobs.values()])
+    return table.astype(dict.fromkeys(COUNTS, "Int64"))  # a count stays one beside a gap
 
 
 def _summary(rows: list[Shard], smoke: bool) -> dict[str, object]:

@@ -70,7 +70,8 @@ def caption(comparison: Comparison) -> str:
     if good:
         one = good[0]
         where = {f"{r.device_name}, {r.device}, {r.threads} threads" for r in good}
-        parts += [f"{one.dataset}, {one.train_images:,} training images", "; ".join(sorted(where))]
+        counts = " or ".join(f"{n:,}" for n in sorted({r.train_images or 0 for r in good}))
+        parts += [f"{one.dataset}, {counts} training images", "; ".join(sorted(where))]
         origins: dict[str, list[str]] = {}
         for row in good:
             origins.setdefault(row.weights or "unknown", []).append(row.job)
@@ -78,8 +79,8 @@ def caption(comparison: Comparison) -> str:
             parts.append(f"weights: {next(iter(origins))}")
         else:
             parts += [f"{origin} weights: {', '.join(dict.fromkeys(jobs))}" for origin, jobs in origins.items()]
-        commit = (one.git_commit or "unknown")[:12] + ("+changes" if one.git_dirty else "")
-        parts.append(f"lab2 {one.lab2_version} at {commit}")
+        code = {f"{r.lab2_version} at {(r.git_commit or 'unknown')[:12]}{'+changes' * bool(r.git_dirty)}" for r in good}
+        parts.append(f"lab2 {', '.join(sorted(code))}")
     text = "; ".join(parts)
     if comparison.plan.smoke:
         text += "\nSMOKE RUN on a fraction of the data: it shows that everything works, and compares nothing."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
 import pandas as pd
@@ -26,14 +27,16 @@ class Comparison:
         return pd.DataFrame([asdict(row) for row in self.rows], columns=[f.name for f in fields(Shard)])
 
 
-def collect(run: RunDir) -> Comparison:
+def collect(run: RunDir, told: Mapping[str, tuple[Status, str]] | None = None) -> Comparison:
     """Read what is there; a shard that cannot be believed is a warning and costs only its own row.
 
+    `told` says of trials without a shard what became of them, for those who know: status and reason.
     Raises `RunError` where the run has no plan.
     """
     plan = run.read_plan()
     warnings: list[str] = []
-    rows = [_row(run, trial, warnings) for trial in plan.trials]
+    known = told or {}
+    rows = [_row(run, plan, trial, known.get(trial.name), warnings) for trial in plan.trials]
     expected = {run.shard(trial.name).name for trial in plan.trials}
     for path in sorted(run.shard("x").parent.glob("*.json")):
         if path.name not in expected and not path.name.startswith("."):
@@ -55,15 +58,15 @@ def unfinished(trial: Trial, status: Status, reason: str) -> Shard:
     )
 
 
-def _row(run: RunDir, trial: Trial, warnings: list[str]) -> Shard:
+def _row(run: RunDir, plan: Plan, trial: Trial, told: tuple[Status, str] | None, warnings: list[str]) -> Shard:
     path = run.shard(trial.name)
     if not path.exists():
-        return unfinished(trial, "missing", "it has not reported yet")
+        return unfinished(trial, *(told or ("missing", "it has not reported yet")))
     try:
         shard = read_shard(path)
         if shard.trial != trial.name:
             raise ShardError(f"{path}: a copy of the shard of {shard.trial}")
-        if shard.digest != trial.digest:
+        if not plan.expects(trial, shard.digest):
             raise ShardError(f"{path}: of another configuration than the plan's; run the trial again")
     except ShardError as error:
         warnings.append(str(error))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -15,6 +16,8 @@ from lab2.results.run_dir import RunDir
 from lab2.whole_file import write_whole
 
 EVERY_SECONDS = 1.0  # between two notes
+
+LOG = logging.getLogger("lab2")
 
 T = TypeVar("T")
 
@@ -30,7 +33,6 @@ class Progress:
     validation_accuracy: float | None = None
     seconds_left: float | None = None  # of training
     train_seconds: float = 0.0
-    updated: float = 0.0  # Unix time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,7 @@ class EpochEnd:
     """One point of the learning curve."""
 
     epoch: float
-    loss: float  # of the last batch
+    loss: float | None  # of the last batch; None: not a number, the training has diverged
     validation_accuracy: float
     validation_macro_f1: float
     train_seconds: float
@@ -67,12 +69,14 @@ class Journal:
     def __init__(self, run: RunDir, trial: str) -> None:
         self.run, self.trial = run, trial
         self.last = 0.0
+        self.refused = False
 
     def begin(self, attempt: Attempt, curve: Sequence[EpochEnd]) -> None:
         """Note that a process begins; of the learning curve stays what it goes on from."""
-        with self.run.attempts(self.trial).open("ab") as file:
-            file.write(_ATTEMPT.dump_json(attempt) + b"\n")
-        write_whole(self.run.history(self.trial), b"".join(_EPOCH.dump_json(point) + b"\n" for point in curve))
+        with self._forgiving():
+            with self.run.attempts(self.trial).open("ab") as file:
+                file.write(_ATTEMPT.dump_json(attempt) + b"\n")
+            write_whole(self.run.history(self.trial), b"".join(_EPOCH.dump_json(point) + b"\n" for point in curve))
 
     def due(self) -> bool:
         """Whether the last note is old enough for the next."""
@@ -81,13 +85,23 @@ class Journal:
     def note(self, progress: Progress) -> None:
         """Replace the note of what the trial is doing now."""
         self.last = time.time()
-        row = {**asdict(progress), "updated": self.last}
-        write_whole(self.run.progress(self.trial), json.dumps(row).encode())
+        with self._forgiving():
+            write_whole(self.run.progress(self.trial), _PROGRESS.dump_json(progress))
 
     def add(self, point: EpochEnd) -> None:
         """Append one point of the learning curve."""
-        with self.run.history(self.trial).open("ab") as file:
+        with self._forgiving(), self.run.history(self.trial).open("ab") as file:
             file.write(_EPOCH.dump_json(point) + b"\n")
+
+    @contextmanager
+    def _forgiving(self) -> Iterator[None]:
+        """What is told on the way is no result: a disk that refuses it must not end the training."""
+        try:
+            yield
+        except OSError as error:
+            if not self.refused:
+                LOG.warning("the disk refuses notes of what goes on: %s", error)
+            self.refused = True
 
 
 def read_progress(run: RunDir, trial: str) -> Progress | None:

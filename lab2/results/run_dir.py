@@ -5,10 +5,14 @@ shards/        one row a trial           progress/     what a trial is doing now
 predictions/   labels and probabilities  logs/         submitit's folder, one a trial
 checkpoints/   to go on from             weights/      trained networks, if asked
 report/        the table
+
+On Slurm also profile.json, submissions/ (what was handed to it), exits/ (how each job ended) and
+scheduler.json (what it last said).
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +25,18 @@ from lab2.errors import RunError
 from lab2.spec.plan import PLAN, PLAN_SCHEMA, Plan
 from lab2.whole_file import write_whole
 
-_FOLDERS = ("shards", "predictions", "history", "progress", "checkpoints", "logs", "weights", "report")
+_FOLDERS = (
+    "shards",
+    "predictions",
+    "history",
+    "progress",
+    "checkpoints",
+    "logs",
+    "weights",
+    "report",
+    "submissions",
+    "exits",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +73,27 @@ class RunDir:
         return self.path / "weights" / f"{trial}.safetensors"
 
     @property
+    def launcher(self) -> Path:
+        """The lock of whoever launches the run's trials."""
+        return self.path / "progress" / "launcher.lock"
+
+    @property
+    def submissions(self) -> Path:
+        return self.path / "submissions"
+
+    @property
+    def exits(self) -> Path:
+        return self.path / "exits"
+
+    @property
+    def scheduler(self) -> Path:
+        return self.path / "scheduler.json"
+
+    @property
+    def profile(self) -> Path:
+        return self.path / "profile.json"
+
+    @property
     def report(self) -> Path:
         return self.path / "report"
 
@@ -72,26 +108,33 @@ class RunDir:
         except OSError as error:
             raise RunError(f"{self.plan}: {error.strerror}; wanted the plan of a run") from error
         try:
+            schema = json.loads(text).get("schema")
+            if schema != PLAN_SCHEMA:
+                raise RunError(f"{self.plan}: schema {schema!r}, this version reads {PLAN_SCHEMA}; update lab2")
             return PLAN.validate_json(text)
+        except (AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise RunError(f"{self.plan}: not a plan ({error}); wanted what lab2 wrote") from error
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
-            raise RunError(
-                f"{self.plan}: {where}: {first['msg']}; this version reads plans of schema {PLAN_SCHEMA}"
-            ) from error
+            raise RunError(f"{self.plan}: {where}: {first['msg']}; it was altered; start a new run") from error
+
+    def write_plan(self, plan: Plan) -> None:
+        """Raises `OSError` as the disk does."""
+        write_whole(self.plan, PLAN.dump_json(plan, indent=2))
 
 
 def create_run(runs: Path, plan: Plan) -> RunDir:
     """Make the directory of a new run, write its plan, and point `latest` at it."""
-    run = RunDir(runs / plan.run_id)
+    run = RunDir((runs / plan.run_id).absolute())
     try:
         run.path.mkdir(parents=True)
         for folder in _FOLDERS:
             (run.path / folder).mkdir()
-        write_whole(run.plan, PLAN.dump_json(plan, indent=2))
+        run.write_plan(plan)
         _point_latest(runs, plan.run_id)
     except FileExistsError as error:
-        raise RunError(f"{run.path}: exists already; resume it, or choose another run id") from error
+        raise RunError(f"{run.path}: exists already; another lab2 has just made it: try again") from error
     except OSError as error:
         raise RunError(f"{error.filename or run.path}: {error.strerror}; choose a writable --runs folder") from error
     return run

@@ -21,12 +21,12 @@ class Interval:
 
 
 def over_seeds(values: Sequence[float]) -> Interval:
-    """Mean of two or more repetitions with Student's t interval."""
+    """Mean of two or more repetitions of a share with Student's t interval, as far as it lies in [0, 1]."""
     assert len(values) >= 2
     mean = math.fsum(values) / len(values)
     error = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1) / len(values))
     reach = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * error
-    return Interval(mean, mean - reach, mean + reach)
+    return Interval(mean, max(0.0, mean - reach), min(1.0, mean + reach))
 
 
 def of_share(share: float, count: int) -> Interval:

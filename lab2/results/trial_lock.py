@@ -15,14 +15,14 @@ _PATIENCE_SECONDS = 5.0  # somebody may just be asking
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Hold the lock at `path`; raises `RunError` where another process holds it."""
+def held(path: Path, otherwise: str = "another process is running this trial") -> Iterator[None]:
+    """Hold the lock at `path`; raises `RunError` that says `otherwise` where another process holds it."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         until = time.monotonic() + _PATIENCE_SECONDS
         while not _try(handle, fcntl.LOCK_EX):
             if time.monotonic() > until:
-                raise RunError(f"{path}: another process is running this trial; wait for it, or stop it")
+                raise RunError(f"{path}: {otherwise}; wait for it, or stop it")
             time.sleep(0.05)
         os.ftruncate(handle, 0)
         os.write(handle, b"%d\n" % os.getpid())

@@ -83,6 +83,9 @@ class FasterRCNNConfig:
         )
 
 
+NAMED_WEIGHTS = ("auto", "imagenet", "random")  # anything else is the path of a checkpoint
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferConfig:
     """What VGG16 and AlexNet share: where their weights come from, and how large an image they see."""

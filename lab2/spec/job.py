@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,7 +11,7 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from lab2.spec.architectures import ModelConfig
-from lab2.spec.checks import require
+from lab2.spec.checks import require, require_positive
 
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -32,10 +33,10 @@ class TrainConfig:
     save_weights: bool = False  # keep the trained network in the run, to fine-tune from
 
     def __post_init__(self) -> None:
-        require(self.epochs > 0, f"train.epochs={self.epochs} must be positive")
-        require(self.batch_size > 0, f"train.batch_size={self.batch_size} must be positive")
-        require(self.learning_rate > 0, f"train.learning_rate={self.learning_rate} must be positive")
-        require(self.weight_decay >= 0, f"train.weight_decay={self.weight_decay} is negative")
+        require_positive("train.epochs", self.epochs)
+        require_positive("train.batch_size", self.batch_size)
+        require_positive("train.learning_rate", self.learning_rate)
+        require(0 <= self.weight_decay < math.inf, f"train.weight_decay={self.weight_decay} is negative or infinite")
         require(0 <= self.warmup < 1, f"train.warmup={self.warmup} is not in [0, 1)")
         require(0 <= self.label_smoothing < 1, f"train.label_smoothing={self.label_smoothing} is not in [0, 1)")
         require(self.shift >= 0, f"train.shift={self.shift} is negative")
@@ -57,10 +58,10 @@ class Resources:
 
     def __post_init__(self) -> None:
         require(self.gpus >= 0, f"resources.gpus={self.gpus} is negative")
-        require(self.cpus > 0, f"resources.cpus={self.cpus} must be positive")
-        require(self.memory_gb > 0, f"resources.memory_gb={self.memory_gb} must be positive")
-        require(self.timeout_min > 0, f"resources.timeout_min={self.timeout_min} must be positive")
-        require(self.checkpoint_seconds > 0, f"resources.checkpoint_seconds={self.checkpoint_seconds} must be positive")
+        require_positive("resources.cpus", self.cpus)
+        require_positive("resources.memory_gb", self.memory_gb)
+        require_positive("resources.timeout_min", self.timeout_min)
+        require_positive("resources.checkpoint_seconds", self.checkpoint_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

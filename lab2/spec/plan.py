@@ -24,6 +24,7 @@ class Plan:
     smoke: bool  # a fraction of the data, to see that everything works: not a comparison
     trials: tuple[Trial, ...]
     device: str = "auto"
+    digests: tuple[str, ...] = ()  # of the trials, as the version of lab2 that planned them computed them
     schema: int = PLAN_SCHEMA
 
     def __post_init__(self) -> None:
@@ -33,6 +34,19 @@ class Plan:
             raise ConfigError(f"plan: {', '.join(twins)} more than once; give each seed once")
         if not names:
             raise ConfigError("plan: no trial; choose at least one job and one seed")
+
+    def trial(self, name: str) -> Trial:
+        """The trial of that name; raises `ConfigError` that lists what there is."""
+        found = next((trial for trial in self.trials if trial.name == name), None)
+        if found is None:
+            there = ", ".join(trial.name for trial in self.trials)
+            raise ConfigError(f"run {self.run_id} has no trial {name!r}; there are: {there}")
+        return found
+
+    def expects(self, trial: Trial, digest: str) -> bool:
+        """Whether a shard of that digest is of `trial`: as this version computes it, or the one that planned it."""
+        planned = dict(zip((t.name for t in self.trials), self.digests, strict=False))
+        return digest in (trial.digest, planned.get(trial.name))
 
 
 PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)

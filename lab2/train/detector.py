@@ -9,7 +9,6 @@ from torch import Tensor
 
 from lab2.data.scenes import Scenes, compose, ink_boxes
 from lab2.data.source import Images
-from lab2.measure.metrics import DetectionScores, score_detections
 from lab2.measure.predictions import NO_PREDICTION, Predictions
 from lab2.models.faster_rcnn import Detector
 from lab2.spec.architectures import FasterRCNNConfig
@@ -21,6 +20,8 @@ from lab2.train.trainer import Trainer, evaluating
 
 SCENE_SEED = 20260102  # of the test scenes, never of a trial
 PREDICT_BATCH = 250  # images at a time
+
+Found = dict[str, Tensor]  # of one image: (D, 4) boxes in pixels, (D,) labels, and scores where it was found
 
 
 def scene_side(config: FasterRCNNConfig, image_side: int) -> int:
@@ -86,8 +87,8 @@ class DetectorTrainer(Trainer):
                 labels[i] = found["labels"][found["scores"].argmax()]
         return Predictions(images.labels, labels.numpy(), scores.numpy())
 
-    def score_scenes(self, images: Images) -> DetectionScores:
-        """mAP on scenes of `images` that are the same for every trial."""
+    def detect_scenes(self, images: Images) -> tuple[list[Found], list[Found]]:
+        """What it finds in scenes of `images` that are the same for every trial, and what is there."""
         config = self.model.config
         wanted = -(-config.test_scenes * config.max_objects // len(images))
         pixels = torch.from_numpy(images.pixels).repeat(wanted, 1, 1, 1)
@@ -103,7 +104,7 @@ class DetectorTrainer(Trainer):
             {"boxes": boxes[there], "labels": labels[there]}
             for boxes, labels, there in zip(scenes.boxes, scenes.labels, scenes.present, strict=True)
         ]
-        return score_detections(self._detect(scenes.images[: config.test_scenes]), truth[: config.test_scenes])
+        return list(self._detect(scenes.images[: config.test_scenes])), truth[: config.test_scenes]
 
     def _detect(self, images: Tensor) -> Iterator[dict[str, Tensor]]:
         """For each of the (N, C, W, W) uint8 images its `boxes`, `labels` and `scores`, on the CPU."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -52,11 +53,13 @@ class OneCycle:
                 self.optimizer = SGD(
                     parameter_groups, lr=config.learning_rate, momentum=0.9, nesterov=True, fused=fused
                 )
+        total = max(steps, 2)
         self.schedule: LRScheduler = OneCycleLR(
             self.optimizer,
             max_lr=peaks,  # type: ignore[arg-type]
-            total_steps=max(steps, 2),
-            pct_start=config.warmup,
+            total_steps=total,
+            # A rise of exactly one step is none: OneCycleLR divides by the steps of the rise less one.
+            pct_start=0.0 if math.isclose(config.warmup * total, 1) else config.warmup,
             cycle_momentum=False,
             final_div_factor=1e3,
         )

@@ -6,21 +6,25 @@ Source: Howard and Ruder 2018 (arXiv:1801.06146) for the two stages and the diff
 from __future__ import annotations
 
 import dataclasses
+import os
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from lab2.measure.hardware import scratch_folder
+from lab2.data.source import Images
+from lab2.measure.hardware import memory_limit, scratch_folder
 from lab2.models.transfer import TransferNet, folded
 from lab2.spec.architectures import TransferConfig
+from lab2.spec.job import TrainConfig
 from lab2.train.classifier import PREDICT_BATCH, ClassifierTrainer, fit, to_unit
 from lab2.train.course import Step, count_steps
 from lab2.train.optimizer import groups
 from lab2.train.precision import autocast
 
-IN_MEMORY_BYTES = 2**30  # larger feature caches are mapped from a file in $TMPDIR
+IN_MEMORY_SHARE = 0.1  # of the memory that there is; larger feature caches are mapped from a file
 
 
 class TransferTrainer(ClassifierTrainer):
@@ -28,8 +32,18 @@ class TransferTrainer(ClassifierTrainer):
 
     model: TransferNet
 
-    def __init__(self, transfer: TransferConfig, model: TransferNet, *args: object, **kwargs: object) -> None:
-        super().__init__(model, *args, **kwargs)  # type: ignore[arg-type]
+    def __init__(
+        self,
+        transfer: TransferConfig,
+        model: TransferNet,
+        config: TrainConfig,
+        train: Images,
+        *,
+        device: torch.device,
+        precision: str,
+        seed: int,
+    ) -> None:
+        super().__init__(model, config, train, device=device, precision=precision, seed=seed)
         self.transfer = transfer
 
     def fit(self) -> Iterator[Step]:
@@ -71,6 +85,8 @@ class TransferTrainer(ClassifierTrainer):
 
 def _empty(shape: tuple[int, ...], device: torch.device, folder: str) -> Tensor:
     size = torch.Size(shape).numel()
-    if device.type != "cpu" or size * 4 <= IN_MEMORY_BYTES:
+    if device.type != "cpu" or size * 4 <= IN_MEMORY_SHARE * memory_limit():
         return torch.empty(shape, device=device)
+    with Path(folder, "features").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size * 4)  # a full disk is an error here, not a bus error later
     return torch.from_file(f"{folder}/features", shared=True, size=size).view(shape)

@@ -1,0 +1,40 @@
+"""The front desk: the only room that prints to a person. Every command is thin; the other rooms do the work."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from lab2.cli import machine, running, watching
+from lab2.cli.screen import warn
+from lab2.errors import Lab2Error
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Which vision architecture for this data, this budget, this machine?",
+)
+for part in (running, watching, machine):
+    app.add_typer(part.app)
+
+
+def main() -> None:
+    """Run the front desk; a user's mistake is one sentence and exit code 2."""
+    try:
+        app()
+    except Lab2Error as error:
+        warn(f"lab2: {error}", "red")
+        sys.exit(2)
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        warn(f"lab2: {what}; nothing that was computed is lost: mend it, then lab2 resume", "red")
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "torchvision"):
+            raise
+        warn(f"lab2: this command needs {error.name}, which is not installed here", "red")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

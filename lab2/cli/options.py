@@ -1,0 +1,47 @@
+"""What several commands ask for, and what they make of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab2.errors import ConfigError
+from lab2.spec.catalogue import choose, default_folder, read_catalogue
+from lab2.spec.job import JobSpec
+
+Jobs = Annotated[list[str] | None, typer.Option("--jobs", help="Names, or a folder of job files of your own.")]
+Seeds = Annotated[str, typer.Option(help="How many (3), or which (1,5,7).")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="train.epochs=3, or vit:model.dim=24 for one job.")]
+Dataset = Annotated[str, typer.Option(help="mnist, fashion-mnist, kmnist, emnist-letters, cifar10, or a folder.")]
+Device = Annotated[str, typer.Option(help="auto (CUDA, then MPS, then CPU), cpu, mps, cuda, cuda:1.")]
+Quick = Annotated[bool, typer.Option(help="A smoke run on a fraction of the data; compares nothing.")]
+Runs = Annotated[Path, typer.Option(envvar="LAB2_RUNS", help="Where the runs lie.")]
+RunId = Annotated[str, typer.Argument(help="A run id, or latest.")]
+Parallel = Annotated[int, typer.Option(min=1, help="Trials at once; their cores are shared out.")]
+
+HERE = Path("runs")
+
+
+def chosen_jobs(jobs: list[str] | None) -> list[JobSpec]:
+    """The jobs that `--jobs` names, of its folder or the default one."""
+    folder, names = folder_and_names(jobs)
+    return choose(read_catalogue(folder), names)
+
+
+def folder_and_names(jobs: list[str] | None) -> tuple[Path, list[str]]:
+    """The words of `--jobs`: at most one folder, and names of jobs in it."""
+    words = [word for text in jobs or [] for word in text.split(",") if word]
+    folders = [Path(word) for word in words if "/" in word or Path(word).is_dir()]
+    if len(folders) > 1:
+        raise ConfigError(f"--jobs names {len(folders)} folders; give one")
+    return (folders[0] if folders else default_folder()), [w for w in words if Path(w) not in folders]
+
+
+def chosen_seeds(text: str) -> list[int]:
+    """The seeds that `--seeds` means: so many from 1, or those in the list."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words or not all(word.isascii() and word.isdigit() for word in words) or words == ["0"]:
+        raise ConfigError(f"--seeds {text}: wanted how many (3) or which (1,5,7)")
+    return [int(word) for word in words] if "," in text else list(range(1, int(words[0]) + 1))

@@ -1,0 +1,260 @@
+"""The commands that start and stop trials."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab2.cli.options import (
+    HERE,
+    Dataset,
+    Device,
+    Jobs,
+    Parallel,
+    Quick,
+    RunId,
+    Runs,
+    Seeds,
+    Settings,
+    chosen_jobs,
+    chosen_seeds,
+)
+from lab2.cli.screen import err, out, say, show_table, warn, watch
+from lab2.errors import ConfigError
+from lab2.launch.plan import change_resources, plan_trials, start_run
+from lab2.launch.status import status
+from lab2.results.run_dir import RunDir, new_run_id, open_run
+from lab2.results.trial_lock import held
+from lab2.spec.job import DataConfig, Trial
+from lab2.spec.plan import Plan
+from lab2.spec.profile import Profile, read_profile
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: lab2 run-local --jobs cnn,vit --seeds 3 --set train.epochs=5")
+def run_local(
+    jobs: Jobs = None,
+    seeds: Seeds = "1",
+    dataset: Dataset = "mnist",
+    quick: Quick = False,
+    settings: Settings = None,
+    parallel: Parallel = 1,
+    device: Device = "auto",
+    runs: Runs = HERE,
+) -> None:
+    """Train the architectures on this machine, one process a trial, and show the table."""
+    trials = plan_trials(
+        chosen_jobs(jobs), chosen_seeds(seeds), DataConfig(dataset=dataset), settings or [], smoke=quick
+    )
+    gpus = _check(trials, device)
+    run = start_run(runs, trials, smoke=quick, device=device)
+    _launch(run, run.read_plan(), trials, parallel, gpus)
+
+
+@app.command(epilog="Example: lab2 submit --profile mycluster --seeds 10")
+def submit(
+    profile: Annotated[str, typer.Option(help="Of slurm/profiles/, or a .toml file.")],
+    jobs: Jobs = None,
+    seeds: Seeds = "1",
+    dataset: Dataset = "mnist",
+    quick: Quick = False,
+    settings: Settings = None,
+    parallel: Annotated[int | None, typer.Option(min=1, help="Trials at once, of the whole run.")] = None,
+    device: Device = "auto",
+    rerun: Annotated[bool, typer.Option(help="Also what another run has finished.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Print each batch script and the plan; touch nothing.")] = False,
+    runs: Runs = HERE,
+) -> None:
+    """Hand the trials to Slurm, an array a job over its seeds, and return at once."""
+    from lab2.launch.slurm import scripts, write_profile
+
+    cluster = read_profile(profile)
+    trials = plan_trials(
+        chosen_jobs(jobs),
+        chosen_seeds(seeds),
+        DataConfig(dataset=dataset),
+        settings or [],
+        smoke=quick,
+        profile=cluster,
+    )
+    if dry_run:
+        where = RunDir((runs / new_run_id(runs, dataset)).absolute())
+        for text in scripts(where, trials, cluster, parallel=parallel):
+            say(f"{text}\n")
+        say(f"{where.path}: {len(trials)} trials: {', '.join(t.name for t in trials)}")
+        return
+    _check_data(trials)
+    run = start_run(runs, trials, smoke=quick, device=device)
+    write_profile(run, cluster)
+    left = trials if rerun else _reuse(run, trials)
+    _submit(run, left, cluster, parallel)
+
+
+@app.command(epilog="Example: lab2 resume latest --set resources.timeout_min=120")
+def resume(
+    run_id: RunId = "latest",
+    parallel: Annotated[int | None, typer.Option(min=1, help="Trials at once.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="resources.timeout_min=120 and the like.")] = None,
+    any_node: Annotated[bool, typer.Option(help="Slurm: also nodes on which a trial was killed.")] = False,
+    runs: Runs = HERE,
+) -> None:
+    """Run what is missing or failed in a run, and only that, from its checkpoints; on Slurm if it was there."""
+    from lab2.launch.slurm import cancel as cancel_jobs
+    from lab2.launch.slurm import read_run_profile, suspects
+
+    run = open_run(runs, run_id)
+    plan = change_resources(run, settings or [])
+    cluster = read_run_profile(run)
+    now = status(run, plan)
+    if now.caveat:
+        raise ConfigError(f"{now.caveat}: what runs cannot be told from what is lost; resume when Slurm answers")
+    states = {line.trial: line for line in now.trials}
+    busy = [name for name, line in states.items() if line.state in ("running", "queued")]
+    trials = [t for t in plan.trials if t.name not in busy and not states[t.name].finished]
+    if busy:
+        warn(f"left alone, still running or queued: {', '.join(busy)}")
+    if not trials:
+        done = sum(line.finished for line in states.values())
+        say(f"nothing to resume: {done} of {len(states)} trials are finished")
+        show_table(run)
+    elif cluster is None:
+        _launch(run, plan, trials, parallel or 1, _check(trials, plan.device))
+    else:
+        cancel_jobs(run, [name for name, line in states.items() if line.state == "stuck"])
+        bad = [] if any_node else suspects(run, now.trials)
+        if bad:
+            say(f"without the nodes on which a trial was killed: {', '.join(bad)} (--any-node: with them)")
+        _submit(run, trials, cluster, parallel, exclude=bad)
+
+
+@app.command(epilog="Example: lab2 cancel latest --trial vit-seed1")
+def cancel(
+    run_id: RunId = "latest",
+    trial: Annotated[list[str] | None, typer.Option(help="Only this one; may be given again.")] = None,
+    runs: Runs = HERE,
+) -> None:
+    """Stop the trials of a run that are queued or running; checkpoints and results stay."""
+    from lab2.launch.local import stop_trials
+    from lab2.launch.slurm import cancel as cancel_jobs
+    from lab2.launch.slurm import read_run_profile
+
+    run = open_run(runs, run_id)
+    plan = run.read_plan()
+    for name in trial or []:
+        plan.trial(name)
+    busy = [
+        line.trial
+        for line in status(run, plan).trials
+        if line.state in ("running", "queued", "stuck") and line.trial in (trial or [line.trial])
+    ]
+    stopped = stop_trials(run, busy) if read_run_profile(run) is None else cancel_jobs(run, busy)
+    say(f"cancelled: {', '.join(busy)}" if stopped else "nothing to cancel: no such trial is queued or running")
+
+
+@app.command(epilog="Example: lab2 train vit --seed 7 --set train.epochs=3")
+def train(
+    job: Annotated[str, typer.Argument(help="A job; `lab2 jobs` lists them.")],
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+    jobs: Annotated[Path | None, typer.Option("--jobs", help="A folder of job files of your own.")] = None,
+    dataset: Dataset = "mnist",
+    settings: Settings = None,
+    device: Device = "auto",
+    runs: Runs = HERE,
+) -> None:
+    """Run one trial in the foreground, in a run of its own."""
+    from lab2.launch.environment import restart_with_allocation
+
+    if not job or "," in job or "/" in job:
+        raise ConfigError(f"lab2 train {job!r}: wanted the name of one job; lab2 run-local runs several")
+    chosen = chosen_jobs([*([f"{jobs}/"] if jobs else []), job])
+    trials = plan_trials(chosen, [seed], DataConfig(dataset=dataset), settings or [], smoke=False)
+    restart_with_allocation()
+    _check(trials, device)
+    run = start_run(runs, trials, smoke=False, device=device)
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
+    logging.getLogger("lab2").setLevel(logging.INFO)
+    from lab2.run import run_trial
+
+    shard = run_trial(trials[0], run, device=device)
+    show_table(run)
+    raise typer.Exit(0 if shard.status == "ok" else 1)
+
+
+def _launch(run: RunDir, plan: Plan, trials: list[Trial], parallel: int, gpus: list[int]) -> None:
+    """Run `trials`, show them, then the table; exit code 1 where one of them is not well."""
+    from lab2.launch.local import run_locally
+    from lab2.measure.hardware import available_cores
+
+    smoke = " (smoke run: a fraction of the data)" if plan.smoke else ""
+    say(f"run {plan.run_id}: {len(trials)} trials{smoke}, {run.path}")
+    with held(run.launcher, "another lab2 is launching this run"):
+        updates = run_locally(run, plan, trials, parallel=parallel, cores=available_cores(), gpus=gpus)
+        try:
+            watch(updates)
+        except KeyboardInterrupt:
+            updates.close()
+            warn(f"\nstopped; what is finished is kept. Go on with: lab2 resume {plan.run_id}", "")
+            raise
+    show_table(run)
+    if not all(line.finished for line in status(run, plan).trials):
+        raise typer.Exit(1)
+
+
+def _submit(
+    run: RunDir, trials: Sequence[Trial], cluster: Profile, parallel: int | None, exclude: Sequence[str] = ()
+) -> None:
+    from lab2.launch.slurm import submit as hand_over
+
+    plan = run.read_plan()
+    say(f"run {plan.run_id}: {len(trials)} of {len(plan.trials)} trials for Slurm, {run.path}")
+    with held(run.launcher, "another lab2 is submitting this run"):
+        for one in hand_over(run, plan, trials, cluster, parallel=parallel, exclude=exclude):
+            several = f" and {len(one.trials) - 1} more" if len(one.trials) > 1 else ""
+            say(f"job {one.job_id}: {one.trials[0]}{several}")
+    say(f"watch it with: lab2 status {plan.run_id} --watch; then: lab2 report {plan.run_id}")
+
+
+def _reuse(run: RunDir, trials: list[Trial]) -> list[Trial]:
+    """Take over what another run has finished; returns the rest."""
+    from lab2.data.places import open_source
+    from lab2.measure.provenance import source_commit
+    from lab2.results.reuse import reuse
+
+    commit, dirty = source_commit()
+    if commit is None or dirty:
+        return trials  # nobody can say what code this is
+    digests = {t.data.dataset: open_source(t.data).sha256() for t in trials}
+    taken = dict(reuse(run, trials, dataset_sha256=digests, commit=commit))
+    for trial, source in taken.items():
+        say(f"{trial.name}: finished in run {source}, taken from there (--rerun: run it again)")
+    return [trial for trial in trials if trial not in taken]
+
+
+def _check(trials: list[Trial], device: str) -> list[int]:
+    """Refuse what cannot work before anything starts; returns the GPUs to share out."""
+    from lab2.check import check_trials, local_gpus
+
+    with err.status("reading the data"):
+        check_trials(trials, device)
+    return local_gpus(device)
+
+
+def _check_data(trials: list[Trial]) -> None:
+    """Where nothing is trained: the data, and the models where torch is installed."""
+    from lab2.data.datasets import check_data
+
+    with err.status("reading the data"):
+        check_data(trials)
+        try:
+            from lab2.check import check_models
+        except ModuleNotFoundError as error:
+            if error.name not in ("torch", "torchvision"):
+                raise
+            out.print("torch is not installed here: the models are checked where they run", style="dim")
+        else:
+            check_models(trials)

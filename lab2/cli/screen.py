@@ -1,0 +1,61 @@
+"""What a person sees: lines, live views, the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.live import Live
+
+from lab2.launch.status import TrialStatus, status
+from lab2.report.live import PlainLines, live_table
+from lab2.results.run_dir import RunDir
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def say(text: str, style: str = "") -> None:
+    """A line for standard output, as it is: what stands in it may come from a user."""
+    out.print(text, style=style, markup=False, soft_wrap=True)
+
+
+def warn(text: str, style: str = "yellow") -> None:
+    """A line for standard error, as it is."""
+    err.print(text, style=style, markup=False, soft_wrap=True)
+
+
+def show_table(run: RunDir) -> None:
+    """Print the table, then write the report; a disk that refuses it does not hide what is known."""
+    from lab2.report.summary import summarise
+    from lab2.report.table import caption, failures, terminal_table, write_report
+    from lab2.results.collect import collect
+
+    now = status(run, run.read_plan())
+    comparison = collect(run, now.told())
+    wide = out if out.is_terminal else Console(highlight=False, width=200)
+    wide.print(terminal_table(comparison, wide.width))
+    say(caption(comparison), "dim")
+    for text in failures(summarise(comparison)):
+        say(text, "red")
+    for warning in (*comparison.warnings, *([now.caveat] if now.caveat else [])):
+        warn(f"warning: {warning}")
+    try:
+        write_report(run, comparison)
+    except OSError as error:
+        warn(f"warning: not written: {error.filename}: {error.strerror}")
+    else:
+        say(f"also in {run.report}: table.csv, table.json, table.md, trials.csv")
+
+
+def watch(updates: Iterable[Sequence[TrialStatus]]) -> None:
+    """Show what comes: as a live table, or as plain lines where there is no terminal."""
+    if out.is_terminal:
+        with Live(console=out, refresh_per_second=4) as live:
+            for lines in updates:
+                live.update(live_table(lines))
+        return
+    plain = PlainLines()
+    for lines in updates:
+        for text in plain.changes(lines):
+            say(text)

@@ -1,0 +1,105 @@
+"""The commands that look at a run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab2.cli.options import HERE, RunId, Runs
+from lab2.cli.screen import out, say, show_table, warn, watch
+from lab2.errors import RunError
+from lab2.launch.status import TrialStatus, status
+from lab2.report.live import live_table
+from lab2.results.run_dir import RunDir, open_run
+from lab2.spec.plan import Plan
+
+app = typer.Typer()
+
+LOCAL_SECONDS, SLURM_SECONDS = 1, 10  # between two looks; Slurm is asked no more often than its admins like
+
+
+@app.command("status", epilog="Example: lab2 status --watch")
+def show_status(
+    run_id: RunId = "latest",
+    follow: Annotated[bool, typer.Option("--watch", help="Until every trial has ended.")] = False,
+    runs: Runs = HERE,
+) -> None:
+    """What each trial of a run is doing, or what became of it."""
+    run = open_run(runs, run_id)
+    plan = run.read_plan()
+    if follow:
+        watch(_looks(run, plan))
+        return
+    now = status(run, plan)
+    say(f"run {plan.run_id}")
+    out.print(live_table(now.trials))
+    if now.caveat:
+        warn(f"warning: {now.caveat}")
+
+
+@app.command(epilog="Example: lab2 logs vit-seed1 --follow")
+def logs(
+    trial: Annotated[str, typer.Argument(help="A trial; `lab2 status` lists them.")],
+    run_id: Annotated[str, typer.Option("--run", help="A run id, or latest.")] = "latest",
+    follow: Annotated[bool, typer.Option(help="Go on until the trial has ended.")] = False,
+    runs: Runs = HERE,
+) -> None:
+    """What a trial has logged."""
+    from lab2.launch.logs import read_log
+
+    run = open_run(runs, run_id)
+    plan = run.read_plan()
+    wanted = plan.trial(trial)
+
+    def ended() -> bool:
+        return all(line.ended for line in status(run, plan).trials if line.trial == trial)
+
+    for text in read_log(run, wanted, follow=follow, ended=ended):
+        out.out(text, end="")
+
+
+@app.command(epilog="Example: lab2 collect 20261123-150612-mnist")
+def collect(run_id: RunId = "latest", runs: Runs = HERE) -> None:
+    """Merge the shards against the plan and write report/table.csv, table.json, table.md and trials.csv."""
+    from lab2.report.table import write_report
+    from lab2.results.collect import collect as collect_run
+
+    run = _with_shards(runs, run_id)
+    now = status(run, run.read_plan())
+    comparison = collect_run(run, now.told())
+    write_report(run, comparison)
+    for warning in (*comparison.warnings, *([now.caveat] if now.caveat else [])):
+        warn(f"warning: {warning}")
+    good = sum(row.status == "ok" for row in comparison.rows)
+    say(f"{good} of {len(comparison.rows)} trials are finished; written to {run.report}")
+
+
+@app.command(epilog="Example: lab2 report latest")
+def report(run_id: RunId = "latest", runs: Runs = HERE) -> None:
+    """Show the comparison table of a run and write it to its report folder."""
+    show_table(_with_shards(runs, run_id))
+
+
+def _looks(run: RunDir, plan: Plan) -> Iterator[list[TrialStatus]]:
+    said = ""
+    while True:
+        now = status(run, plan)
+        if now.caveat != said:
+            said = now.caveat
+            warn(f"warning: {said}" if said else "Slurm answers again")
+        yield now.trials
+        if all(line.ended for line in now.trials):
+            return
+        time.sleep(SLURM_SECONDS if run.profile.exists() else LOCAL_SECONDS)
+
+
+def _with_shards(runs: Path, run_id: str) -> RunDir:
+    """The run, if one of its trials has ended; raises `RunError` that says where to look where none has."""
+    run = open_run(runs, run_id)
+    if not any(line.ended and line.state != "lost" for line in status(run, run.read_plan()).trials):
+        raise RunError(f"{run.path.name}: no shards yet; see what it does with: lab2 status {run.path.name}")
+    return run

@@ -1,0 +1,235 @@
+"""Hands trials to Slurm through submitit, one array a job over its seeds, and leaves no process behind."""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+
+import submitit
+from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+from lab2.errors import ResourceError
+from lab2.launch.batch import mark_cancelled, setup_lines
+from lab2.launch.scheduler import cancel_jobs, max_array_size
+from lab2.launch.status import TrialStatus
+from lab2.launch.submission import Submission, latest_jobs, read_submissions, write_submission
+from lab2.launch.task import TrialTask
+from lab2.results.run_dir import RunDir
+from lab2.spec.job import Trial
+from lab2.spec.plan import Plan
+from lab2.spec.profile import PROFILE, Profile
+
+INHERITED = ("SLURM_CONF",)  # of the parent's variables where lab2 runs inside a job: what says where Slurm is
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Trials that one sbatch asks for: seeds of one job, alike in what they need."""
+
+    trials: tuple[Trial, ...]
+    at_once: int | None = None  # how many of them may run at once
+    after: int | None = None  # the batch, by its number, that has to end before
+
+    @property
+    def job(self) -> str:
+        return self.trials[0].job.name
+
+
+def batches(trials: Sequence[Trial], *, largest: int, parallel: int | None) -> list[Batch]:
+    """`trials` as arrays of at most `largest`, of which no more than `parallel` trials run at once.
+
+    The cap holds without anyone watching: as many lanes as it allows, batch after batch in each.
+    """
+    alike = [list(group) for _, group in groupby(trials, key=lambda t: (t.job, t.data))]
+    cut = [tuple(group[i : i + largest]) for group in alike for i in range(0, len(group), largest)]
+    if parallel is None:
+        return [Batch(part) for part in cut]
+    lanes = min(parallel, len(cut))
+    shares = [parallel // lanes + (lane < parallel % lanes) for lane in range(lanes)]
+    return [Batch(part, shares[i % lanes], i - lanes if i >= lanes else None) for i, part in enumerate(cut)]
+
+
+def submit(
+    run: RunDir,
+    plan: Plan,
+    trials: Sequence[Trial],
+    profile: Profile,
+    *,
+    parallel: int | None = None,
+    exclude: Sequence[str] = (),
+) -> Iterator[Submission]:
+    """Hand over `trials`; yields each submission once it is noted in the run.
+
+    Raises `ResourceError` where there is no Slurm, or with Slurm's own words where it refuses; it is asked
+    about every batch before the first one is handed over.
+    """
+    with outside_any_job():
+        parts = batches(trials, largest=_largest_array(), parallel=parallel)
+        for part in parts:
+            _ask(run, profile, part, exclude)
+        jobs: list[str] = []
+        for part in parts:
+            after = None if part.after is None else jobs[part.after]
+            executor = _executor(run, profile, part, exclude, after)
+            for trial in part.trials:
+                for stale in (run.shard(trial.name), run.progress(trial.name)):
+                    stale.unlink(missing_ok=True)  # of an attempt before this one
+            try:
+                with executor.batch():
+                    handed = [executor.submit(_task(run, plan, trial)) for trial in part.trials]
+            except (FailedJobError, FailedSubmissionError, OSError) as error:
+                raise ResourceError(
+                    f"Slurm refused {part.job}: {_words(str(error))}; "
+                    f"{len(jobs)} of {len(parts)} arrays are submitted, lab2 resume submits the rest"
+                ) from error
+            jobs.append(handed[0].job_id.partition("_")[0])
+            submission = Submission(
+                job_id=jobs[-1],
+                job_name=_job_name(run, part),
+                trials=tuple(trial.name for trial in part.trials),
+                submitted_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                excluded=tuple(exclude),
+            )
+            write_submission(run, submission)
+            yield submission
+
+
+def scripts(run: RunDir, trials: Sequence[Trial], profile: Profile, *, parallel: int | None) -> Iterator[str]:
+    """Each batch script as it would be sent. Writes nothing."""
+    for part in batches(trials, largest=_largest_array(), parallel=parallel):
+        yield _script(_executor(run, profile, part, (), "<the job before>" if part.after is not None else None), part)
+
+
+def cancel(run: RunDir, trials: Sequence[str]) -> list[str]:
+    """Cancel the jobs of `trials`, and keep them from going on; returns their ids.
+
+    Raises `ResourceError` where Slurm does not do it.
+    """
+    jobs = latest_jobs(read_submissions(run))
+    ids = [jobs[trial] for trial in trials if trial in jobs]
+    for job_id in ids:
+        mark_cancelled(run, job_id)
+    try:
+        for some in range(0, len(ids), 500):  # a command line has its limits
+            cancel_jobs(ids[some : some + 500])
+    except (OSError, subprocess.SubprocessError) as error:
+        said = str(getattr(error, "stderr", "") or error).strip()
+        raise ResourceError(f"scancel: {said}; they are marked and will not be requeued; try again") from error
+    return ids
+
+
+def suspects(run: RunDir, trials: Sequence[TrialStatus]) -> list[str]:
+    """The nodes on which a trial was killed, could not start, or was left behind when the node died."""
+    before = {node for submission in read_submissions(run) for node in submission.excluded}
+    killed = {t.node for t in trials if t.state == "failed" and t.node and not run.shard(t.trial).exists()}
+    return sorted(before | killed)
+
+
+@contextmanager
+def outside_any_job() -> Iterator[None]:
+    """Where lab2 runs inside a Slurm job, hide that job: its array ids would pass for those of the new ones."""
+    hidden = {
+        name: os.environ.pop(name)
+        for name in list(os.environ)
+        if name.startswith(("SLURM_", "SUBMITIT_", "SRUN_")) and name not in INHERITED
+    }
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+
+
+def _largest_array() -> int:
+    try:
+        return max_array_size()
+    except (OSError, subprocess.SubprocessError) as error:
+        said = str(getattr(error, "stderr", "") or error).strip()
+        raise ResourceError(
+            f"no Slurm answers here ({_words(said)}); submit where sbatch works, or use lab2 run-local"
+        ) from error
+
+
+def _task(run: RunDir, plan: Plan, trial: Trial) -> TrialTask:
+    return TrialTask(run.path, trial.name, plan.device, requeue=True)
+
+
+def _job_name(run: RunDir, part: Batch) -> str:
+    return f"lab2-{run.path.name}-{part.job}"
+
+
+def _executor(
+    run: RunDir, profile: Profile, part: Batch, exclude: Sequence[str], after: str | None
+) -> submitit.SlurmExecutor:
+    """A fresh one for each batch: what an executor is told, it keeps."""
+    need = part.trials[0].job.resources
+    gpus = None if profile.gres or not need.gpus else need.gpus
+    extra: dict[str, object] = {"requeue": True, **profile.sbatch}
+    if profile.workdir:
+        extra["chdir"] = profile.workdir
+    executor = submitit.SlurmExecutor(run.logs(part.job), python=profile.python or shlex.quote(sys.executable))
+    executor.update_parameters(
+        job_name=_job_name(run, part),
+        partition=profile.partition,
+        account=profile.account,
+        qos=profile.qos,
+        constraint=profile.constraint,
+        gres=profile.gres,
+        gpus_per_node=gpus,
+        cpus_per_task=need.cpus,
+        mem=f"{math.ceil(need.memory_gb * 1024)}M",
+        time=math.ceil(need.timeout_min),
+        signal_delay_s=profile.signal_delay_s,
+        array_parallelism=part.at_once or profile.array_parallelism or len(part.trials),
+        dependency=f"afterany:{after}" if after else None,
+        exclude=",".join(exclude) or None,
+        wckey=profile.wckey,
+        setup=setup_lines(run, profile.setup),
+        srun_args=[f"--cpus-per-task={need.cpus}", *profile.srun],  # since 22.05 srun does not take it from sbatch
+        stderr_to_stdout=True,
+        additional_parameters=extra,
+    )
+    return executor
+
+
+def _script(executor: submitit.SlurmExecutor, part: Batch) -> str:
+    if len(part.trials) > 1:
+        executor.parameters["map_count"] = len(part.trials)
+    return str(executor._make_submission_file_text(executor._submitit_command_str, "dry-run"))
+
+
+def _ask(run: RunDir, profile: Profile, part: Batch, exclude: Sequence[str]) -> None:
+    """Let Slurm look at a batch without taking it. Raises `ResourceError` with what it says."""
+    script = _script(_executor(run, profile, part, exclude, None), part)
+    try:
+        done = subprocess.run(
+            ["sbatch", "--test-only"], input=script, capture_output=True, text=True, check=False, timeout=60
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ResourceError(f"sbatch: {error}") from error
+    if done.returncode:
+        raise ResourceError(f"Slurm would refuse {part.job}: {_words(done.stderr)}; mend the profile or the job")
+
+
+def write_profile(run: RunDir, profile: Profile) -> None:
+    """Keep in the run how it was submitted, so that `lab2 resume` needs no more than the run."""
+    run.profile.write_bytes(PROFILE.dump_json(profile, indent=2))
+
+
+def read_run_profile(run: RunDir) -> Profile | None:
+    """How the run was submitted to Slurm; None where it was not."""
+    return PROFILE.validate_json(run.profile.read_bytes()) if run.profile.exists() else None
+
+
+def _words(said: str) -> str:
+    """Slurm's last line, without the name of the program."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line for line in lines if "error:" in line] or lines[-1:] or ["it does not say why"]
+    return "; ".join(line.rpartition("error: ")[2] for line in dict.fromkeys(errors))

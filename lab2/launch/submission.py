@@ -1,0 +1,53 @@
+"""What was handed to Slurm: one small file for each sbatch, so that any shell can find the jobs of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from lab2.errors import RunError
+from lab2.results.run_dir import RunDir
+from lab2.whole_file import write_whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """One sbatch: a job, or an array of them."""
+
+    job_id: str  # Slurm's; of an array, the part before the underscore
+    job_name: str
+    trials: tuple[str, ...]  # the trial of each task of the array, in its order
+    submitted_at: str  # UTC, ISO 8601
+    excluded: tuple[str, ...] = ()  # nodes
+
+    def task_ids(self) -> dict[str, str]:
+        """Slurm's id of each trial."""
+        if len(self.trials) == 1:
+            return {self.trials[0]: self.job_id}
+        return {trial: f"{self.job_id}_{i}" for i, trial in enumerate(self.trials)}
+
+
+_SUBMISSION: TypeAdapter[Submission] = TypeAdapter(Submission)
+
+
+def write_submission(run: RunDir, submission: Submission) -> None:
+    write_whole(run.submissions / f"{submission.job_id}.json", _SUBMISSION.dump_json(submission))
+
+
+def read_submissions(run: RunDir) -> list[Submission]:
+    """In the order in which they were made. Raises `RunError` for one that cannot be read."""
+    return sorted((_read(path) for path in run.submissions.glob("[0-9]*.json")), key=lambda s: int(s.job_id))
+
+
+def latest_jobs(submissions: list[Submission]) -> dict[str, str]:
+    """Slurm's id of each trial that was handed to it, the newest where there are several."""
+    return {trial: job for submission in submissions for trial, job in submission.task_ids().items()}
+
+
+def _read(path: Path) -> Submission:
+    try:
+        return _SUBMISSION.validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise RunError(f"{path}: not the note of a submission ({error}); remove it, then lab2 resume") from error
