@@ -1,5 +1,5 @@
 # lab2: which vision architecture for this data, this budget, this machine?
-# Variables: JOBS= SEEDS= DATASET= RUN= QUICK=1 PARALLEL= PYTHON=
+# Variables: JOBS= SEEDS= DATASET= RUN= QUICK=1 PARALLEL= PROFILE= DRYRUN=1 ACCOUNTING=1 PYTHON=
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,30 +7,44 @@ LAB2 := $(VENV)/bin/lab2
 RUN ?= latest
 SETUP := $(VENV)/.ready-run
 SETUP_DEV := $(VENV)/.ready-dev
+SETUP_LOGIN := $(VENV)/.ready-login
+READY := $(if $(wildcard $(SETUP_LOGIN)),$(SETUP_LOGIN),$(SETUP))# a login node may have no torch
+CHOICE = $(if $(JOBS),--jobs $(JOBS)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DATASET),--dataset $(DATASET)) \
+  $(if $(QUICK),--quick) $(if $(PARALLEL),--parallel $(PARALLEL))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run-local resume status report doctor test check format lock clean
+.PHONY: help setup setup-login run-local submit resume status cancel report doctor test test-slurm check format lock \
+  cluster-up cluster-down clean
 
 help: ## show this
 	@echo 'lab2: which vision architecture for this data, this budget, this machine?'
 	@echo
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 	@echo
 	@echo '  variables: JOBS=cnn,vit  SEEDS=3  DATASET=fashion-mnist  RUN=<run id>  QUICK=1  PARALLEL=2'
+	@echo '             PROFILE=mycluster  DRYRUN=1  ACCOUNTING=1'
 
 setup: $(SETUP) ## make the virtual environment .venv
 
-run-local: $(SETUP) ## train the five architectures here, then show the table
-	@$(LAB2) run-local $(if $(JOBS),--jobs $(JOBS)) $(if $(SEEDS),--seeds $(SEEDS)) \
-	  $(if $(DATASET),--dataset $(DATASET)) $(if $(QUICK),--quick) $(if $(PARALLEL),--parallel $(PARALLEL))
+setup-login: $(SETUP_LOGIN) ## the same without torch: to submit, watch and report
 
-resume: $(SETUP) ## run what is missing or failed in RUN
+run-local: $(SETUP) ## train the five architectures here, then show the table
+	@$(LAB2) run-local $(CHOICE)
+
+submit: $(READY) ## hand them to Slurm as PROFILE says, and return
+	@$(if $(PROFILE),,echo 'make submit PROFILE=mycluster: which of slurm/profiles/?' >&2; exit 2)
+	@$(LAB2) submit --profile $(PROFILE) $(CHOICE) $(if $(DRYRUN),--dry-run)
+
+resume: $(READY) ## run what is missing or failed in RUN
 	@$(LAB2) resume $(RUN) $(if $(PARALLEL),--parallel $(PARALLEL))
 
-status: $(SETUP) ## what each trial of RUN is doing
+status: $(READY) ## what each trial of RUN is doing
 	@$(LAB2) status $(RUN)
 
-report: $(SETUP) ## show the comparison table of RUN
+cancel: $(READY) ## stop what is queued or running in RUN
+	@$(LAB2) cancel $(RUN)
+
+report: $(READY) ## show the comparison table of RUN
 	@$(LAB2) report $(RUN)
 
 doctor: $(SETUP) ## what this machine can do, and what is missing
@@ -39,23 +53,34 @@ doctor: $(SETUP) ## what this machine can do, and what is missing
 test: $(SETUP_DEV) ## all tests
 	@$(VENV)/bin/pytest
 
+test-slurm: $(SETUP_DEV) ## the tests on a real Slurm, with accounting and without
+	@LAB2_TEST_SLURM=1 ACCOUNTING=1 $(VENV)/bin/pytest tests/test_slurm.py
+	@LAB2_TEST_SLURM=1 ACCOUNTING=0 $(VENV)/bin/pytest -m ends tests/test_slurm.py
+
+cluster-up: ## a real Slurm of three nodes on this machine, with ACCOUNTING=1 also sacct
+	@slurm/testcluster/cluster up
+
+cluster-down: ## end it
+	@slurm/testcluster/cluster down
+
 check: $(SETUP_DEV) ## lint, types and the fast tests: before each commit
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
-	@$(VENV)/bin/pytest -q -m 'not slow'
+	@$(VENV)/bin/pytest -q -m 'not slow and not slurm'
 
 format: $(SETUP_DEV) ## lay the code out
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 
+LOCK = $(VENV)-lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --custom-compile-command 'make lock' pyproject.toml
+
 lock: ## pin the dependencies anew (needs a network)
 	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install -q uv
-	$(VENV)-lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
-	$(VENV)-lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra dev \
-	  --no-emit-index-url --custom-compile-command 'make lock' -c requirements.lock \
-	  pyproject.toml -o requirements-dev.lock
+	$(LOCK) --extra build --extra train -o requirements.lock
+	$(LOCK) --extra build --extra train --extra dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --extra build -c requirements.lock -o requirements-login.lock
 	rm -rf $(VENV)-lock
 
 clean: ## remove the virtual environment and caches; runs/ stays
@@ -70,6 +95,12 @@ $(VENV)/bin/python:
 $(SETUP): $(VENV)/bin/python requirements.lock pyproject.toml
 	@echo 'setting up $(VENV): some minutes, once'
 	@$(VENV)/bin/pip install -q --require-hashes -r requirements.lock
+	@$(VENV)/bin/pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(SETUP_LOGIN): $(VENV)/bin/python requirements-login.lock pyproject.toml
+	@echo 'setting up $(VENV) without torch'
+	@$(VENV)/bin/pip install -q --require-hashes -r requirements-login.lock
 	@$(VENV)/bin/pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 

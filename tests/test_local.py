@@ -9,11 +9,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
+from lab2 import cli
 from lab2.launch.local import run_locally
 from lab2.launch.status import status
 from lab2.results.collect import collect
@@ -45,6 +47,24 @@ def lab2(*words: str, check: int | None = 0, **more: object) -> subprocess.Compl
     )  # type: ignore[call-overload]
     assert check is None or done.returncode == check, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
+
+
+@pytest.fixture
+def front_desk(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
+    """The front desk in this process, where torch is loaded already: exit code, output, errors."""
+    monkeypatch.chdir(default_folder().parent)
+
+    def ask(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lab2", *words])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as leave:
+            code = int(leave.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return ask
 
 
 def write_jobs(folder: Path, names: dict[str, str], *, epochs: float = 1, resources: str = "") -> str:
@@ -245,18 +265,26 @@ class TestBadInput:
             (["logs", "nobody"], "no such run"),
             (["prepare", "fashion"], "did you mean 'fashion-mnist'"),
             (["train", "vitt"], "did you mean 'vit'"),
+            (["train", "cnn,vit"], "wanted the name of one job"),
+            (["train", "jobs/"], "wanted the name of one job"),
+            (["run-local", "--set", "resources.timeout_min=Infinity"], "must be positive"),
+            (["run-local", "--seeds", "²"], "wanted how many"),
+            (["submit", "--profile", "cpu-clutser"], "did you mean 'cpu-cluster'"),
         ],
     )
-    def test_gets_one_clear_sentence(self, words: list[str], message: str, runs: Path):
-        done = lab2(*words, check=2, cwd=default_folder().parent)
-        assert message in done.stderr
-        assert done.stderr.startswith("lab2: ")
-        assert len(done.stderr.strip().splitlines()) == 1
+    def test_gets_one_clear_sentence(self, words: list[str], message: str, runs: Path, front_desk):
+        code, _, said = front_desk(*words)
+        assert code == 2
+        assert message in said
+        assert said.startswith("lab2: ")
+        assert len(said.strip().splitlines()) == 1
         assert not runs.exists() or not any(runs.iterdir())
 
-    def test_a_run_without_shards_says_so(self, tmp_path: Path, runs: Path):
+    @pytest.mark.parametrize("command", ["report", "collect"])
+    def test_a_run_without_shards_says_so(self, command: str, runs: Path, front_desk):
         make_run(runs, make_trial())
-        assert "no shards yet" in lab2("report", "--runs", str(runs), check=2).stderr
+        code, _, said = front_desk(command, "--runs", str(runs))
+        assert (code, "no shards yet" in said) == (2, True)
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="LOUD: root may write everywhere")
     def test_an_unwritable_folder_is_named(self, tmp_path: Path):
@@ -266,13 +294,13 @@ class TestBadInput:
         )
         assert "choose a writable --runs folder" in done.stderr
 
-    def test_a_file_where_the_folder_should_be_is_named(self, tmp_path: Path):
+    def test_a_file_where_the_folder_should_be_is_named(self, tmp_path: Path, front_desk):
         (tmp_path / "file").write_text("")
-        done = lab2(
-            "run-local", "--jobs", "cnn", "--runs", str(tmp_path / "file"), check=2, cwd=default_folder().parent
-        )
-        assert "choose a writable --runs folder" in done.stderr
+        code, _, said = front_desk("run-local", "--jobs", "cnn", "--runs", str(tmp_path / "file"))
+        assert code == 2
+        assert "choose a writable --runs folder" in said
 
+    @pytest.mark.slow
     @pytest.mark.skipif(os.geteuid() != 0, reason="LOUD: only root can mount a small disk")
     def test_a_full_disk_loses_nothing_and_resume_goes_on(self, tmp_path: Path):
         disk = tmp_path / "disk"
@@ -300,17 +328,31 @@ class TestBadInput:
 
 
 @pytest.mark.parametrize(
-    "command", ["run-local", "train", "status", "logs", "resume", "collect", "report", "prepare", "jobs", "doctor"]
+    "command",
+    [
+        "run-local",
+        "submit",
+        "cancel",
+        "train",
+        "status",
+        "logs",
+        "resume",
+        "collect",
+        "report",
+        "prepare",
+        "jobs",
+        "doctor",
+    ],
 )
-def test_every_command_shows_an_example(command: str):
-    assert f"Example: lab2 {command}" in lab2(command, "--help").stdout
+def test_every_command_shows_an_example(command: str, front_desk):
+    assert f"Example: lab2 {command}" in front_desk(command, "--help")[1]
 
 
-def test_jobs_are_listed_with_their_questions():
-    assert "vit" in lab2("jobs", cwd=default_folder().parent).stdout
+def test_jobs_are_listed_with_their_questions(front_desk):
+    assert "vit" in front_desk("jobs")[1]
 
 
-def test_doctor_says_what_there_is():
-    said = lab2("doctor").stdout
+def test_doctor_says_what_there_is(front_desk):
+    _, said, _ = front_desk("doctor")
     for what in ("cores", "memory", "bf16", "GPUs", "Slurm", "container tools", "mnist", "vgg16 weights", "disk"):
         assert what in said

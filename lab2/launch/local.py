@@ -17,7 +17,7 @@ from pathlib import Path
 import submitit
 
 from lab2.launch.environment import trial_environment
-from lab2.launch.logs import last_line
+from lab2.launch.logs import last_lines
 from lab2.launch.status import TrialStatus, status, trial_status
 from lab2.launch.task import TrialTask
 from lab2.results.collect import unfinished
@@ -78,8 +78,8 @@ class _Running:
             state, reason = "out_of_memory", "the kernel ended it: the machine ran out of memory"
         elif time.time() - self.started >= 60 * self.trial.job.resources.timeout_min - 1:
             state, reason = "timeout", "its time was up; give it more with --set resources.timeout_min=..."
-        elif last := last_line(self.run, self.trial):
-            reason = f"{reason}; its log ends: {last}"
+        elif lines := last_lines(self.run, self.trial):
+            reason = f"{reason}; its log ends: {lines[-1]}"
         write_shard(self.run.shard(self.trial.name), unfinished(self.trial, state, reason))
 
 

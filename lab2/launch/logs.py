@@ -13,6 +13,7 @@ from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
 
 FOLLOW_SECONDS = 1.0
+LAST_LINES = 6
 
 
 def newest_log(run: RunDir, trial: Trial) -> Path | None:
@@ -22,11 +23,11 @@ def newest_log(run: RunDir, trial: Trial) -> Path | None:
     return max(folder.glob(pattern), key=os.path.getmtime, default=None)
 
 
-def last_line(run: RunDir, trial: Trial) -> str:
-    """The last line that the trial logged, for a reason that says more."""
+def last_lines(run: RunDir, trial: Trial) -> list[str]:
+    """The last lines that the trial logged, for a reason that says more."""
     path = newest_log(run, trial)
     lines = path.read_text(errors="replace").strip().splitlines() if path else []
-    return lines[-1][-200:] if lines else ""
+    return [line[-200:] for line in lines[-LAST_LINES:]]
 
 
 def read_log(run: RunDir, trial: Trial, *, follow: bool, ended: Callable[[], bool]) -> Iterator[str]:

@@ -23,7 +23,7 @@ ACTIVE = frozenset(
 )
 # Reasons for which a pending job never starts by itself. Source: "JOB REASON CODES", ibidem.
 HOPELESS = frozenset(
-    """PartitionNodeLimit PartitionTimeLimit PartitionInactive PartitionDown BadConstraints
+    """PartitionConfig PartitionNodeLimit PartitionTimeLimit PartitionInactive PartitionDown BadConstraints
     DependencyNeverSatisfied InvalidAccount InvalidQOS AccountNotAllowed QOSNotAllowed JobHeldAdmin JobHeldUser
     QOSMaxCpuPerJobLimit QOSMaxMemoryPerJob QOSMaxWallDurationPerJobLimit
     AssocMaxWallDurationPerJobLimit""".split()  # noqa: SIM905

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from lab2.errors import ShardError
 from lab2.launch.batch import GO_ON, TERMINATED, Exit, cancelled_jobs, read_exits
-from lab2.launch.logs import last_line
+from lab2.launch.logs import last_lines
 from lab2.launch.scheduler import Answer, JobState, ask, ask_accounting
 from lab2.launch.submission import latest_jobs, read_submissions
 from lab2.launch.verdict import verdict
@@ -116,7 +116,7 @@ def _from_shard(run: RunDir, plan: Plan, trial: Trial) -> TrialStatus | None:
         return TrialStatus(trial.name, "lost", f"its shard cannot be believed: {error}", progress)
     if not plan.expects(trial, shard.digest):
         return TrialStatus(trial.name, "lost", "its shard is of another configuration", progress)
-    return TrialStatus(trial.name, shard.status, shard.reason, progress, node=shard.host or "")
+    return TrialStatus(trial.name, shard.status, shard.reason, progress)
 
 
 def _on_slurm(
@@ -140,11 +140,9 @@ def _on_slurm(
     else:
         active = said is not None and said.active and job_id in answer.listed
     if said is None or not active:
-        state, reason = verdict(job_id, said, left)
+        state, reason = verdict(job_id, said, left, last_lines(run, trial))
         if job_id in cancelled:
             state, reason = "cancelled", "cancelled with lab2 cancel"
-        if state in ("failed", "lost") and (last := last_line(run, trial)):
-            reason = f"{reason}; its log ends: {last}"
         node = (left.node if left else "") or (said.node if said else "")
         # It may have ended well between the look for its shard and Slurm's answer.
         return _from_shard(run, plan, trial) or TrialStatus(trial.name, state, reason, progress, node)

@@ -35,8 +35,8 @@ class TrialTask:
                 return run_trial(
                     trial, run, device=self.device, threads=self.threads, requeue=self.requeue, stop=stop
                 ).status
-        except Stopped as stopped:
+        except Stopped:
             if not self.requeue:
                 raise
-            logging.getLogger("lab2").info("%s; it goes on from its checkpoint", stopped.reason)
+            logging.getLogger("lab2").info("told to stop; it goes on from its checkpoint")
             sys.exit(GO_ON)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from signal import Signals
 
 from lab2.launch.batch import GO_ON, Exit
@@ -10,6 +11,7 @@ from lab2.launch.scheduler import JobState
 # What Slurm's last word means. Source: "JOB STATE CODES" in squeue(1), Slurm 22.05.
 _MORE_TIME = "--set resources.timeout_min=... gives it more"
 _MORE_MEMORY = "--set resources.memory_gb=... gives it more"
+_NO_PYTHON = "its python could not start{where}; see python and setup in the profile"
 _WORDS = {
     "TIMEOUT": ("timeout", f"its time was up{{where}}; {_MORE_TIME}"),
     "DEADLINE": ("timeout", "its deadline passed{where}"),
@@ -18,10 +20,15 @@ _WORDS = {
     "BOOT_FAIL": ("failed", "its node did not start{where}"),
     "PREEMPTED": ("failed", "preempted{where}, and not put back into the queue"),
 }
+# What slurmstepd logs where the state says no more than FAILED. Without cgroups Slurm never says OUT_OF_MEMORY.
+_LOGGED = {
+    ("exceeded memory limit", "exceeded job memory limit", "oom-kill", "oom_kill"): _WORDS["OUT_OF_MEMORY"],
+    ("error: execve():",): ("failed", _NO_PYTHON),
+}
 
 
-def verdict(job_id: str, said: JobState | None, left: Exit | None) -> tuple[str, str]:
-    """State and reason, from Slurm's last word and the exit code that the batch script noted."""
+def verdict(job_id: str, said: JobState | None, left: Exit | None, log: Sequence[str]) -> tuple[str, str]:
+    """State and reason, from Slurm's last word, the exit code that the batch script noted, and the log's end."""
     node = (left.node if left else "") or (said.node if said else "")
     where = f" on {node}" if node else ""
     why = f" ({said.reason})" if said and said.reason else ""
@@ -30,10 +37,15 @@ def verdict(job_id: str, said: JobState | None, left: Exit | None) -> tuple[str,
         return state, reason.format(where=where)
     if said is not None and said.state == "CANCELLED":
         return "cancelled", f"job {job_id} was cancelled in Slurm{why}"
+    last = f"; its log ends: {log[-1]}" if log else ""
+    for words, (state, reason) in _LOGGED.items():
+        if any(word in line.lower() for line in log for word in words) and (left is None or left.exit_code):
+            return state, reason.format(where=where)
     if left is not None:
-        return _of_exit_code(left.exit_code, where)
+        state, reason = _of_exit_code(left.exit_code, where)
+        return state, f"{reason}{last}"
     if said is not None and said.state == "FAILED":
-        return "failed", f"job {job_id} failed{where}{why}"
+        return "failed", f"job {job_id} failed{where}{why}{last}"
     return "lost", f"Slurm no longer knows job {job_id}, and it left no exit code: a dead node, or cancelled; resume it"
 
 
@@ -43,7 +55,7 @@ def _of_exit_code(code: int, where: str) -> tuple[str, str]:
     if code == 0:
         return "lost", f"its process ended without a result{where}; resume it"
     if code in (126, 127):
-        return "failed", f"its python could not start{where} (exit code {code}); see python in the profile"
+        return "failed", _NO_PYTHON.format(where=where)
     if code > 128:
         return "failed", f"ended by {_signal_name(code - 128)}{where}"
     return "failed", f"exit code {code}{where}"

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from lab2.results.journal import Progress
 
-_STYLES = {"ok": "green", "running": "cyan", "waiting": "dim", "cancelled": "yellow"}
+_STYLES = {"ok": "green", "running": "cyan", "waiting": "dim", "queued": "dim", "cancelled": "yellow"}
 
 
 class Line(Protocol):
@@ -25,24 +25,31 @@ class Line(Protocol):
     @property
     def reason(self) -> str: ...
     @property
+    def node(self) -> str: ...
+    @property
     def progress(self) -> Progress | None: ...
 
 
 def live_table(lines: Sequence[Line]) -> Group:
-    """Every trial: state, bar, epoch, loss, validation accuracy, time left; below, the reasons there are.
+    """Every trial: state, node where there are several, bar, epoch, loss, validation accuracy, time left.
 
-    Fits 80 columns, as long as the trials' names are no longer than 20.
+    Below, the reasons there are: why one waits, or why it ended. Fits 80 columns, as long as the trials'
+    names are no longer than 20.
     """
     table = Table(box=None, pad_edge=False)
-    for title in ("trial", "state", "", "epoch", "loss", "validation", "left"):
-        table.add_column(title, justify="left" if title in ("trial", "state", "") else "right", no_wrap=True)
+    nodes = {line.node for line in lines} - {""}
+    titles = ("trial", "state", *(["node"] if nodes else []), "", "epoch", "loss", "validation", "left")
+    for title in titles:
+        left = title in ("trial", "state", "node", "")
+        table.add_column(title, justify="left" if left else "right", no_wrap=True)
     for line in lines:
         now = line.progress or Progress(state="starting")
         share = 1.0 if line.state == "ok" else now.epoch / now.epochs if now.epochs else 0.0
         table.add_row(
             line.trial,
             Text(_doing(line), style=_style(line)),
-            ProgressBar(total=1.0, completed=share, width=14),
+            *([Text(line.node)] if nodes else []),
+            ProgressBar(total=1.0, completed=share, width=10 if nodes else 14),
             f"{now.epoch:.1f}/{now.epochs:.0f}" if now.epochs else "",
             "" if now.loss is None else f"{now.loss:.3f}",
             "" if now.validation_accuracy is None else f"{now.validation_accuracy:.2%}",

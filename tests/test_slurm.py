@@ -1,0 +1,359 @@
+"""On a real Slurm of three nodes: preempted, killed, cancelled, out of memory, and every trial a row.
+
+`make test-slurm` runs these, with accounting and without. The cluster is started and stopped here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lab2.launch.status import RunStatus, status
+from lab2.results.collect import collect
+from lab2.results.journal import read_attempts, read_progress
+from lab2.results.run_dir import RunDir, open_run
+from lab2.results.shard import read_shard
+from tests.test_local import TINY_JOBS, children, command, lab2, write_jobs
+
+ROOT = Path(__file__).parents[1]
+CLUSTER = ROOT / "slurm" / "testcluster" / "cluster"
+ACCOUNTING = os.environ.get("ACCOUNTING", "0")
+
+pytestmark = [
+    pytest.mark.slurm,
+    pytest.mark.skipif("LAB2_TEST_SLURM" not in os.environ, reason="LOUD: a real Slurm is tested by `make test-slurm`"),
+]
+
+PROFILE = """
+partition = "main"
+signal_delay_s = {signal_delay_s}
+{more}
+"""
+FEW = ("data.train_images=150", "data.validation_images=50", "data.test_images=50")
+LONG = ("data.train_images=2000", "data.validation_images=100", "data.test_images=300")
+SMALL_JOB = "gpus=0, cpus=1, memory_gb=1.9, timeout_min=10"
+CNN = "CNNConfig(filters=(8, 16), hidden=32)"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster(tmp_path_factory) -> Iterator[Path]:
+    """Three nodes, arrays of at most four tasks, requeued jobs wait five seconds."""
+    place = tmp_path_factory.mktemp("slurm")
+    os.environ.update(
+        CLUSTER_DIR=str(place / "c"),
+        CLUSTER_MAX_ARRAY="4",
+        CLUSTER_REQUEUE_WAIT="5",
+        SLURM_CONF=str(place / "c" / "slurm.conf"),
+        ACCOUNTING=ACCOUNTING,
+    )
+    verb("up")
+    yield place
+    verb("down")
+
+
+def verb(*words: str) -> None:
+    done = subprocess.run([str(CLUSTER), *words], capture_output=True, text=True, check=False, timeout=180)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+def write_profile(folder: Path, more: str = "", signal_delay_s: int = 10) -> str:
+    path = folder / "cluster.toml"
+    path.write_text(PROFILE.format(more=more, signal_delay_s=signal_delay_s))
+    return str(path)
+
+
+def submit(folder: Path, runs: Path, jobs: str, settings: tuple[str, ...], *more: str, profile: str = "") -> RunDir:
+    """Submit as a user does, and open the run that it makes."""
+    words = [word for setting in settings for word in ("--set", setting)]
+    profile = profile or write_profile(folder)
+    lab2("submit", "--profile", profile, "--jobs", jobs, *words, *more, "--runs", str(runs))
+    return open_run(runs, "latest")
+
+
+def wait_until(run: RunDir, claim: Callable[[RunStatus], bool], seconds: float = 180) -> RunStatus:
+    """What became of the run's trials, once `claim` holds."""
+    until = time.monotonic() + seconds
+    while True:
+        now = status(run, run.read_plan())
+        if claim(now):
+            return now
+        assert time.monotonic() < until, "\n".join(f"{t.trial}: {t.state}: {t.reason}" for t in now.trials)
+        time.sleep(0.5)
+
+
+def all_ended(now: RunStatus) -> bool:
+    return all(trial.ended for trial in now.trials)
+
+
+def states(now: RunStatus) -> dict[str, str]:
+    return {trial.trial.removesuffix("-seed1"): trial.state for trial in now.trials}
+
+
+def reasons(now: RunStatus) -> dict[str, str]:
+    return {trial.trial.removesuffix("-seed1"): trial.reason for trial in now.trials}
+
+
+def deep_in_training(run: RunDir, trial: str, epoch: float = 1.3) -> bool:
+    now = read_progress(run, trial)
+    return now is not None and now.state == "training" and now.epoch > epoch
+
+
+def worker(run: RunDir) -> int:
+    """The process of the only trial of `run` that runs now."""
+    (pid,) = [p for p in children(run.path) if "core._submit" in command(p) and not command(p).startswith("srun")]
+    return pid
+
+
+def slurm(*words: str) -> str:
+    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> bytes:
+    """The predictions of a trial that nobody interrupted."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    jobs = write_jobs(folder / "jobs", {"long": CNN}, epochs=25, resources=SMALL_JOB)
+    run = submit(folder, folder / "runs", jobs, LONG)
+    wait_until(run, all_ended)
+    assert read_shard(run.shard("long-seed1")).attempts == 1
+    return run.predictions("long-seed1").read_bytes()
+
+
+@pytest.mark.ends
+def test_five_architectures_give_the_table_that_they_give_locally(tmp_path: Path, runs: Path):
+    resources = "gpus=0, cpus=2, memory_gb=5.5, timeout_min=10"
+    jobs = write_jobs(tmp_path / "jobs", TINY_JOBS, resources=resources)
+    few = (*FEW, "data.train_images=50", "train.batch_size=25")
+    run = submit(tmp_path, runs, jobs, few)
+    assert not any("lab2.cli" in command(pid) for pid in children(run.path))  # no process stays behind
+    wait_until(run, all_ended)
+    remote = collect(run).rows
+    assert [row.status for row in remote] == ["ok"] * 5, [row.reason for row in remote]
+    words = [word for setting in few for word in ("--set", setting)]
+    lab2("run-local", "--jobs", jobs, *words, "--runs", str(tmp_path / "local"))
+    here = open_run(tmp_path / "local", "latest")
+    same = [(row.accuracy, row.macro_f1, row.map_50, row.threads) for row in remote]
+    assert same == [(row.accuracy, row.macro_f1, row.map_50, row.threads) for row in collect(here).rows]
+    for row in remote:
+        assert row.scheduler_job_id
+        assert run.predictions(row.trial).read_bytes() == here.predictions(row.trial).read_bytes()
+    table = json.loads((run.report / "table.json").read_text()) if lab2("report", "--runs", str(runs)) else []
+    assert [row["status"] for row in table] == ["ok"] * 5
+    # What is finished is not run again: elsewhere neither, if the code is the same.
+    again = lab2("resume", "--runs", str(runs)).stdout
+    assert "nothing to resume: 5 of 5" in again
+
+
+def test_an_array_larger_than_the_site_allows_is_split_and_capped(tmp_path: Path, runs: Path):
+    jobs = write_jobs(tmp_path / "jobs", {"small": TINY_JOBS["a_cnn"]}, resources=SMALL_JOB)
+    run = submit(tmp_path, runs, jobs, FEW, "--seeds", "10", "--parallel", "3")
+    most = 0
+
+    def watched(now: RunStatus) -> bool:
+        nonlocal most
+        most = max(most, sum(trial.state == "running" for trial in now.trials))
+        return all_ended(now)
+
+    wait_until(run, watched)
+    rows = collect(run).rows
+    assert [(row.seed, row.status) for row in rows] == [(seed, "ok") for seed in range(1, 11)]
+    assert len({row.scheduler_job_id.partition("_")[0] for row in rows if row.scheduler_job_id}) == 3
+    assert 1 <= most <= 3
+
+
+def test_a_preempted_trial_ends_with_the_same_bits(tmp_path: Path, runs: Path, undisturbed: bytes):
+    jobs = write_jobs(tmp_path / "jobs", {"long": CNN}, epochs=25, resources=SMALL_JOB)
+    run = submit(tmp_path, runs, jobs, LONG, "--rerun")
+    wait_until(run, lambda _: deep_in_training(run, "long-seed1"))
+    slurm("sbatch", "-p", "urgent", "-N3", "--exclusive", "--output=/dev/null", "--wrap", "sleep 3")
+    now = wait_until(run, lambda now: now.trials[0].state == "queued")
+    assert "goes on after an interruption" in now.trials[0].reason
+    wait_until(run, all_ended)
+    shard = read_shard(run.shard("long-seed1"))
+    assert (shard.status, shard.attempts) == ("ok", 2)
+    assert read_attempts(run, "long-seed1")[1].step > 0
+    assert run.predictions("long-seed1").read_bytes() == undisturbed
+
+
+def test_a_time_limit_shorter_than_the_trial_costs_nothing(tmp_path: Path, runs: Path):
+    """Slurm counts minutes and sends the signal early: each piece is 12 to 40 seconds long."""
+    jobs = write_jobs(tmp_path / "jobs", {"longer": CNN}, epochs=130, resources=SMALL_JOB)
+    whole = submit(tmp_path, runs, jobs, LONG, "--rerun")
+    short = ("--set", "resources.timeout_min=1")
+    cut = submit(tmp_path, runs, jobs, LONG, "--rerun", *short, profile=write_profile(tmp_path, signal_delay_s=45))
+    wait_until(whole, all_ended, seconds=280)
+    wait_until(cut, all_ended, seconds=280)
+    shards = [read_shard(run.shard("longer-seed1")) for run in (whole, cut)]
+    assert [shard.status for shard in shards] == ["ok", "ok"], shards[1].reason
+    assert shards[1].attempts is not None
+    assert shards[1].attempts >= 3
+    assert cut.predictions("longer-seed1").read_bytes() == whole.predictions("longer-seed1").read_bytes()
+
+
+@pytest.mark.ends
+def test_each_death_is_a_row_with_its_reason_and_resume_completes_the_run(tmp_path: Path, runs: Path):
+    folder = tmp_path / "jobs"
+    jobs = write_jobs(folder, {"cancelled": CNN, "killed": CNN}, epochs=400, resources=SMALL_JOB)
+    write_jobs(folder, {"fine": CNN}, resources=SMALL_JOB)
+    write_jobs(folder, {"memory": CNN}, resources=SMALL_JOB.replace("1.9", "0.25"))
+    run = submit(tmp_path, runs, jobs, LONG)
+    killed, cancelled = "killed-seed1", "cancelled-seed1"
+    wait_until(run, lambda _: deep_in_training(run, killed, 0.2) and deep_in_training(run, cancelled, 0.2))
+    job_ids = {s.trials[0]: s.job_id for s in submissions(run)}
+    slurm("scancel", job_ids[cancelled])
+    (victim,) = [p for p in children(run.path) if f"logs/{'killed'}" in command(p) and "core._submit" in command(p)
+                 and not command(p).startswith("srun")]  # fmt: skip
+    os.kill(victim, signal.SIGKILL)
+    now = wait_until(run, all_ended, seconds=60)
+    assert states(now) == {"cancelled": "cancelled", "fine": "ok", "killed": "failed", "memory": "out_of_memory"}
+    said = reasons(now)
+    assert "ended by SIGKILL on n" in said["killed"]
+    assert "resources.memory_gb" in said["memory"]
+    assert "was cancelled in Slurm" in said["cancelled"]
+    lab2("report", "--runs", str(runs))
+    table = (run.report / "table.md").read_text()
+    assert all(reason.split(";")[0] in table for reason in said.values())
+    shorten(run)
+    done = lab2("resume", "--runs", str(runs), "--set", "memory:resources.memory_gb=1.9")
+    assert "without the nodes on which a trial was killed: n" in done.stdout
+    assert "3 of 4 trials" in done.stdout
+    wait_until(run, all_ended)
+    assert [row.status for row in collect(run).rows] == ["ok"] * 4
+
+
+def submissions(run: RunDir):
+    from lab2.launch.submission import read_submissions
+
+    return read_submissions(run)
+
+
+def shorten(run: RunDir) -> None:
+    """Let the rest of a run take seconds: fewer epochs in its plan."""
+    plan = json.loads(run.plan.read_text())
+    for trial in plan["trials"]:
+        trial["job"]["train"]["epochs"] = 1.0
+    run.plan.write_text(json.dumps(plan))
+
+
+@pytest.mark.ends
+def test_a_dead_node_costs_what_the_last_checkpoint_lacks(tmp_path: Path, runs: Path, undisturbed: bytes):
+    resources = f"{SMALL_JOB}, checkpoint_seconds=1"
+    jobs = write_jobs(tmp_path / "jobs", {"long": CNN}, epochs=25, resources=resources)
+    run = submit(tmp_path, runs, jobs, LONG, "--rerun")
+    now = wait_until(run, lambda _: deep_in_training(run, "long-seed1") and run.checkpoint("long-seed1").exists())
+    node = now.trials[0].node
+    verb("kill-node", node)
+    try:
+        wait_until(run, all_ended)
+    finally:
+        verb("start-node", node)
+    shard = read_shard(run.shard("long-seed1"))
+    assert (shard.status, shard.attempts) == ("ok", 2)
+    assert read_attempts(run, "long-seed1")[1].step > 0
+    assert run.predictions("long-seed1").read_bytes() == undisturbed
+
+
+@pytest.mark.ends
+def test_a_python_that_cannot_start_says_so(tmp_path: Path, runs: Path):
+    jobs = write_jobs(tmp_path / "jobs", {"small": TINY_JOBS["a_cnn"]}, resources=SMALL_JOB)
+    profile = write_profile(tmp_path, more='python = "/nowhere/python"')
+    run = submit(tmp_path, runs, jobs, FEW, profile=profile)
+    now = wait_until(run, all_ended, seconds=60)
+    assert now.trials[0].state == "failed"
+    assert "its python could not start on n" in now.trials[0].reason
+
+
+@pytest.mark.ends
+def test_what_can_never_be_scheduled_is_refused_or_named(tmp_path: Path, runs: Path):
+    greedy = SMALL_JOB.replace("memory_gb=1.9", "memory_gb=64")
+    jobs = write_jobs(tmp_path / "greedy", {"small": TINY_JOBS["a_cnn"]}, resources=greedy)
+    done = lab2("submit", "--profile", write_profile(tmp_path), "--jobs", jobs, "--runs", str(runs), check=2)
+    assert "Slurm would refuse small" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not slurm("squeue", "--noheader", "--states=PENDING,RUNNING")
+    jobs = write_jobs(tmp_path / "held", {"small": TINY_JOBS["a_cnn"]}, resources=SMALL_JOB)
+    run = submit(tmp_path, runs, jobs, FEW, profile=write_profile(tmp_path, more="[sbatch]\nhold = true"))
+    now = wait_until(run, all_ended, seconds=60)
+    assert now.trials[0].state == "stuck"
+    assert "JobHeldUser" in now.trials[0].reason
+    assert collect(run, now.told()).rows[0].status == "missing"
+    lab2("cancel", "--runs", str(runs))
+    assert wait_until(run, all_ended, seconds=60).trials[0].state == "cancelled"
+
+
+def test_the_shell_that_submitted_may_die_and_another_one_cancels_and_resumes(tmp_path: Path, runs: Path):
+    jobs = write_jobs(tmp_path / "jobs", {"long": CNN}, epochs=400, resources=SMALL_JOB)
+    words = " ".join(word for setting in LONG for word in ("--set", setting))
+    shell = subprocess.Popen(
+        ["bash", "-c", f"{sys.executable} -m lab2.cli submit --profile {write_profile(tmp_path)} --jobs {jobs} "
+         f"{words} --runs {runs} && kill -KILL $$"],
+        start_new_session=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert shell.wait(timeout=120) == -signal.SIGKILL
+    run = open_run(runs, "latest")
+    wait_until(run, lambda _: deep_in_training(run, "long-seed1", 0.2))
+    assert "cancelled: long-seed1" in lab2("cancel", "--runs", str(runs)).stdout
+    now = wait_until(run, all_ended, seconds=60)
+    assert (now.trials[0].state, now.trials[0].reason) == ("cancelled", "cancelled with lab2 cancel")
+    shorten(run)
+    lab2("resume", "--runs", str(runs))
+    wait_until(run, all_ended)
+    assert collect(run).rows[0].status == "ok"
+
+
+def test_a_controller_that_is_away_is_said_and_survived(tmp_path: Path, runs: Path, monkeypatch):
+    jobs = write_jobs(tmp_path / "jobs", {"long": CNN}, epochs=25, resources=SMALL_JOB)
+    run = submit(tmp_path, runs, jobs, LONG, "--rerun")
+    wait_until(run, lambda _: deep_in_training(run, "long-seed1", 0.2))
+    broken = tmp_path / "bin"
+    broken.mkdir()
+    (broken / "squeue").write_text("#!/bin/sh\necho 'squeue: error: Socket timed out' >&2; exit 1\n")
+    (broken / "squeue").chmod(0o755)
+    with monkeypatch.context() as away:
+        away.setenv("PATH", f"{broken}:{os.environ['PATH']}")
+        now = status(run, run.read_plan())
+        assert now.trials[0].state == "running"
+        assert "squeue does not answer (squeue: error: Socket timed out); this is what Slurm said 0 min" in now.caveat
+        refused = lab2("resume", "--runs", str(runs), check=2)
+        assert "resume when Slurm answers" in refused.stderr
+    verb("stop-controller")
+    try:
+        now = status(run, run.read_plan())
+        assert "squeue does not answer" in now.caveat
+        assert now.trials[0].state in ("running", "ok")
+        time.sleep(3)
+    finally:
+        verb("start-controller")
+    now = wait_until(run, lambda now: all_ended(now) and not now.caveat)
+    assert now.trials[0].state == "ok"
+
+
+def test_submitting_from_inside_a_job_works(tmp_path: Path, runs: Path):
+    jobs = write_jobs(tmp_path / "jobs", {"small": TINY_JOBS["a_cnn"]}, resources=SMALL_JOB)
+    words = " ".join(word for setting in FEW for word in ("--set", setting))
+    inner = (
+        f"{sys.executable} -m lab2.cli submit --profile {write_profile(tmp_path)} --jobs {jobs} {words} --runs {runs}"
+    )
+    log = tmp_path / "outer.log"
+    slurm("sbatch", "--array=3", "--mem=1900M", f"--chdir={ROOT}", f"--output={log}", "--wrap", inner)
+    until = time.monotonic() + 90
+    while not (runs / "latest").exists() or not list((runs / "latest" / "submissions").iterdir()):
+        assert time.monotonic() < until, log.read_text() if log.exists() else "the outer job has not started"
+        time.sleep(0.5)
+    run = open_run(runs, "latest")
+    wait_until(run, all_ended)
+    (row,) = collect(run).rows
+    assert (row.status, "_" in (row.scheduler_job_id or "")) == ("ok", False), row.reason
