@@ -218,7 +218,7 @@ class TestReuse:
 
     def test_the_same_configuration_data_and_code_is_taken_over(self, tmp_path: Path):
         trial, run = self.finished_elsewhere(tmp_path)
-        assert self.taken(trial, run) == {trial: "first"}
+        assert self.taken(trial, run) == {trial.name: "first"}
         assert read_shard(run.shard(trial.name)).status == "ok"
         assert run.predictions(trial.name).read_bytes() == b"predictions"
 
@@ -232,7 +232,7 @@ class TestReuse:
     def test_other_resources_ask_for_the_same(self, tmp_path: Path):
         trial, run = self.finished_elsewhere(tmp_path)
         richer = replace(trial, job=replace(trial.job, resources=Resources(memory_gb=99)))
-        assert self.taken(richer, run) == {richer: "first"}
+        assert self.taken(richer, run) == {richer.name: "first"}
 
 
 class TestChangeResources:

@@ -18,7 +18,7 @@ from lab2.models.transfer import PooledLinear, TransferNet, folded
 from lab2.models.vgg16 import SmallMapConv2d
 from lab2.models.vit import patches, sinusoids
 from lab2.models.weights import IMAGENET, load_weights, save_weights
-from lab2.spec.architectures import AlexNetConfig, CNNConfig, FasterRCNNConfig, VGG16Config, ViTConfig
+from lab2.spec.architectures import AlexNetConfig, CNNConfig, FasterRCNNConfig, ImportedConfig, VGG16Config, ViTConfig
 from tests.conftest import TINY
 
 DIGITS = DataShape(1, 28, tuple("0123456789"), (0.13,), (0.31,), plain_background=True)
@@ -240,3 +240,44 @@ class TestWeights:
             path.write_bytes(content)
         with pytest.raises(WeightsError, match="not a lab2 checkpoint"):
             check_model(AlexNetConfig(weights=str(path)), DIGITS)
+
+
+class TestImported:
+    """A sixth architecture is one file: any classifier that Python can import."""
+
+    @pytest.mark.parametrize("shape", [DIGITS, COLOURS], ids=["grey", "colour"])
+    def test_torchvisions_others_are_a_name_away(self, shape):
+        config = ImportedConfig(network="torchvision.models:squeezenet1_1", image_side=32)
+        check_model(config, shape)
+        built = build(config, shape)
+        assert (built.weights, built.image_side) == ("random", 32)
+        logits = built.model(torch.rand(2, shape.channels, shape.side, shape.side))
+        assert logits.shape == (2, len(shape.classes))
+
+    def test_ones_own_file_is_called_with_the_classes_and_the_options(self, tmp_path: Path):
+        (tmp_path / "net.py").write_text(
+            "import torch\n"
+            "def make(num_classes, width):\n"
+            "    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 28 * 28, width),\n"
+            "                               torch.nn.Linear(width, num_classes))\n"
+        )
+        config = ImportedConfig(network=f"{tmp_path}/net.py:make", options={"width": 7})
+        check_model(config, DIGITS)
+        assert sum(p.numel() for p in build(config, DIGITS).model.parameters()) == (3 * 784 + 1) * 7 + (7 + 1) * 10
+
+    @pytest.mark.parametrize(
+        ("network", "side", "message"),
+        [
+            ("torchvision.models:resnet19", None, "has no attribute 'resnet19'"),
+            ("no_such_module:net", None, "No module named 'no_such_module'"),
+            ("torchvision.models:alexnet", None, "does not take images of 28 pixels"),
+            ("torch.nn:Identity", None, "wanted logits of shape (2, 10)"),
+            ("builtins:dict", None, "wanted a torch.nn.Module"),
+            ("/no/such/file.py:net", None, "No such file"),
+        ],
+    )
+    def test_what_cannot_be_is_a_sentence_before_anything_starts(self, network: str, side: int | None, message: str):
+        with pytest.raises(ConfigError) as caught:
+            check_model(ImportedConfig(network=network, image_side=side), DIGITS)
+        assert message in str(caught.value)
+        assert str(caught.value).startswith(f"imported: network={network}")

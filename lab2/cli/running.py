@@ -231,8 +231,8 @@ def _reuse(run: RunDir, trials: list[Trial]) -> list[Trial]:
     digests = {t.data.dataset: open_source(t.data).sha256() for t in trials}
     taken = dict(reuse(run, trials, dataset_sha256=digests, commit=commit))
     for trial, source in taken.items():
-        say(f"{trial.name}: finished in run {source}, taken from there (--rerun: run it again)")
-    return [trial for trial in trials if trial not in taken]
+        say(f"{trial}: finished in run {source}, taken from there (--rerun: run it again)")
+    return [trial for trial in trials if trial.name not in taken]
 
 
 def _check(trials: list[Trial], device: str) -> list[int]:

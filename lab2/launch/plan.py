@@ -10,7 +10,7 @@ from pathlib import Path
 from lab2.data.places import absolute_name
 from lab2.errors import ConfigError
 from lab2.results.run_dir import RunDir, create_run, new_run_id
-from lab2.spec.architectures import NAMED_WEIGHTS, TransferConfig
+from lab2.spec.architectures import NAMED_WEIGHTS, ImportedConfig, TransferConfig
 from lab2.spec.job import DataConfig, JobSpec, Trial
 from lab2.spec.overrides import override
 from lab2.spec.plan import Plan
@@ -46,6 +46,10 @@ def _findable_from_anywhere(trial: Trial) -> Trial:
     if isinstance(job.model, TransferConfig) and job.model.weights not in NAMED_WEIGHTS:
         weights = str(Path(job.model.weights).expanduser().absolute())
         job = replace(job, model=replace(job.model, weights=weights))
+    if isinstance(job.model, ImportedConfig):
+        place, _, name = job.model.network.rpartition(":")
+        if place.endswith(".py"):
+            job = replace(job, model=replace(job.model, network=f"{Path(place).expanduser().absolute()}:{name}"))
     return replace(trial, job=job, data=replace(trial.data, dataset=absolute_name(trial.data.dataset)))
 
 

@@ -13,6 +13,7 @@ from lab2.data.datasets import DataShape
 from lab2.models.alexnet import alexnet
 from lab2.models.cnn import CNN
 from lab2.models.faster_rcnn import Detector
+from lab2.models.imported import ImportedNet, check_output
 from lab2.models.transfer import IMAGENET_MEAN, IMAGENET_STD, TransferNet, adapt, initialise
 from lab2.models.vgg16 import vgg16
 from lab2.models.vit import ViT
@@ -28,6 +29,7 @@ from lab2.spec.architectures import (
     AlexNetConfig,
     CNNConfig,
     FasterRCNNConfig,
+    ImportedConfig,
     ModelConfig,
     TransferConfig,
     VGG16Config,
@@ -56,6 +58,9 @@ def build(config: ModelConfig, shape: DataShape) -> Built:
             return _transfer(vgg16(config), config, shape)
         case AlexNetConfig():
             return _transfer(alexnet(config), config, shape)
+        case ImportedConfig():
+            model = ImportedNet(config, shape)
+            return Built(model, "random", model.image_side)
         case _:
             assert_never(config)
 
@@ -70,7 +75,10 @@ def check_model(config: ModelConfig, shape: DataShape) -> None:
             read_weights_metadata(Path(asked), config.architecture)
         config = replace(config, weights="random")
     with torch.device("meta"):
-        build(config, shape)
+        model = build(config, shape).model
+        if isinstance(config, ImportedConfig):
+            assert isinstance(model, ImportedNet)
+            check_output(model, config, shape)
 
 
 def _transfer(network: nn.Module, config: VGG16Config | AlexNetConfig, shape: DataShape) -> Built:

@@ -39,11 +39,7 @@ class TransferNet(nn.Module):
 
     def extract(self, images: Tensor) -> Tensor:
         """(B, D, P, P) pooled features, or (B, D, 1, 1) where all cells of the pool would be equal."""
-        x = images
-        if x.shape[-1] != self.image_side:
-            x = F.interpolate(x, size=(self.image_side, self.image_side), mode="bilinear", antialias=False)
-        if x.shape[1] == 1:
-            x = x.expand(-1, 3, -1, -1)  # (B, 3, I, I): grey is equal parts of red, green and blue
+        x = in_colour(images, self.image_side)  # (B, 3, I, I)
         x = self.normalize(x).contiguous(memory_format=torch.channels_last)
         x = self.features(x)
         pooled: Tensor = x if x.shape[-2:] == (1, 1) else self.pool(x)
@@ -53,6 +49,14 @@ class TransferNet(nn.Module):
         """(B, K) logits of what `extract` gave."""
         logits: Tensor = self.classifier(features)
         return logits
+
+
+def in_colour(images: Tensor, side: int) -> Tensor:
+    """(B, C, S, S) images as (B, 3, side, side): resized, and grey as equal parts of red, green and blue."""
+    x = images
+    if x.shape[-1] != side:
+        x = F.interpolate(x, size=(side, side), mode="bilinear", antialias=False)
+    return x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
 
 
 class PooledLinear(nn.Linear):

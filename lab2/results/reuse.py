@@ -31,8 +31,8 @@ def find_finished(runs: Path, trial: Trial, *, dataset_sha256: str, commit: str)
 
 def reuse(
     run: RunDir, trials: Sequence[Trial], *, dataset_sha256: dict[str, str], commit: str
-) -> Iterator[tuple[Trial, str]]:
-    """Copy into `run` what its neighbours have finished; yields each such trial and the run it came from."""
+) -> Iterator[tuple[str, str]]:
+    """Copy into `run` what its neighbours have finished; yields each such trial's name and where it came from."""
     for trial in trials:
         found = find_finished(run.path.parent, trial, dataset_sha256=dataset_sha256[trial.data.dataset], commit=commit)
         if found is None:
@@ -43,4 +43,4 @@ def reuse(
             if theirs.exists():
                 shutil.copyfile(theirs, ours)
         write_whole(run.shard(trial.name), source.shard(trial.name).read_bytes())  # last: it says that all is there
-        yield trial, source.path.name
+        yield trial.name, source.path.name

@@ -1,11 +1,11 @@
-"""The configs of the five architectures. Each names its paper; `lab2/models/` builds the network.
+"""The configs of the architectures. Each names its paper; `lab2/models/` builds the network.
 
 None of them states channels, image side or number of classes: those belong to the data.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -132,6 +132,26 @@ class AlexNetConfig(TransferConfig):
         require(self.image_side >= 63, f"alexnet: image_side={self.image_side}, its strides need 63 or more")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedConfig:
+    """A sixth architecture: any classifier that Python can import, trained from random weights."""
+
+    architecture: Literal["imported"] = "imported"
+    network: str  # "torchvision.models:resnet18", or "my/net.py:Net"; called with num_classes and the options
+    options: dict[str, str | int | float | bool] = field(default_factory=dict)
+    image_side: int | None = None  # pixels; images are resized to it; None: as they are
+
+    def __post_init__(self) -> None:
+        place, _, name = self.network.rpartition(":")
+        require(
+            bool(place) and name.isidentifier(),
+            f"imported: network={self.network!r}, wanted module:name or path/to/file.py:name",
+        )
+        require("num_classes" not in self.options, "imported: options.num_classes comes from the data; take it out")
+        require(self.image_side is None or self.image_side > 0, f"imported: image_side={self.image_side}")
+
+
 ModelConfig = Annotated[
-    CNNConfig | ViTConfig | FasterRCNNConfig | VGG16Config | AlexNetConfig, Field(discriminator="architecture")
+    CNNConfig | ViTConfig | FasterRCNNConfig | VGG16Config | AlexNetConfig | ImportedConfig,
+    Field(discriminator="architecture"),
 ]
