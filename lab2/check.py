@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Sequence
 
 import torch
 
-from lab2.data.datasets import check_batch, load_test, load_training
+from lab2.data.datasets import check_data
 from lab2.errors import ResourceError
 from lab2.measure.hardware import choose_device
 from lab2.models import check_model
@@ -21,20 +20,8 @@ def check_trials(trials: Sequence[Trial], device: str) -> None:
     Raises `DataError`, `ConfigError`, `WeightsError` or `ResourceError`.
     """
     choose_device(device)
-    for config, group in itertools.groupby(trials, key=lambda trial: trial.data):
-        data = load_training(config)
-        load_test(config)
-        for trial in group:
-            check_batch(trial, data.train)
-            check_model(trial.job.model, data.shape)
-
-
-def check_models(trials: Sequence[Trial]) -> None:
-    """Build the shapes of all models, where they are not going to be trained. Raises as `check_trials`."""
-    for config, group in itertools.groupby(trials, key=lambda trial: trial.data):
-        shape = load_training(config).shape
-        for trial in group:
-            check_model(trial.job.model, shape)
+    for trial, data in check_data(trials):
+        check_model(trial.job.model, data.shape)
 
 
 def local_gpus(device: str) -> list[int]:

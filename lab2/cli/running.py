@@ -23,7 +23,7 @@ from lab2.cli.options import (
     chosen_jobs,
     chosen_seeds,
 )
-from lab2.cli.screen import err, out, say, show_table, warn, watch
+from lab2.cli.screen import err, say, show_table, warn, watch
 from lab2.errors import ConfigError
 from lab2.launch.plan import change_resources, plan_trials, start_run
 from lab2.launch.status import status
@@ -88,7 +88,7 @@ def submit(
             say(f"{text}\n")
         say(f"{where.path}: {len(trials)} trials: {', '.join(t.name for t in trials)}")
         return
-    _check_data(trials)
+    _check_for_elsewhere(trials)
     run = start_run(runs, trials, smoke=quick, device=device)
     write_profile(run, cluster)
     left = trials if rerun else _reuse(run, trials)
@@ -211,6 +211,9 @@ def _submit(
     from lab2.launch.slurm import submit as hand_over
 
     plan = run.read_plan()
+    if not trials:
+        say(f"run {plan.run_id}: nothing to submit, all {len(plan.trials)} trials are finished; lab2 report shows them")
+        return
     say(f"run {plan.run_id}: {len(trials)} of {len(plan.trials)} trials for Slurm, {run.path}")
     with held(run.launcher, "another lab2 is submitting this run"):
         for one in hand_over(run, plan, trials, cluster, parallel=parallel, exclude=exclude):
@@ -244,17 +247,15 @@ def _check(trials: list[Trial], device: str) -> list[int]:
     return local_gpus(device)
 
 
-def _check_data(trials: list[Trial]) -> None:
-    """Where nothing is trained: the data, and the models where torch is installed."""
+def _check_for_elsewhere(trials: list[Trial]) -> None:
+    """The same where nothing is going to be trained, and where torch may not be installed."""
     from lab2.data.datasets import check_data
 
-    with err.status("reading the data"):
-        check_data(trials)
-        try:
-            from lab2.check import check_models
-        except ModuleNotFoundError as error:
-            if error.name not in ("torch", "torchvision"):
-                raise
-            out.print("torch is not installed here: the models are checked where they run", style="dim")
-        else:
-            check_models(trials)
+    try:
+        _check(trials, "cpu")
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "torchvision"):
+            raise
+        for _ in check_data(trials):
+            pass
+        say("torch is not installed here: the models are checked where they run", "dim")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,13 +59,15 @@ def load_test(config: DataConfig) -> Images:
     return draw(open_source(config).read("test"), config.test_images, config.dataset, "test_images")
 
 
-def check_data(trials: Sequence[Trial]) -> None:
-    """Read all that `trials` would. Raises `DataError`."""
+def check_data(trials: Sequence[Trial]) -> Iterator[tuple[Trial, TrainingData]]:
+    """Read all that `trials` would; yields one trial of each job and what it would train on. Raises `DataError`."""
     for config, group in itertools.groupby(trials, key=lambda trial: trial.data):
         data = load_training(config)
         load_test(config)
-        for trial in group:
+        for _, seeds in itertools.groupby(group, key=lambda trial: trial.job):
+            trial = next(seeds)
             check_batch(trial, data.train)
+            yield trial, data
 
 
 def check_batch(trial: Trial, train: Images) -> None:
