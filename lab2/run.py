@@ -28,7 +28,7 @@ from lab2.results.collect import unfinished
 from lab2.results.journal import Attempt, EpochEnd, Journal, Progress, read_attempts
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, Status, write_shard
-from lab2.results.trial_lock import held
+from lab2.results.trial_lock import ASKING_SECONDS, DEAD_NODE_SECONDS, held
 from lab2.spec.job import Trial
 from lab2.stop import Stopped, StopSignal
 from lab2.train import trainer
@@ -61,7 +61,7 @@ def run_trial(
     if stop is None:
         with StopSignal() as own:
             return run_trial(trial, run, device=device, threads=threads, requeue=requeue, stop=own)
-    with held(run.lock(trial.name)):
+    with held(run.lock(trial.name), patience_seconds=DEAD_NODE_SECONDS if requeue else ASKING_SECONDS):
         attempt = _Attempt(trial, run, stop)
         try:
             with stop.at_once():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 from dataclasses import fields, replace
 from pathlib import Path
@@ -112,6 +114,14 @@ class TestLock:
         with held(path):
             assert is_held(path)
         assert not is_held(path)
+
+    def test_a_file_system_without_locks_does_not_stop_a_trial(self, tmp_path: Path, monkeypatch):
+        def no_locks(*_: object) -> None:
+            raise OSError(errno.ENOSYS, "Function not implemented")
+
+        monkeypatch.setattr(fcntl, "flock", no_locks)
+        with held(tmp_path / "lock"):
+            assert not is_held(tmp_path / "lock")
 
 
 class TestCollect:

@@ -13,6 +13,7 @@ from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
 
 FOLLOW_SECONDS = 1.0
+SILENT_LOOKS = 5
 LAST_LINES = 6
 
 
@@ -36,11 +37,14 @@ def read_log(run: RunDir, trial: Trial, *, follow: bool, ended: Callable[[], boo
     if path is None:
         raise RunError(f"{trial.name}: no log yet; it has not started in run {run.path.name}")
     with path.open(errors="replace") as file:
-        while True:
-            over = not follow or ended()
-            if text := file.read():
-                yield text
-            elif over:
+        yield file.read()
+        silent = 0
+        while follow:
+            # A trial that writes has not ended; and whoever follows should not ask Slurm at every moment.
+            over = silent >= SILENT_LOOKS and ended()
+            text = file.read()
+            silent = 0 if text else silent + 1
+            yield text
+            if over and not text:
                 return
-            else:
-                time.sleep(FOLLOW_SECONDS)
+            time.sleep(FOLLOW_SECONDS)

@@ -37,7 +37,8 @@ def verdict(job_id: str, said: JobState | None, left: Exit | None, log: Sequence
         return state, reason.format(where=where)
     if said is not None and said.state == "CANCELLED":
         return "cancelled", f"job {job_id} was cancelled in Slurm{why}"
-    last = f"; its log ends: {log[-1]}" if log else ""
+    own = [line for line in log if not line.startswith(("srun: error:", "slurmstepd-", "slurmstepd: "))]
+    last = f"; its log ends: {own[-1]}" if own else ""
     for words, (state, reason) in _LOGGED.items():
         if any(word in line.lower() for line in log for word in words) and (left is None or left.exit_code):
             return state, reason.format(where=where)
