@@ -19,7 +19,8 @@ from lab2.train.precision import autocast
 from lab2.train.trainer import Trainer, evaluating
 
 SCENE_SEED = 20260102  # of the test scenes, never of a trial
-PREDICT_BATCH = 250  # images at a time
+PREDICT_PIXELS = 250 * 112 * 112  # at a time, in no more than PREDICT_BATCH images: it changes memory, not results
+PREDICT_BATCH = 250
 
 Found = dict[str, Tensor]  # of one image: (D, 4) boxes in pixels, (D,) labels, and scores where it was found
 
@@ -109,6 +110,6 @@ class DetectorTrainer(Trainer):
     def _detect(self, images: Tensor) -> Iterator[dict[str, Tensor]]:
         """For each of the (N, C, W, W) uint8 images its `boxes`, `labels` and `scores`, on the CPU."""
         with evaluating(self.model):
-            for batch in images.split(PREDICT_BATCH):
+            for batch in images.split(min(PREDICT_BATCH, max(1, PREDICT_PIXELS // images.shape[-1] ** 2))):
                 for found in self.infer(batch.to(self.device)):
                     yield {name: value.cpu() for name, value in found.items()}
