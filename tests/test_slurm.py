@@ -42,7 +42,7 @@ signal_delay_s = {signal_delay_s}
 FEW = ("data.train_images=150", "data.validation_images=50", "data.test_images=50")
 LONG = ("data.train_images=2000", "data.validation_images=100", "data.test_images=300")
 SMALL_JOB = "gpus=0, cpus=1, memory_gb=1.9, timeout_min=10"
-CNN = "CNNConfig(filters=(8, 16), hidden=32)"
+PACED = f"ImportedConfig(network='{Path(__file__).with_name('paced.py')}:Paced')"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -130,7 +130,7 @@ def slurm(*words: str) -> str:
 def undisturbed(tmp_path_factory) -> bytes:
     """The predictions of a trial that nobody interrupted."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    jobs = write_jobs(folder / "jobs", {"long": CNN}, epochs=25, resources=SMALL_JOB)
+    jobs = write_jobs(folder / "jobs", {"long": PACED}, epochs=12, resources=SMALL_JOB)
     run = submit(folder, folder / "runs", jobs, LONG)
     wait_until(run, all_ended)
     assert read_shard(run.shard("long-seed1")).attempts == 1
@@ -180,7 +180,7 @@ def test_an_array_larger_than_the_site_allows_is_split_and_capped(tmp_path: Path
 
 
 def test_a_preempted_trial_ends_with_the_same_bits(tmp_path: Path, runs: Path, undisturbed: bytes):
-    jobs = write_jobs(tmp_path / "jobs", {"long": CNN}, epochs=25, resources=SMALL_JOB)
+    jobs = write_jobs(tmp_path / "jobs", {"long": PACED}, epochs=12, resources=SMALL_JOB)
     run = submit(tmp_path, runs, jobs, LONG, "--rerun")
     wait_until(run, lambda _: deep_in_training(run, "long-seed1"))
     slurm("sbatch", "-p", "urgent", "-N3", "--exclusive", "--output=/dev/null", "--wrap", "sleep 3")
@@ -194,8 +194,8 @@ def test_a_preempted_trial_ends_with_the_same_bits(tmp_path: Path, runs: Path, u
 
 
 def test_a_time_limit_shorter_than_the_trial_costs_nothing(tmp_path: Path, runs: Path):
-    """Slurm counts minutes and sends the signal early: each piece is 12 to 40 seconds long."""
-    jobs = write_jobs(tmp_path / "jobs", {"longer": CNN}, epochs=130, resources=SMALL_JOB)
+    """Slurm looks every 30 s: of a minute less the signal's delay, and the start costs some: three pieces at least."""
+    jobs = write_jobs(tmp_path / "jobs", {"longer": PACED}, epochs=92, resources=SMALL_JOB)
     whole = submit(tmp_path, runs, jobs, LONG, "--rerun")
     short = ("--set", "resources.timeout_min=1")
     cut = submit(tmp_path, runs, jobs, LONG, "--rerun", *short, profile=write_profile(tmp_path, signal_delay_s=45))
@@ -211,9 +211,9 @@ def test_a_time_limit_shorter_than_the_trial_costs_nothing(tmp_path: Path, runs:
 @pytest.mark.ends
 def test_each_death_is_a_row_with_its_reason_and_resume_completes_the_run(tmp_path: Path, runs: Path):
     folder = tmp_path / "jobs"
-    jobs = write_jobs(folder, {"cancelled": CNN, "killed": CNN}, epochs=400, resources=SMALL_JOB)
-    write_jobs(folder, {"fine": CNN}, resources=SMALL_JOB)
-    write_jobs(folder, {"memory": CNN}, resources=SMALL_JOB.replace("1.9", "0.25"))
+    jobs = write_jobs(folder, {"cancelled": PACED, "killed": PACED}, epochs=400, resources=SMALL_JOB)
+    write_jobs(folder, {"fine": PACED}, resources=SMALL_JOB)
+    write_jobs(folder, {"memory": PACED}, resources=SMALL_JOB.replace("1.9", "0.25"))
     run = submit(tmp_path, runs, jobs, LONG)
     killed, cancelled = "killed-seed1", "cancelled-seed1"
     wait_until(run, lambda _: deep_in_training(run, killed, 0.2) and deep_in_training(run, cancelled, 0.2))
@@ -256,7 +256,7 @@ def shorten(run: RunDir) -> None:
 @pytest.mark.ends
 def test_a_dead_node_costs_what_the_last_checkpoint_lacks(tmp_path: Path, runs: Path, undisturbed: bytes):
     resources = f"{SMALL_JOB}, checkpoint_seconds=1"
-    jobs = write_jobs(tmp_path / "jobs", {"long": CNN}, epochs=25, resources=resources)
+    jobs = write_jobs(tmp_path / "jobs", {"long": PACED}, epochs=12, resources=resources)
     run = submit(tmp_path, runs, jobs, LONG, "--rerun")
     now = wait_until(run, lambda _: deep_in_training(run, "long-seed1") and run.checkpoint("long-seed1").exists())
     node = now.trials[0].node
@@ -300,7 +300,7 @@ def test_what_can_never_be_scheduled_is_refused_or_named(tmp_path: Path, runs: P
 
 
 def test_the_shell_that_submitted_may_die_and_another_one_cancels_and_resumes(tmp_path: Path, runs: Path):
-    jobs = write_jobs(tmp_path / "jobs", {"long": CNN}, epochs=400, resources=SMALL_JOB)
+    jobs = write_jobs(tmp_path / "jobs", {"long": PACED}, epochs=400, resources=SMALL_JOB)
     words = " ".join(word for setting in LONG for word in ("--set", setting))
     shell = subprocess.Popen(
         ["bash", "-c", f"{sys.executable} -m lab2.cli submit --profile {write_profile(tmp_path)} --jobs {jobs} "
@@ -320,7 +320,7 @@ def test_the_shell_that_submitted_may_die_and_another_one_cancels_and_resumes(tm
 
 
 def test_a_controller_that_is_away_is_said_and_survived(tmp_path: Path, runs: Path, monkeypatch):
-    jobs = write_jobs(tmp_path / "jobs", {"long": CNN}, epochs=25, resources=SMALL_JOB)
+    jobs = write_jobs(tmp_path / "jobs", {"long": PACED}, epochs=12, resources=SMALL_JOB)
     run = submit(tmp_path, runs, jobs, LONG, "--rerun")
     wait_until(run, lambda _: deep_in_training(run, "long-seed1", 0.2))
     broken = tmp_path / "bin"
