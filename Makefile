@@ -8,6 +8,8 @@ RUN ?= latest
 SETUP := $(VENV)/.ready-run
 SETUP_DEV := $(VENV)/.ready-dev
 SETUP_LOGIN := $(VENV)/.ready-login
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' lab2/__init__.py)
+BUILDER := $(firstword $(foreach tool,docker podman buildah,$(shell command -v $(tool))))
 READY := $(if $(wildcard $(SETUP_LOGIN)),$(SETUP_LOGIN),$(SETUP))# a login node may have no torch
 CHOICE = $(if $(JOBS),--jobs $(JOBS)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DATASET),--dataset $(DATASET)) \
   $(if $(QUICK),--quick) $(if $(PARALLEL),--parallel $(PARALLEL))
@@ -57,6 +59,15 @@ test-slurm: $(SETUP_DEV) ## the tests on a real Slurm, with accounting and witho
 	@LAB2_TEST_SLURM=1 ACCOUNTING=1 $(VENV)/bin/pytest tests/test_slurm.py
 	@LAB2_TEST_SLURM=1 ACCOUNTING=0 $(VENV)/bin/pytest -m ends tests/test_slurm.py
 
+image: ## build the image IMAGE with docker, podman or buildah
+	@$(if $(BUILDER),,echo 'make image needs docker, podman or buildah' >&2; exit 2)
+	@$(BUILDER) $(if $(findstring buildah,$(BUILDER)),bud,build) $(if $(BASE),--build-arg BASE=$(BASE)) \
+	  --build-arg COMMIT=$$(git rev-parse HEAD 2>/dev/null) --build-arg VERSION=$(VERSION) -t $(or $(IMAGE),lab2:$(VERSION)) .
+
+test-image: $(SETUP_DEV) ## build the image on a base made here, and test it (needs root)
+	@slurm/containers/test-base localhost/lab2:test
+	@LAB2_TEST_IMAGE=localhost/lab2:test $(VENV)/bin/pytest tests/test_image.py
+
 cluster-up: ## a real Slurm of three nodes on this machine, with ACCOUNTING=1 also sacct
 	@slurm/testcluster/cluster up
 
@@ -81,6 +92,7 @@ lock: ## pin the dependencies anew (needs a network)
 	$(LOCK) --extra build --extra train -o requirements.lock
 	$(LOCK) --extra build --extra train --extra dev -c requirements.lock -o requirements-dev.lock
 	$(LOCK) --extra build -c requirements.lock -o requirements-login.lock
+	$(filter-out pyproject.toml,$(LOCK)) --group image -o requirements-image.lock
 	rm -rf $(VENV)-lock
 
 clean: ## remove the virtual environment and caches; runs/ stays

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-import shlex
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from lab2.errors import ResourceError
 from lab2.launch.batch import mark_cancelled, setup_lines
+from lab2.launch.container import python_command, srun_arguments
 from lab2.launch.scheduler import cancel_jobs, max_array_size
 from lab2.launch.status import TrialStatus
 from lab2.launch.submission import Submission, latest_jobs, read_submissions, write_submission
@@ -174,7 +173,7 @@ def _executor(
     extra: dict[str, object] = {"requeue": True, **profile.sbatch}
     if profile.workdir:
         extra["chdir"] = profile.workdir
-    executor = submitit.SlurmExecutor(run.logs(part.job), python=profile.python or shlex.quote(sys.executable))
+    executor = submitit.SlurmExecutor(run.logs(part.job), python=python_command(run, profile))
     executor.update_parameters(
         job_name=_job_name(run, part),
         partition=profile.partition,
@@ -192,7 +191,8 @@ def _executor(
         exclude=",".join(exclude) or None,
         wckey=profile.wckey,
         setup=setup_lines(run, profile.setup),
-        srun_args=[f"--cpus-per-task={need.cpus}", *profile.srun],  # since 22.05 srun does not take it from sbatch
+        # Since 22.05 srun does not take the number of CPUs from sbatch.
+        srun_args=[f"--cpus-per-task={need.cpus}", *srun_arguments(run, profile), *profile.srun],
         stderr_to_stdout=True,
         additional_parameters=extra,
     )

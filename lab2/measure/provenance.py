@@ -23,6 +23,7 @@ class Provenance:
     torch_version: str
     torchvision_version: str
     python_version: str
+    image_digest: str | None
     host: str
     scheduler_job_id: str | None
 
@@ -40,6 +41,7 @@ def provenance() -> Provenance:
         torch_version=version("torch"),
         torchvision_version=version("torchvision"),
         python_version=platform.python_version(),
+        image_digest=os.environ.get("LAB2_IMAGE_DIGEST"),
         host=socket.gethostname(),
         scheduler_job_id=job,
     )

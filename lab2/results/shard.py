@@ -80,6 +80,7 @@ class Shard:
     torch_version: str | None = None
     torchvision_version: str | None = None
     python_version: str | None = None
+    image_digest: str | None = None  # of the container image; None: in none
     host: str | None = None
     started_at: str | None = None  # UTC, ISO 8601
     ended_at: str | None = None

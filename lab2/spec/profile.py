@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -59,6 +59,8 @@ class Profile:
     wckey: str | None = None
     signal_delay_s: int = 90  # before the time limit, for a checkpoint
     python: str | None = None  # on the compute nodes; left out: the one that submits
+    container: Literal["apptainer", "pyxis", "podman", "docker", "oci"] | None = None  # needs an image
+    image: str | None = None  # a name; for apptainer a .sif file, for pyxis a name or a .sqsh, for oci a bundle
     workdir: str | None = None  # where the job starts; left out: where it was submitted
     setup: tuple[str, ...] = ()  # shell lines before the trial: module load ...
     sbatch: dict[str, str | int | bool] = field(default_factory=dict)  # further options, without --
@@ -69,6 +71,10 @@ class Profile:
         require(
             self.array_parallelism is None or self.array_parallelism > 0,
             f"array_parallelism={self.array_parallelism} must be positive",
+        )
+        require(
+            (self.container is None) == (self.image is None),
+            f"container={self.container!r}, image={self.image!r}: wanted both, or neither",
         )
         require(self.signal_delay_s > 0, f"signal_delay_s={self.signal_delay_s} must be positive")
         own = {f.name for f in fields(self)} | {"gpus-per-node", "cpus-per-task", "mem", "time"}
