@@ -1,5 +1,5 @@
 # lab2: which vision architecture for this data, this budget, this machine?
-# Variables: JOBS= SEEDS= DATASET= RUN= QUICK=1 PARALLEL= PROFILE= DRYRUN=1 ACCOUNTING=1 PYTHON=
+# Variables: JOBS= SEEDS= DATASET= RUN= QUICK=1 PARALLEL= PROFILE= DRYRUN=1 ACCOUNTING=1 IMAGE= BASE= PYTHON=
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,30 +8,34 @@ RUN ?= latest
 SETUP := $(VENV)/.ready-run
 SETUP_DEV := $(VENV)/.ready-dev
 SETUP_LOGIN := $(VENV)/.ready-login
-VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' lab2/__init__.py)
-BUILDER := $(firstword $(foreach tool,docker podman buildah,$(shell command -v $(tool))))
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' lab2/__init__.py)
+COMMIT = $(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null)
+ENGINE = $(shell for tool in docker podman buildah; do $$tool info >/dev/null 2>&1 && echo $$tool && break; done)
+TAG = $(or $(IMAGE),lab2:$(VERSION))
+IN_IMAGE = mkdir -p runs && slurm/containers/in-image $(if $(filter %.sif,$(IMAGE)),apptainer,$(or $(ENGINE),docker)) \
+  $(IMAGE) $(CURDIR)/runs $(CURDIR) --
 READY := $(if $(wildcard $(SETUP_LOGIN)),$(SETUP_LOGIN),$(SETUP))# a login node may have no torch
 CHOICE = $(if $(JOBS),--jobs $(JOBS)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DATASET),--dataset $(DATASET)) \
   $(if $(QUICK),--quick) $(if $(PARALLEL),--parallel $(PARALLEL))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-login run-local submit resume status cancel report doctor test test-slurm check format lock \
-  cluster-up cluster-down clean
+.PHONY: help setup setup-login run-local submit resume status cancel report doctor test test-slurm test-image check \
+  format lock image image-archive image-sif cluster-up cluster-down clean
 
 help: ## show this
 	@echo 'lab2: which vision architecture for this data, this budget, this machine?'
 	@echo
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 	@echo
 	@echo '  variables: JOBS=cnn,vit  SEEDS=3  DATASET=fashion-mnist  RUN=<run id>  QUICK=1  PARALLEL=2'
-	@echo '             PROFILE=mycluster  DRYRUN=1  ACCOUNTING=1'
+	@echo '             PROFILE=mycluster  DRYRUN=1  ACCOUNTING=1  IMAGE=lab2:0.1.0'
 
 setup: $(SETUP) ## make the virtual environment .venv
 
 setup-login: $(SETUP_LOGIN) ## the same without torch: to submit, watch and report
 
-run-local: $(SETUP) ## train the five architectures here, then show the table
-	@$(LAB2) run-local $(CHOICE)
+run-local: $(if $(IMAGE),,$(SETUP)) ## train the five architectures here, then show the table; with IMAGE= in it
+	@$(if $(IMAGE),$(IN_IMAGE) -m lab2.cli run-local --runs $(CURDIR)/runs,$(LAB2) run-local) $(CHOICE)
 
 submit: $(READY) ## hand them to Slurm as PROFILE says, and return
 	@$(if $(PROFILE),,echo 'make submit PROFILE=mycluster: which of slurm/profiles/?' >&2; exit 2)
@@ -60,13 +64,21 @@ test-slurm: $(SETUP_DEV) ## the tests on a real Slurm, with accounting and witho
 	@LAB2_TEST_SLURM=1 ACCOUNTING=0 $(VENV)/bin/pytest -m ends tests/test_slurm.py
 
 image: ## build the image IMAGE with docker, podman or buildah
-	@$(if $(BUILDER),,echo 'make image needs docker, podman or buildah' >&2; exit 2)
-	@$(BUILDER) $(if $(findstring buildah,$(BUILDER)),bud,build) $(if $(BASE),--build-arg BASE=$(BASE)) \
-	  --build-arg COMMIT=$$(git rev-parse HEAD 2>/dev/null) --build-arg VERSION=$(VERSION) -t $(or $(IMAGE),lab2:$(VERSION)) .
+	@$(or $(ENGINE),docker) build $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) \
+	  --build-arg COMMIT=$(COMMIT) -t $(TAG) .
+
+image-archive: image ## one file of it, lab2.tar, for nodes without a registry
+	@rm -f lab2.tar
+	@$(ENGINE) $(if $(filter buildah,$(ENGINE)),push $(TAG) docker-archive:lab2.tar:$(TAG),save --output lab2.tar $(TAG))
+
+image-sif: ## one file of it, lab2.sif, for Apptainer
+	@command -v apptainer >/dev/null || { echo 'make image-sif needs apptainer' >&2; exit 2; }
+	@test -f lab2.tar || $(MAKE) image-archive
+	@apptainer build lab2.sif slurm/containers/lab2.def
 
 test-image: $(SETUP_DEV) ## build the image on a base made here, and test it (needs root)
 	@slurm/containers/test-base localhost/lab2:test
-	@LAB2_TEST_IMAGE=localhost/lab2:test $(VENV)/bin/pytest tests/test_image.py
+	@LAB2_TEST_IMAGE=localhost/lab2:test $(VENV)/bin/pytest -m image
 
 cluster-up: ## a real Slurm of three nodes on this machine, with ACCOUNTING=1 also sacct
 	@slurm/testcluster/cluster up
@@ -78,7 +90,9 @@ check: $(SETUP_DEV) ## lint, types and the fast tests: before each commit
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
-	@$(VENV)/bin/pytest -q -m 'not slow and not slurm'
+	@$(VENV)/bin/hadolint Dockerfile
+	@$(VENV)/bin/shellcheck -x .ci/run slurm/containers/in-image slurm/containers/test-base slurm/testcluster/cluster
+	@$(VENV)/bin/pytest -q -m 'not slow and not slurm and not image'
 
 format: $(SETUP_DEV) ## lay the code out
 	@$(VENV)/bin/ruff check --fix .

@@ -53,6 +53,9 @@ class TestProfile:
             ('[sbatch]\narray = "0-3"', "sbatch.array: lab2 sets it itself"),
             ('[sbatch]\npartition = "gpu"', "sbatch.partition: has a field of its own"),
             ("partition = [", "not TOML"),
+            ('container = "podman"', "container='podman', image=None: wanted both, or neither"),
+            ('container = "lxc"\nimage = "x"', "container: found 'lxc', wanted 'apptainer', 'pyxis', 'podman'"),
+            ('container = "podman"\nimage = "x"\npython = "p"', "python='p' does not go with container"),
         ],
     )
     def test_what_is_wrong_is_named_with_what_is_wanted(self, tmp_path: Path, text: str, message: str):
@@ -156,6 +159,7 @@ class TestVerdict:
             ("OUT_OF_MEMORY", 137, [], "out_of_memory", "it took more memory than it had asked for on n2"),
             ("FAILED", 2, ["slurmstepd-n2: error: execve(): /no/python: No such file"], "failed", "python could not"),
             ("FAILED", 127, [], "failed", "its python could not start on n2"),
+            ("FAILED", 78, ["lab2: x: podman on n2 has no such image", "srun: error: 78"], "failed", "x: podman on n2"),
             (
                 "FAILED",
                 3,

@@ -5,115 +5,212 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from lab2.results.run_dir import open_run
+from lab2.launch.container import WRAPPER
+from lab2.results.run_dir import RunDir, open_run
 from lab2.results.shard import read_shard
+from tests.test_local import TINY_JOBS, lab2, write_jobs
+from tests.test_slurm import FEW, PACED, SMALL_JOB, all_ended, cluster_of, deep_in_training, slurm, submit, wait_until
+from tests.test_slurm import write_profile as write_slurm_profile
 
 IMAGE = os.environ.get("LAB2_TEST_IMAGE", "")
+FOREIGN = "localhost/lab2-base:bookworm"
 ROOT = Path(__file__).parents[1]
 pytestmark = [
     pytest.mark.image,
     pytest.mark.skipif(not IMAGE, reason="LOUD: the image is built and tested by `make test-image`"),
 ]
 
-TINY = [
-    *("--set", "data.train_images=120", "--set", "data.validation_images=40", "--set", "data.test_images=40"),
-    *("--set", "train.batch_size=20", "--set", "train.epochs=1", "--set", "faster_rcnn:model.test_scenes=20"),
-]
+# What this kind of machine wants of podman: runc, and limits that its root may set.
+CONTAINERS_CONF = """
+[containers]
+default_ulimits = ["nofile=20000:20000", "nproc=4096:4096"]
+[engine]
+runtime = "runc"
+"""
+TINY = [word for setting in (*FEW, "train.batch_size=20", "train.epochs=1") for word in ("--set", setting)]
+TINY += ["--set", "faster_rcnn:model.test_scenes=20"]
+LONG = ("data.train_images=2000", "data.validation_images=100", "data.test_images=300")
 
 
-def podman(*words: str, check: int | None = 0) -> subprocess.CompletedProcess[str]:
-    """As a user runs a container; what this machine's kernel wants besides is in the first line."""
-    limits = ("--runtime", "runc", "run", "--rm", "--ulimit", "nofile=20000:20000", "--ulimit", "nproc=4096:4096")
-    done = subprocess.run(["podman", *limits, *words], capture_output=True, text=True, check=False, timeout=280)
-    assert check is None or done.returncode == check, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done
+@pytest.fixture(scope="module", autouse=True)
+def containers_conf(tmp_path_factory) -> Path:
+    path: Path = tmp_path_factory.mktemp("podman") / "containers.conf"
+    path.write_text(CONTAINERS_CONF)
+    os.environ["CONTAINERS_CONF"] = str(path)
+    return path
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+def podman(*words: str) -> str:
+    done = subprocess.run(["podman", *words], capture_output=True, text=True, check=False, timeout=280)
+    assert done.returncode == 0, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def run_in_image(*words: str) -> str:
+    return podman("run", "--rm", "--network", "none", *words)
 
 
 def inside(script: str) -> str:
-    """What a shell in the image says."""
-    return podman("--network", "none", "--user", "0", "--entrypoint", "sh", IMAGE, "-c", script).stdout
+    """What a shell of root in the image says."""
+    return run_in_image("--user", "0", "--entrypoint", "sh", IMAGE, "-c", script)
 
 
-def test_doctor_finds_the_image_whole():
-    said = podman("--network", "none", IMAGE, "doctor").stdout
-    assert "mnist" in said
-    assert "image" in said
+def image_id(name: str) -> str:
+    return f"sha256:{podman('image', 'inspect', '--format', '{{.Id}}', name).strip()}"
 
 
-def test_five_rows_come_out_and_the_files_are_the_callers(tmp_path: Path):
-    (tmp_path / "runs").mkdir()
-    os.chown(tmp_path / "runs", 4321, 4321)
-    done = podman(
-        "--read-only", "--network", "none", "--user", "4321:4321", "--volume", f"{tmp_path}/runs:/work/runs",
-        IMAGE, "run-local", *TINY,
-    )  # fmt: skip
-    run = open_run(tmp_path / "runs", "latest")
-    rows = list(csv.DictReader((run.report / "table.csv").open()))
-    assert [row["status"] for row in rows] == ["ok"] * 5, done.stdout
-    owners = {(path.stat().st_uid, path.stat().st_gid) for path in run.path.rglob("*")}
-    assert owners == {(4321, 4321)}
-    shard = read_shard(run.shard("cnn-seed1"))
-    assert shard.git_commit
-    assert shard.git_dirty is False
+def owners(run: RunDir) -> set[tuple[int, int]]:
+    return {(path.lstat().st_uid, path.lstat().st_gid) for path in run.path.rglob("*")}
 
 
-def test_no_tool_for_building_and_nothing_of_root_that_others_may_write():
-    found = inside(
-        "for tool in pip gcc cc make ld git; do command -v $tool; done; "
-        "find / -xdev \\( -path /proc -o -path /sys -o -path /tmp -o -path /var/tmp -o -path /dev -o -path /run \\) "
-        "-prune -o -user 0 -perm -o+w ! -type l ! -type c -print; find / -xdev -name '*.whl' -o -xdev -path '*/.cache/pip'"
+class TestContent:
+    def test_doctor_finds_it_whole(self):
+        said = run_in_image("--read-only", IMAGE, "doctor")
+        assert "packages and lab2's files as they were built" in said
+        assert "no  image" not in said
+
+    def test_doctor_names_what_was_changed(self):
+        changed = "/opt/lab2/code/lib/python3.11/site-packages/lab2/run.py"
+        script = f"echo >> {changed}; /opt/lab2/venv/bin/python -m lab2.cli doctor || echo code $?"
+        said = inside(script)
+        assert "not as built: lab2/run.py" in said
+        assert "code 1" in said
+
+    def test_no_tool_for_building_no_cache_and_nothing_of_root_that_others_may_write(self):
+        found = inside(
+            "for tool in pip pip3 gcc cc g++ make ld as git curl wget; do command -v $tool; done; "
+            "find / -xdev -path /proc -prune -o -path /sys -prune -o -path /dev -prune "
+            "-o -user 0 -perm -o+w ! -type l ! -perm -1000 -print; "
+            "find / -xdev ( -name '*.whl' -o -path '*/.cache/pip*' -o -path '/var/lib/apt/lists/?*' ) -print"
+            "".replace("( ", r"\( ").replace(" )", r" \)")
+        )
+        assert found.strip() == ""
+
+    def test_all_that_torch_links_is_there(self):
+        """Beside the driver and the libraries of network cards, which come from the host."""
+        missing = inside(
+            "cd /opt/lab2/venv/lib/python3.11/site-packages; export LD_LIBRARY_PATH="
+            "$(ls -d $PWD/nvidia/*/lib $PWD/torch/lib | tr '\\n' :); "
+            "for file in torch/lib/*.so* torchvision/*.so nvidia/cu13/lib/*.so* nvidia/cudnn/lib/*.so*; do "
+            "ldd $file 2>/dev/null | grep 'not found'; done | sort -u"
+        )
+        wanted = {line.split()[0] for line in missing.splitlines()}
+        assert wanted <= {"libcuda.so.1", "librdmacm.so.1", "libibverbs.so.1", "libmlx5.so.1"}
+
+    def test_the_bill_of_materials_lists_what_is_there(self):
+        bill = json.loads(inside("cat /opt/lab2/sbom.cdx.json"))
+        assert bill["bomFormat"] == "CycloneDX"
+        names = {part["name"]: part["version"] for part in bill["components"]}
+        locked = dict(line.split()[0].split("==") for line in (ROOT / "requirements.lock").open() if "==" in line)
+        assert [names[name] for name in ("torch", "torchvision")] == [locked["torch"], locked["torchvision"]]
+
+    def test_the_labels_say_what_it_is(self):
+        labels = json.loads(podman("image", "inspect", IMAGE))[0]["Labels"]
+        at = {name.removeprefix("org.opencontainers.image."): value for name, value in labels.items()}
+        assert (at["title"], at["licenses"]) == ("lab2", "MIT")
+        assert len(at["revision"].removesuffix("-dirty")) == 40
+        assert at["version"] == lab2("--version").stdout.split()[-1]
+
+
+def test_five_rows_come_out_on_a_read_only_root_as_any_user_without_a_network(runs: Path):
+    runs.mkdir()
+    os.chown(runs, 4321, 4321)
+    said = run_in_image(
+        "--read-only", "--user", "4321:4321", "--volume", f"{runs}:/work/runs", IMAGE, "run-local", *TINY
     )
-    assert found.strip() == ""
+    run = open_run(runs, "latest")
+    rows = list(csv.DictReader((run.report / "table.csv").open()))
+    assert [row["status"] for row in rows] == ["ok"] * 5, said
+    assert owners(run) == {(4321, 4321)}
+    assert len(read_shard(run.shard("cnn-seed1")).git_commit or "") == 40
 
 
-def test_the_bill_of_materials_lists_what_is_there():
-    bill = json.loads(inside("cat /opt/lab2/sbom.cdx.json"))
-    assert bill["bomFormat"] == "CycloneDX"
-    names = {part["name"]: part["version"] for part in bill["components"]}
-    assert names["torch"].startswith("2.")
-    assert "numpy" in names
-
-
-def test_the_labels_say_what_it_is():
-    said = subprocess.run(["podman", "image", "inspect", IMAGE], capture_output=True, text=True, check=True).stdout
-    labels = json.loads(said)[0]["Labels"]
-    assert labels["org.opencontainers.image.title"] == "lab2"
-    assert labels["org.opencontainers.image.licenses"] == "MIT"
-    assert len(labels["org.opencontainers.image.revision"]) == 40
+def test_make_run_local_leaves_the_same_runs_on_the_host(tmp_path: Path):
+    """As a user of a checkout types it; here with a job folder of their own."""
+    checkout = tmp_path / "checkout"
+    shutil.copytree(ROOT / "slurm", checkout / "slurm", ignore=shutil.ignore_patterns("testcluster"))
+    shutil.copy(ROOT / "Makefile", checkout)
+    write_jobs(checkout / "mine", {"a_cnn": TINY_JOBS["a_cnn"]}, resources=SMALL_JOB)
+    words = ["make", "run-local", f"IMAGE={IMAGE}", "ENGINE=podman", "JOBS=mine/", "QUICK=1"]
+    done = subprocess.run(words, cwd=checkout, capture_output=True, text=True, check=False, timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = open_run(checkout / "runs", "latest")
+    assert owners(run) == {(os.getuid(), os.getgid())}
+    shard = read_shard(run.shard("a_cnn-seed1"))
+    assert (shard.status, shard.image_digest) == ("ok", image_id(IMAGE)), shard.reason
 
 
 class TestWrapper:
-    WRAPPER = ROOT / "slurm" / "containers" / "in-image"
-
     def call(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(self.WRAPPER), *words], capture_output=True, text=True, check=False, timeout=120,
+            [str(WRAPPER), *words], capture_output=True, text=True, check=False, timeout=120,
             env={**os.environ, **environment},
         )  # fmt: skip
 
-    def test_an_image_that_is_not_there_is_one_sentence(self, tmp_path: Path):
-        done = self.call("podman", "localhost/none:at-all", str(tmp_path), "-V")
-        assert done.returncode == 2
-        assert "has no such image" in done.stderr
-        assert len(done.stderr.splitlines()) == 1
+    def test_the_jobs_variables_come_along_and_others_do_not(self, tmp_path: Path):
+        code = "import os; print(os.environ['SLURM_JOB_ID'], os.environ.get('SECRET'), os.environ['LAB2_CACHE'])"
+        done = self.call("podman", IMAGE, str(tmp_path), "--", "-c", code, SLURM_JOB_ID="7", SECRET="x")
+        assert done.stdout.split() == ["7", "None", "/cache"], done.stderr
 
-    def test_a_run_directory_that_is_not_there_is_one_sentence(self):
-        done = self.call("podman", IMAGE, "/no/such/runs", "-V")
-        assert done.returncode == 2
+    def test_a_runs_folder_that_cannot_be_mounted_is_one_sentence(self, tmp_path: Path):
+        done = self.call("podman", IMAGE, f"{tmp_path}/none", "--", "-V")
+        assert done.returncode == 78
         assert "must lie on a file system that all nodes share" in done.stderr
 
-    def test_python_in_the_image_sees_the_digest_and_the_jobs_variables(self, tmp_path: Path):
-        code = "import os; print(os.environ['LAB2_IMAGE_DIGEST'], os.environ['SLURM_JOB_ID'], 'HOME' in os.environ)"
-        done = self.call(
-            "podman", IMAGE, str(tmp_path), "-c", code,
-            SLURM_JOB_ID="7", LAB2_CONTAINER_OPTIONS="--ulimit nofile=20000:20000 --ulimit nproc=4096:4096",
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        digest, job, _ = done.stdout.split()
-        assert digest.startswith("sha256:")
-        assert job == "7"
+
+class TestOnSlurm:
+    """The image in the jobs of a real Slurm."""
+
+    @pytest.fixture(scope="class", autouse=True)
+    def cluster(self, tmp_path_factory):
+        yield from cluster_of(tmp_path_factory.mktemp("slurm"))
+
+    def profile(self, folder: Path, image: str) -> str:
+        conf = os.environ["CONTAINERS_CONF"]
+        more = f'container = "podman"\nimage = "{image}"\nsetup = ["export CONTAINERS_CONF={conf}"]'
+        return write_slurm_profile(folder, more=more)
+
+    def test_preempted_in_mid_epoch_it_ends_with_the_bits_of_a_trial_outside(self, tmp_path: Path, runs: Path):
+        jobs = write_jobs(tmp_path / "jobs", {"long": PACED}, epochs=12, resources=SMALL_JOB)
+        settings = [word for setting in LONG for word in ("--set", setting)]
+        outside = tmp_path / "outside"
+        profile = self.profile(tmp_path, IMAGE)
+        said = lab2("submit", "--profile", profile, "--jobs", jobs, *settings, "--runs", str(runs), "--dry-run").stdout
+        assert "runs on its node: podman run --rm --read-only --network none" in said
+        run = submit(tmp_path, runs, jobs, LONG, "--rerun", profile=profile)
+        wait_until(run, lambda _: deep_in_training(run, "long-seed1"))
+        slurm("sbatch", "-p", "urgent", "-N3", "--exclusive", "--output=/dev/null", "--wrap", "sleep 3")
+        now = wait_until(run, lambda now: now.trials[0].state == "queued")
+        assert "goes on after an interruption" in now.trials[0].reason
+        wait_until(run, all_ended)
+        shard = read_shard(run.shard("long-seed1"))
+        assert (shard.status, shard.attempts, shard.image_digest) == ("ok", 2, image_id(IMAGE)), shard.reason
+        plain = submit(tmp_path, outside, jobs, LONG, "--rerun")
+        wait_until(plain, all_ended)
+        assert read_shard(plain.shard("long-seed1")).image_digest is None
+        assert run.predictions("long-seed1").read_bytes() == plain.predictions("long-seed1").read_bytes()
+
+    @pytest.mark.parametrize(
+        ("image", "reason"),
+        [
+            ("localhost/none:at-all", "localhost/none:at-all: podman on "),
+            (FOREIGN, f"{FOREIGN} is no image of lab2"),
+            ("/no/such/lab2.tar", "/no/such/lab2.tar is not on "),
+        ],
+    )
+    def test_an_image_that_is_not_lab2s_is_a_row_with_that_reason(self, tmp_path, runs: Path, image: str, reason: str):
+        jobs = write_jobs(tmp_path / "jobs", {"small": TINY_JOBS["a_cnn"]}, resources=SMALL_JOB)
+        run = submit(tmp_path, runs, jobs, FEW, profile=self.profile(tmp_path, image))
+        now = wait_until(run, all_ended, seconds=60)
+        assert (now.trials[0].state, now.trials[0].reason[: len(reason)]) == ("failed", reason)

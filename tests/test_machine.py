@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
 from pathlib import Path
 from threading import Thread
 
@@ -100,3 +102,28 @@ def test_gpus_are_numbered_as_the_driver_does(monkeypatch: pytest.MonkeyPatch):
     assert (local_gpus("auto"), local_gpus("cuda:1")) == ([0, 1], [1])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
     assert (local_gpus("auto"), local_gpus("cuda:1")) == ([2, 3], [3])
+
+
+class TestImage:
+    """Inside an image, `lab2 doctor` compares what is there with the bill of materials."""
+
+    def finding(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, components: list[dict[str, str]]):
+        bill = tmp_path / "bill.json"
+        bill.write_text(json.dumps({"bomFormat": "CycloneDX", "components": components}))
+        monkeypatch.setenv("LAB2_BILL", str(bill))
+        return next(found for found in survey() if found.what == "image")
+
+    def test_an_image_is_whole_when_its_packages_are_those_of_the_bill(self, tmp_path, monkeypatch):
+        found = self.finding(tmp_path, monkeypatch, [{"name": "torch", "version": version("torch")}])
+        assert found.there
+        assert "1 packages" in found.found
+
+    def test_another_version_is_named(self, tmp_path, monkeypatch):
+        found = self.finding(tmp_path, monkeypatch, [{"name": "torch", "version": "0.1"}])
+        assert (found.there, found.needed) == (False, True)
+        assert "torch 0.1" in found.found
+
+    def test_no_bill_is_said(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("LAB2_BILL", str(tmp_path / "none.json"))
+        found = next(found for found in survey() if found.what == "image")
+        assert (found.there, found.needed) == (False, True)

@@ -160,3 +160,5 @@ def test_provenance_names_the_commit_that_an_image_states(monkeypatch):
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
     found = provenance()
     assert (found.git_commit, found.git_dirty, found.scheduler_job_id) == ("abc", False, "5_2")
+    monkeypatch.setenv("LAB2_COMMIT", "abc-dirty")
+    assert (provenance().git_commit, provenance().git_dirty) == ("abc", True)

@@ -47,11 +47,14 @@ PACED = f"ImportedConfig(network='{Path(__file__).with_name('paced.py')}:Paced')
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster(tmp_path_factory) -> Iterator[Path]:
-    """Three nodes, arrays of at most four tasks, requeued jobs wait five seconds."""
+    yield from cluster_of(tmp_path_factory.mktemp("slurm"))
+
+
+def cluster_of(place: Path) -> Iterator[Path]:
+    """Three nodes, arrays of at most four tasks, requeued jobs wait five seconds; ended afterwards."""
     missing = [name for name in (DAEMONS if ACCOUNTING == "1" else DAEMONS[:3]) if not shutil.which(name)]
     if missing:
         pytest.skip(f"LOUD: {', '.join(missing)} not here; apt install slurm-wlm munge slurmdbd mariadb-server")
-    place = tmp_path_factory.mktemp("slurm")
     os.environ.update(
         CLUSTER_DIR=str(place / "c"),
         CLUSTER_MAX_ARRAY="4",

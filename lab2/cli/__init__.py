@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+import lab2
 from lab2.cli import machine, running, watching
-from lab2.cli.screen import warn
+from lab2.cli.screen import say, warn
 from lab2.errors import Lab2Error
 
 app = typer.Typer(
@@ -18,6 +20,19 @@ app = typer.Typer(
 )
 for part in (running, watching, machine):
     app.add_typer(part.app)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        say(f"lab2 {lab2.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show it.")] = False,
+) -> None:
+    pass
 
 
 def main() -> None:

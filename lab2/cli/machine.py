@@ -38,9 +38,13 @@ def list_jobs(jobs: Jobs = None) -> None:
 
 @app.command(epilog="Example: lab2 doctor")
 def doctor() -> None:
-    """Say what this machine can do, and what is missing."""
+    """Say what this machine can do, and what is missing; exit code 1 where lab2 itself is not whole."""
     from lab2.machine.survey import survey
 
+    broken = False
     for finding in survey():
-        mark = "[green]yes[/]" if finding.there else "[yellow]no [/]"
+        mark = "[green]yes[/]" if finding.there else "[red]no [/]" if finding.needed else "[yellow]no [/]"
         out.print(f"{mark} {finding.what:<18} {escape(finding.found)}", soft_wrap=True)
+        broken |= finding.needed and not finding.there
+    if broken:
+        raise typer.Exit(1)

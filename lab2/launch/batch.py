@@ -17,6 +17,7 @@ from lab2.results.run_dir import RunDir
 from lab2.whole_file import write_whole
 
 GO_ON = 85
+REFUSED = 78  # EX_CONFIG of sysexits.h: what slurm/containers/in-image ends with
 TERMINATED = 143  # by SIGTERM: cancelled, or preempted, or at the end of its time
 
 # Traps, and not lines after srun: they also run when srun is killed, or when a line of the user's fails.

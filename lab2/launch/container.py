@@ -6,41 +6,54 @@ Slurm's own OCI support are options of srun.
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import shlex
+import subprocess
 import sys
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
+from lab2.data.cache import cache_folder
+from lab2.errors import ConfigError
+from lab2.launch.plan import paths_read
 from lab2.results.run_dir import RunDir
+from lab2.spec.job import Trial
 from lab2.spec.profile import Profile
 
 IMAGE_PYTHON = "/opt/lab2/venv/bin/python"
 WRAPPER = Path(__file__).resolve().parents[2] / "slurm" / "containers" / "in-image"
+_FILES = {"apptainer": "a .sif file (make image-sif)", "pyxis": "a .sqsh file (enroot import)", "oci": "a bundle"}
 
 
-def python_command(run: RunDir, profile: Profile) -> str:
+def python_command(run: RunDir, profile: Profile, trials: Sequence[Trial]) -> str:
     """What stands in the batch script where python would stand: shell words."""
     match profile.container:
         case None:
             return profile.python or shlex.quote(sys.executable)
         case "pyxis" | "oci":
             return IMAGE_PYTHON
-        case _:
+        case tool:
             assert profile.image is not None
-            wrapper = profile.python or str(WRAPPER)
-            return shlex.join([wrapper, profile.container, profile.image, str(run.path.parent)])
+            return shlex.join([str(WRAPPER), tool, profile.image, str(run.path.parent), *_read_only(trials), "--"])
 
 
-def srun_arguments(run: RunDir, profile: Profile) -> list[str]:
+def srun_arguments(run: RunDir, profile: Profile, trials: Sequence[Trial]) -> list[str]:
     """The options of srun that put the step into the image.
 
     Source: https://github.com/NVIDIA/pyxis/wiki/Usage; "--container" in srun(1).
     """
-    runs = run.path.parent
     match profile.container:
         case "pyxis":
+            runs, cache = run.path.parent, cache_folder()
+            mounts = [f"{runs}:{runs}", *(f"{path}:{path}:ro" for path in _read_only(trials))]
+            if cache.is_dir():
+                mounts.append(f"{cache}:/cache:ro")
             return [
                 f"--container-image={profile.image}",
-                f"--container-mounts={runs}:{runs}",
+                f"--container-mounts={','.join(mounts)}",
                 "--container-workdir=/work",
                 "--no-container-mount-home",
                 "--no-container-remap-root",
@@ -49,3 +62,49 @@ def srun_arguments(run: RunDir, profile: Profile) -> list[str]:
             return [f"--container={profile.image}"]
         case _:
             return []
+
+
+def shown_command(run: RunDir, profile: Profile, trials: Sequence[Trial]) -> str | None:
+    """What the wrapper will run on a node, as shell words; None where no wrapper is used."""
+    if profile.container in (None, "pyxis", "oci"):
+        return None
+    words = [*shlex.split(python_command(run, profile, trials)), "-u", "-m", "submitit.core._submit", "..."]
+    shown = {**os.environ, "LAB2_SHOW": "1", "SLURM_JOB_ID": "<job>"}
+    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60, env=shown).stdout.strip()
+
+
+def setup_lines(profile: Profile) -> list[str]:
+    """What the batch script tells the trial about an image that is a file: its digest, read here and once.
+
+    Raises `ConfigError` where the wrapper or the file is not there.
+    """
+    if profile.container not in (None, "pyxis", "oci") and not WRAPPER.is_file():
+        raise ConfigError(f"{WRAPPER} is not there: with container, submit from a checkout of lab2")
+    if profile.container not in _FILES:
+        return []
+    assert profile.image is not None
+    path = Path(profile.image)
+    if not path.exists():
+        wanted = _FILES[profile.container]
+        raise ConfigError(f"image={profile.image!r}: no such file here; wanted {wanted} that all nodes see")
+    digest = _bundle_digest(path) if profile.container == "oci" else _file_digest(path)
+    return [f"export LAB2_IMAGE_DIGEST={digest}"] if digest else []
+
+
+def _read_only(trials: Sequence[Trial]) -> list[str]:
+    return sorted({path for trial in trials for path in paths_read(trial)})
+
+
+@cache
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def _bundle_digest(bundle: Path) -> str | None:
+    """Of the manifest that umoci unpacked; None where something else made the bundle."""
+    try:
+        walked = json.loads((bundle / "umoci.json").read_bytes())["from_descriptor_path"]["descriptor_walk"]
+        return str(walked[-1]["digest"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None

@@ -53,6 +53,16 @@ def _findable_from_anywhere(trial: Trial) -> Trial:
     return replace(trial, job=job, data=replace(trial.data, dataset=absolute_name(trial.data.dataset)))
 
 
+def paths_read(trial: Trial) -> list[str]:
+    """The files and folders of the user's that `trial` reads: what a container has to be given."""
+    model, found = trial.job.model, [trial.data.dataset]
+    if isinstance(model, TransferConfig):
+        found.append(model.weights)
+    if isinstance(model, ImportedConfig):
+        found.append(model.network.rpartition(":")[0])
+    return [path for path in found if Path(path).is_absolute()]
+
+
 def change_resources(run: RunDir, settings: Sequence[str]) -> Plan:
     """The plan of `run` with other resources for its trials, which change no result; written if they differ.
 

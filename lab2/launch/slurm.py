@@ -15,8 +15,8 @@ import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from lab2.errors import ResourceError
+from lab2.launch import container
 from lab2.launch.batch import mark_cancelled, setup_lines
-from lab2.launch.container import python_command, srun_arguments
 from lab2.launch.scheduler import cancel_jobs, max_array_size
 from lab2.launch.status import TrialStatus
 from lab2.launch.submission import Submission, latest_jobs, read_submissions, write_submission
@@ -104,7 +104,11 @@ def submit(
 def scripts(run: RunDir, trials: Sequence[Trial], profile: Profile, *, parallel: int | None) -> Iterator[str]:
     """Each batch script as it would be sent. Writes nothing."""
     for part in batches(trials, largest=_largest_array(), parallel=parallel):
-        yield _script(_executor(run, profile, part, (), "<the job before>" if part.after is not None else None), part)
+        script = _script(
+            _executor(run, profile, part, (), "<the job before>" if part.after is not None else None), part
+        )
+        shown = container.shown_command(run, profile, part.trials)
+        yield f"{script}\n# which runs on its node: {shown}" if shown else script
 
 
 def cancel(run: RunDir, trials: Sequence[str]) -> list[str]:
@@ -173,7 +177,7 @@ def _executor(
     extra: dict[str, object] = {"requeue": True, **profile.sbatch}
     if profile.workdir:
         extra["chdir"] = profile.workdir
-    executor = submitit.SlurmExecutor(run.logs(part.job), python=python_command(run, profile))
+    executor = submitit.SlurmExecutor(run.logs(part.job), python=container.python_command(run, profile, part.trials))
     executor.update_parameters(
         job_name=_job_name(run, part),
         partition=profile.partition,
@@ -190,9 +194,9 @@ def _executor(
         dependency=f"afterany:{after}" if after else None,
         exclude=",".join(exclude) or None,
         wckey=profile.wckey,
-        setup=setup_lines(run, profile.setup),
+        setup=[*setup_lines(run, profile.setup), *container.setup_lines(profile)],
         # Since 22.05 srun does not take the number of CPUs from sbatch.
-        srun_args=[f"--cpus-per-task={need.cpus}", *srun_arguments(run, profile), *profile.srun],
+        srun_args=[f"--cpus-per-task={need.cpus}", *container.srun_arguments(run, profile, part.trials), *profile.srun],
         stderr_to_stdout=True,
         additional_parameters=extra,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from signal import Signals
 
-from lab2.launch.batch import GO_ON, Exit
+from lab2.launch.batch import GO_ON, REFUSED, Exit
 from lab2.launch.scheduler import JobState
 
 # What Slurm's last word means. Source: "JOB STATE CODES" in squeue(1), Slurm 22.05.
@@ -44,7 +44,8 @@ def verdict(job_id: str, said: JobState | None, left: Exit | None, log: Sequence
             return state, reason.format(where=where)
     if left is not None:
         state, reason = _of_exit_code(left.exit_code, where)
-        return state, f"{reason}{last}"
+        told = [line.removeprefix("lab2: ") for line in log if line.startswith("lab2: ")]
+        return state, told[-1] if told and left.exit_code == REFUSED else f"{reason}{last}"
     if said is not None and said.state == "FAILED":
         return "failed", f"job {job_id} failed{where}{why}{last}"
     return "lost", f"Slurm no longer knows job {job_id}, and it left no exit code: a dead node, or cancelled; resume it"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import os
 import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import PackagePath, distributions, files
 from pathlib import Path
 
 import torch
@@ -28,6 +32,7 @@ class Finding:
     what: str
     there: bool
     found: str
+    needed: bool = False  # without it nothing works
 
 
 def survey() -> Iterator[Finding]:
@@ -43,6 +48,8 @@ def survey() -> Iterator[Finding]:
     yield Finding("GPUs", chosen != "cpu", ", ".join(names) or f"no CUDA; trials run on {chosen}")
     yield _tools("Slurm", ("sbatch", "squeue", "sacct"))
     yield _tools("container tools", _CONTAINER_TOOLS)
+    if bill := os.environ.get("LAB2_BILL"):
+        yield _image(Path(bill))
     for name, named in NAMED.items():
         yield _data(name, named.find())
     for name in IMAGENET:
@@ -54,13 +61,40 @@ def survey() -> Iterator[Finding]:
         yield _disk(what, folder)
 
 
+def _image(bill: Path) -> Finding:
+    """Whether the image that this runs in still has what its bill of materials lists, and lab2's files unchanged."""
+    try:
+        listed = {part["name"]: part["version"] for part in json.loads(bill.read_bytes())["components"]}
+    except (OSError, ValueError, LookupError) as error:
+        return Finding(
+            "image", False, f"{bill}: no bill of materials ({error}); make image builds it anew", needed=True
+        )
+    installed = {dist.name: dist.version for dist in distributions()}
+    wrong = [f"{name} {version}" for name, version in listed.items() if installed.get(name) != version]
+    wrong += [str(file) for file in files("lab2") or () if file.hash and not _as_installed(file)]
+    digest = os.environ.get("LAB2_IMAGE_DIGEST", "")
+    found = f"{len(listed)} packages and lab2's files as they were built {digest}".strip()
+    return Finding("image", not wrong, f"not as built: {', '.join(wrong)}" if wrong else found, needed=True)
+
+
+def _as_installed(file: PackagePath) -> bool:
+    """By the hash in the wheel's RECORD. Source: PEP 376, "RECORD"."""
+    assert file.hash is not None
+    try:
+        content = Path(file.locate()).read_bytes()
+    except OSError:
+        return False
+    digest = hashlib.new(file.hash.mode, content).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == file.hash.value
+
+
 def _data(name: str, folder: Path | None) -> Finding:
     if folder is None:
         return Finding(name, False, f"not there; on a machine with a network: lab2 prepare {name}")
     try:
         NAMED[name].open(folder).read("test")
     except DataError as error:
-        return Finding(name, False, str(error))
+        return Finding(name, False, str(error), needed=name == "mnist")
     return Finding(name, True, str(folder))
 
 

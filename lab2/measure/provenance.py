@@ -50,7 +50,7 @@ def provenance() -> Provenance:
 def source_commit() -> tuple[str | None, bool | None]:
     """The commit that this code is of, and whether it was changed since; an image states `$LAB2_COMMIT`."""
     if stated := os.environ.get("LAB2_COMMIT"):
-        return stated, False
+        return stated.removesuffix("-dirty"), stated.endswith("-dirty")
     root = Path(lab2.__file__).resolve().parents[1]
     if not (root / ".git").exists():
         return None, None

@@ -60,7 +60,7 @@ class Profile:
     signal_delay_s: int = 90  # before the time limit, for a checkpoint
     python: str | None = None  # on the compute nodes; left out: the one that submits
     container: Literal["apptainer", "pyxis", "podman", "docker", "oci"] | None = None  # needs an image
-    image: str | None = None  # a name; for apptainer a .sif file, for pyxis a name or a .sqsh, for oci a bundle
+    image: str | None = None  # a name or .tar for podman and docker; a .sif, .sqsh or bundle for the others
     workdir: str | None = None  # where the job starts; left out: where it was submitted
     setup: tuple[str, ...] = ()  # shell lines before the trial: module load ...
     sbatch: dict[str, str | int | bool] = field(default_factory=dict)  # further options, without --
@@ -75,6 +75,10 @@ class Profile:
         require(
             (self.container is None) == (self.image is None),
             f"container={self.container!r}, image={self.image!r}: wanted both, or neither",
+        )
+        require(
+            not (self.container and self.python),
+            f"python={self.python!r} does not go with container: the image has its own; take it out",
         )
         require(self.signal_delay_s > 0, f"signal_delay_s={self.signal_delay_s} must be positive")
         own = {f.name for f in fields(self)} | {"gpus-per-node", "cpus-per-task", "mem", "time"}

@@ -1,0 +1,156 @@
+"""The command that puts a trial into an image, word for word. Run for real by tests/test_image.py where it can be.
+
+Apptainer and Pyxis were not to be had where lab2 was built: their lines are held against their documentation.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from lab2.errors import ConfigError
+from lab2.launch.container import WRAPPER, setup_lines, srun_arguments
+from lab2.launch.plan import paths_read
+from lab2.results.run_dir import RunDir
+from lab2.spec.architectures import AlexNetConfig, ImportedConfig
+from lab2.spec.job import DataConfig, JobSpec, Trial
+from lab2.spec.profile import Profile
+
+ARGUMENTS = ("-u", "-m", "submitit.core._submit", "/runs/r/logs")
+
+
+@cache
+def tools() -> Path:
+    """What the wrapper itself needs, and no container tool: so its lines are the same on every machine."""
+    folder = Path(tempfile.mkdtemp(prefix="lab2-tools-"))
+    atexit.register(shutil.rmtree, folder)
+    for name in ("bash", "env", "grep", "hostname", "id", "sed", "sort", "tr"):
+        (folder / name).symlink_to(shutil.which(name) or "")
+    return folder
+
+
+def in_image(*words: str, cwd: Path | str = "/", **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {"PATH": f"{tools()}", "HOME": "/nowhere", **environment}
+    return subprocess.run(
+        [str(WRAPPER), *words], capture_output=True, text=True, check=False, timeout=60, env=clean, cwd=cwd
+    )
+
+
+def shown(*words: str, cwd: Path | str = "/", **environment: str) -> str:
+    done = in_image(*words, "--", *ARGUMENTS, cwd=cwd, LAB2_SHOW="1", **environment)
+    assert done.returncode == 0, done.stderr
+    return " ".join(shlex.split(done.stdout))
+
+
+class TestGolden:
+    def test_apptainer(self, tmp_path: Path):
+        """https://apptainer.org/docs/user/1.3/cli/apptainer_exec.html: exec [options] <container> <command> [args].
+
+        --cleanenv, --contain, --no-home, --pwd, --bind src[:dest[:opts]] and --nv stand there; that variables named
+        APPTAINERENV_X reach a container in spite of --cleanenv, in .../environment_and_metadata.html.
+        """
+        (tmp_path / "nvidia0").touch()
+        assert shown("apptainer", "/images/lab2.sif", "/runs", "/data/birds", LAB2_GPU_FILES=f"{tmp_path}/nvidia*") == (
+            "apptainer exec --cleanenv --contain --no-home --pwd /work --bind /runs --bind /tmp:/tmp "
+            "--bind /data/birds:/data/birds:ro --nv /images/lab2.sif "
+            "/opt/lab2/venv/bin/python -u -m submitit.core._submit /runs/r/logs"
+        )
+
+    def test_podman(self):
+        assert shown("podman", "lab2:1", "/runs", SLURM_JOB_ID="7", SUBMITIT_EXECUTOR="slurm", SECRET="x") == (
+            "podman run --rm --read-only --network none --user {}:{} --workdir /work --volume /runs:/runs "
+            "--volume /tmp:/tmp --security-opt label=disable --cgroups disabled{} --name lab2-7 --env SLURM_JOB_ID "
+            "--env SUBMITIT_EXECUTOR --env HOME=/tmp --env LAB2_IMAGE_DIGEST=sha256:<its digest> "
+            "--entrypoint /opt/lab2/venv/bin/python lab2:1 -u -m submitit.core._submit /runs/r/logs"
+        ).format(os.getuid(), os.getgid(), " --userns keep-id" if os.getuid() else "")
+
+    def test_docker(self, tmp_path: Path):
+        (tmp_path / "nvidia0").touch()
+        line = shown("docker", "lab2:1", "/runs", SLURM_TMPDIR="/scratch", LAB2_GPU_FILES=f"{tmp_path}/nvidia*")
+        assert line == (
+            f"docker run --rm --read-only --network none --user {os.getuid()}:{os.getgid()} --workdir /work "
+            "--volume /runs:/runs --volume /scratch:/tmp --gpus all --env HOME=/tmp "
+            "--env LAB2_IMAGE_DIGEST=sha256:<its digest> "
+            "--entrypoint /opt/lab2/venv/bin/python lab2:1 -u -m submitit.core._submit /runs/r/logs"
+        )
+
+    def test_pyxis(self):
+        """https://github.com/NVIDIA/pyxis/wiki/Usage: SRC:DST[:FLAGS][,SRC:DST...], paths of squashfs files."""
+        profile = Profile(container="pyxis", image="/images/lab2.sqsh")
+        network = ImportedConfig(network="/home/me/net.py:Net")
+        trials = [Trial(job=JobSpec(name="x", model=network), data=DataConfig(dataset="/data/birds"), seed=1)]
+        assert srun_arguments(RunDir(Path("/runs/r")), profile, trials) == [
+            "--container-image=/images/lab2.sqsh",
+            "--container-mounts=/runs:/runs,/data/birds:/data/birds:ro,/home/me/net.py:/home/me/net.py:ro",
+            "--container-workdir=/work",
+            "--no-container-mount-home",
+            "--no-container-remap-root",
+        ]
+
+    def test_slurms_own_oci(self):
+        """srun(1), Slurm 22.05: "--container=<path_to_container>: Absolute path to OCI container bundle."."""
+        profile = Profile(container="oci", image="/images/lab2")
+        assert srun_arguments(RunDir(Path("/runs/r")), profile, []) == ["--container=/images/lab2"]
+
+
+class TestMounts:
+    def test_what_a_trial_reads_by_its_path_is_mounted(self):
+        job = JobSpec(name="x", model=AlexNetConfig(weights="/weights/a.safetensors"))
+        assert paths_read(Trial(job=job, data=DataConfig(), seed=1)) == ["/weights/a.safetensors"]
+
+    def test_work_goes_on_in_the_callers_folder_where_it_is_mounted(self, tmp_path: Path):
+        (tmp_path / "checkout").mkdir()
+        line = shown("podman", "lab2:1", "/runs", f"{tmp_path}/checkout", cwd=tmp_path / "checkout")
+        assert f"--workdir {tmp_path}/checkout " in line
+        assert f"--volume {tmp_path}/checkout:{tmp_path}/checkout:ro" in line
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (("nerdctl", "lab2:1", "/tmp", "--", "-V"), "nerdctl is not on "),
+            (("bash", "lab2:1", "/no/such/runs", "--", "-V"), "must lie on a file system that all nodes share"),
+            (("bash", "lab2:1", "/tmp", "/no/such/data", "--", "-V"), "/no/such/data is not on "),
+            (("bash", "lab2:1", "/tmp", "--", "-V"), "wanted apptainer, podman or docker"),
+            (("bash", "lab2:1"), "found 2 words"),
+        ],
+    )
+    def test_what_cannot_work_is_one_sentence(self, words: tuple[str, ...], message: str):
+        done = in_image(*words)
+        assert done.returncode == 78
+        assert message in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+    @pytest.mark.parametrize("container", ["apptainer", "pyxis", "oci"])
+    def test_an_image_file_that_is_not_there_is_refused_before_anything_is_submitted(self, container):
+        with pytest.raises(ConfigError, match="no such file here; wanted a"):
+            setup_lines(Profile(container=container, image="/no/such/image"))
+
+
+class TestDigest:
+    def test_the_digest_of_an_image_file_is_its_sha256(self, tmp_path: Path):
+        image = tmp_path / "lab2.sif"
+        image.write_bytes(b"SIF")
+        expected = hashlib.sha256(b"SIF").hexdigest()
+        for container in ("apptainer", "pyxis"):
+            profile = Profile(container=container, image=str(image))  # type: ignore[arg-type]
+            assert setup_lines(profile) == [f"export LAB2_IMAGE_DIGEST=sha256:{expected}"]
+
+    def test_the_digest_of_a_bundle_is_that_of_the_manifest_it_came_from(self, tmp_path: Path):
+        walk = [{"digest": "sha256:of-the-index"}, {"digest": "sha256:of-the-manifest"}]
+        (tmp_path / "umoci.json").write_text(json.dumps({"from_descriptor_path": {"descriptor_walk": walk}}))
+        profile = Profile(container="oci", image=str(tmp_path))
+        assert setup_lines(profile) == ["export LAB2_IMAGE_DIGEST=sha256:of-the-manifest"]
+        (tmp_path / "umoci.json").unlink()
+        assert setup_lines(profile) == []
