@@ -173,7 +173,8 @@ class TestOnSlurm:
     """The image in the jobs of a real Slurm."""
 
     @pytest.fixture(scope="class", autouse=True)
-    def cluster(self, tmp_path_factory):
+    @classmethod
+    def cluster(cls, tmp_path_factory):
         yield from cluster_of(tmp_path_factory.mktemp("slurm"))
 
     def profile(self, folder: Path, image: str) -> str:
