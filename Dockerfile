@@ -10,47 +10,52 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends python3 \
  && rm -rf /var/lib/apt/lists/* /var/log/* /var/cache/*
 
-FROM python AS dependencies
+FROM python AS code
 # hadolint ignore=DL3008,DL3009
 RUN apt-get update && apt-get install -y --no-install-recommends python3-venv
+COPY requirements-image.lock /
+RUN python3 -m venv /tools && /tools/bin/pip install --no-cache-dir --require-hashes -r /requirements-image.lock
 WORKDIR /build
-# pip and the tools stay in a place of their own: the final image has neither.
-COPY requirements-image.lock ./
-RUN python3 -m venv tools && tools/bin/pip install --no-cache-dir --require-hashes -r requirements-image.lock
-# Out with what is only for building with CUDA, with the compiler for kernels that lab2 never compiles, and with the
-# libraries of CUDA that nothing in torch links or opens (tests/test_image.py follows the links of the others). In with
-# the way to lab2's code, which lies beside: a change of it leaves these gigabytes alone.
-COPY requirements.lock ./
-# hadolint ignore=SC2086
-RUN python3 -m venv --without-pip /opt/lab2/venv \
+COPY pyproject.toml README.md LICENSE ./
+COPY lab2 lab2
+RUN /tools/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel . \
+ && python3 -m zipfile -e /wheel/*.whl /opt/lab2/code
+
+FROM python
+COPY requirements-image.lock requirements.lock /opt/lab2/
+# One layer, so that what builds it is not in it: pip and the tools, what is only for building with CUDA, the compiler
+# for kernels that lab2 never compiles, and the libraries of CUDA that nothing in torch links or opens
+# (tests/test_image.py follows the links of the others).
+# hadolint ignore=DL3008,SC2086
+RUN apt-get update && apt-get install -y --no-install-recommends python3-venv \
+ && python3 -m venv /tools \
+ && /tools/bin/pip install --no-cache-dir --require-hashes -r /opt/lab2/requirements-image.lock \
+ && python3 -m venv --without-pip /opt/lab2/venv \
  && packages=/opt/lab2/venv/lib/python3.11/site-packages \
- && tools/bin/pip --python /opt/lab2/venv/bin/python install --no-cache-dir --require-hashes -r requirements.lock \
+ && /tools/bin/pip --python /opt/lab2/venv/bin/python install --no-cache-dir --require-hashes \
+      -r /opt/lab2/requirements.lock \
  && rm -rf $packages/triton $packages/triton-*.dist-info $packages/nvidia/*/include $packages/nvidia/*/*/include \
       $packages/torch/include $packages/torch/share $packages/torch/test \
       $packages/nvidia/*/lib/libcusolverMg.so.* $packages/nvidia/*/lib/libnvrtc*.alt.so.* \
       $packages/nvidia/*/lib/libcufftw.so.* $packages/nvidia/*/lib/libnvblas.so.* \
  && find $packages/nvidia $packages/torch -name '*.a' -delete \
- && echo /opt/lab2/code/lib/python3.11/site-packages > $packages/lab2.pth \
- && tools/bin/cyclonedx-py environment --output-reproducible --of JSON -o /opt/lab2/sbom.cdx.json /opt/lab2/venv
-
-FROM dependencies AS code
-WORKDIR /build/lab2
-COPY pyproject.toml README.md LICENSE ./
-COPY lab2 lab2
-RUN /build/tools/bin/pip --python /opt/lab2/venv/bin/python install --no-cache-dir --no-deps --no-build-isolation \
-      --prefix /opt/lab2/code .
-
-FROM python
-RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin lab2 \
+ && /tools/bin/cyclonedx-py environment --output-reproducible --of JSON -o /opt/lab2/sbom.cdx.json /opt/lab2/venv \
+ && rm -rf /tools \
+ && apt-get purge -y --auto-remove python3-venv \
+ && rm -rf /var/lib/apt/lists/* /var/log/* /var/cache/*
+# lab2's code lies beside its packages: a change of it leaves these gigabytes alone.
+RUN echo /opt/lab2/code > /opt/lab2/venv/lib/python3.11/site-packages/lab2.pth \
+ && printf '#!/bin/sh\nexec /opt/lab2/venv/bin/python -m lab2.cli "$@"\n' > /opt/lab2/venv/bin/lab2 \
+ && chmod +x /opt/lab2/venv/bin/lab2 \
+ && useradd --uid 10001 --create-home --shell /usr/sbin/nologin lab2 \
  && install -d -o lab2 -g lab2 /work /cache
-COPY --from=dependencies /opt/lab2 /opt/lab2
 COPY --from=code /opt/lab2/code /opt/lab2/code
 COPY jobs /opt/lab2/jobs
 COPY slurm/profiles /opt/lab2/profiles
 ARG VERSION=unknown
 ARG COMMIT
 ARG SOURCE
-ENV PATH=/opt/lab2/code/bin:/opt/lab2/venv/bin:$PATH \
+ENV PATH=/opt/lab2/venv/bin:$PATH \
     PYTHONSAFEPATH=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

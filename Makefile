@@ -1,5 +1,5 @@
 # lab2: which vision architecture for this data, this budget, this machine?
-# Variables: JOBS= SEEDS= DATASET= RUN= QUICK=1 PARALLEL= PROFILE= DRYRUN=1 ACCOUNTING=1 IMAGE= BASE= PYTHON=
+# Variables: JOBS= SEEDS= DATASET= RUN= QUICK=1 PARALLEL= PROFILE= DRYRUN=1 ACCOUNTING=1 IMAGE= BASE= ARCHIVE= PYTHON=
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +9,8 @@ SETUP := $(VENV)/.ready-run
 SETUP_DEV := $(VENV)/.ready-dev
 SETUP_LOGIN := $(VENV)/.ready-login
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' lab2/__init__.py)
-COMMIT = $(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null)
+COMMIT = $(shell git rev-parse HEAD 2>/dev/null)$(if $(shell git status --porcelain -- lab2 jobs 2>/dev/null),-dirty)
+SOURCE = $(shell git config --get remote.origin.url | sed 's|//[^@/]*@|//|')# a password in it is nobody's business
 ENGINE = $(shell for tool in docker podman buildah; do $$tool info >/dev/null 2>&1 && echo $$tool && break; done)
 TAG = $(or $(IMAGE),lab2:$(VERSION))
 IN_IMAGE = mkdir -p runs && slurm/containers/in-image $(if $(filter %.sif,$(IMAGE)),apptainer,$(or $(ENGINE),docker)) \
@@ -65,19 +66,18 @@ test-slurm: $(SETUP_DEV) ## the tests on a real Slurm, with accounting and witho
 
 image: ## build the image IMAGE with docker, podman or buildah
 	@$(or $(ENGINE),docker) build $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) \
-	  --build-arg COMMIT=$(COMMIT) -t $(TAG) .
+	  --build-arg COMMIT=$(COMMIT) --build-arg SOURCE=$(SOURCE) -t $(TAG) .
 
 image-archive: image ## one file of it, lab2.tar, for nodes without a registry
 	@rm -f lab2.tar
 	@$(ENGINE) $(if $(filter buildah,$(ENGINE)),push $(TAG) docker-archive:lab2.tar:$(TAG),save --output lab2.tar $(TAG))
 
-image-sif: ## one file of it, lab2.sif, for Apptainer
+image-sif: $(if $(ARCHIVE),,image-archive) ## one file of it, lab2.sif, for Apptainer; of ARCHIVE= where that is built
 	@command -v apptainer >/dev/null || { echo 'make image-sif needs apptainer' >&2; exit 2; }
-	@test -f lab2.tar || $(MAKE) image-archive
-	@apptainer build lab2.sif slurm/containers/lab2.def
+	@apptainer build --force --build-arg ARCHIVE=$(or $(ARCHIVE),lab2.tar) lab2.sif slurm/containers/lab2.def
 
 test-image: $(SETUP_DEV) ## build the image on a base made here, and test it (needs root)
-	@slurm/containers/test-base localhost/lab2:test
+	@slurm/containers/test-base localhost/lab2:test VERSION=$(VERSION) COMMIT=$(COMMIT) SOURCE=$(SOURCE)
 	@LAB2_TEST_IMAGE=localhost/lab2:test $(VENV)/bin/pytest -m image
 
 cluster-up: ## a real Slurm of three nodes on this machine, with ACCOUNTING=1 also sacct
@@ -106,7 +106,7 @@ lock: ## pin the dependencies anew (needs a network)
 	$(LOCK) --extra build --extra train -o requirements.lock
 	$(LOCK) --extra build --extra train --extra dev -c requirements.lock -o requirements-dev.lock
 	$(LOCK) --extra build -c requirements.lock -o requirements-login.lock
-	$(filter-out pyproject.toml,$(LOCK)) --group image -o requirements-image.lock
+	$(filter-out pyproject.toml,$(LOCK)) --group image -c requirements.lock -o requirements-image.lock
 	rm -rf $(VENV)-lock
 
 clean: ## remove the virtual environment and caches; runs/ stays

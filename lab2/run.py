@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from lab2.data.datasets import TrainingData, check_batch, load_test, load_training
-from lab2.errors import Lab2Error, ResourceError
+from lab2.errors import Lab2Error, ResourceError, ShardError
 from lab2.measure.cost import Stopwatch, count_parameters, flops_per_image, inference_cost, peak_memory
 from lab2.measure.hardware import available_cores, choose_device, device_name, make_repeatable
 from lab2.measure.metrics import score, score_detections
@@ -27,7 +27,7 @@ from lab2.models.weights import save_weights
 from lab2.results.collect import unfinished
 from lab2.results.journal import Attempt, EpochEnd, Journal, Progress, read_attempts
 from lab2.results.run_dir import RunDir
-from lab2.results.shard import Shard, Status, write_shard
+from lab2.results.shard import Shard, Status, read_shard, write_shard
 from lab2.results.trial_lock import ASKING_SECONDS, DEAD_NODE_SECONDS, held
 from lab2.spec.job import Trial
 from lab2.stop import Stopped, StopSignal
@@ -62,6 +62,8 @@ def run_trial(
         with StopSignal() as own:
             return run_trial(trial, run, device=device, threads=threads, requeue=requeue, stop=own)
     with held(run.lock(trial.name), patience_seconds=DEAD_NODE_SECONDS if requeue else ASKING_SECONDS):
+        if requeue and (done := _finished(trial, run)) is not None:
+            return done  # the node died, or Slurm put the job back, between its shard and its end
         attempt = _Attempt(trial, run, stop)
         try:
             with stop.at_once():
@@ -279,6 +281,14 @@ class _Attempt:
         except OSError as error:
             LOG.warning("no checkpoint: %s", error)
         self.kept = time.perf_counter()
+
+
+def _finished(trial: Trial, run: RunDir) -> Shard | None:
+    try:
+        shard = read_shard(run.shard(trial.name))
+    except ShardError:
+        return None
+    return shard if shard.status == "ok" and shard.digest == trial.digest else None
 
 
 def _made_by(source: Provenance) -> str:

@@ -52,6 +52,7 @@ class TestProfile:
             ("[resources]\ntimeout_min = -1", "timeout_min=-1"),
             ('[sbatch]\narray = "0-3"', "sbatch.array: lab2 sets it itself"),
             ('[sbatch]\npartition = "gpu"', "sbatch.partition: has a field of its own"),
+            ('[sbatch]\njob_name = "mine"', "sbatch.job-name: lab2 sets it itself"),
             ("partition = [", "not TOML"),
             ('container = "podman"', "container='podman', image=None: wanted both, or neither"),
             ('container = "lxc"\nimage = "x"', "container: found 'lxc', wanted 'apptainer', 'pyxis', 'podman'"),
@@ -130,7 +131,7 @@ class TestBatchScript:
         assert self.left == {"17_2": Exit(exit_code=code, node="n9", restart=0)}
 
     def test_a_trial_that_can_go_on_is_put_back(self, tmp_path: Path):
-        assert self.script(tmp_path, f"sh -c 'exit {GO_ON}'") == (GO_ON, "requeue 18\n")
+        assert self.script(tmp_path, f"sh -c 'exit {GO_ON}'") == (GO_ON, "requeue 17_2\n")
 
     def test_a_cancelled_one_is_not(self, tmp_path: Path):
         command = f'touch "$lab2_exits/17_2.cancelled"; sh -c "exit {GO_ON}"'
@@ -176,6 +177,7 @@ class TestVerdict:
             ("FAILED", None, [], "failed", "job 7 failed on n2"),
             (None, None, [], "lost", "Slurm no longer knows job 7"),
             (None, 137, [], "failed", "ended by SIGKILL"),
+            (None, 143, [], "failed", "ended by Slurm on n2: cancelled, or its time was up"),
         ],
     )
     def test_traces_amount_to_a_state_and_a_reason(self, said, code, log, state, reason):

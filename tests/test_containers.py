@@ -11,6 +11,7 @@ import json
 import os
 import shlex
 import shutil
+import socket
 import subprocess
 import tempfile
 from functools import cache
@@ -67,21 +68,40 @@ class TestGolden:
         )
 
     def test_podman(self):
-        assert shown("podman", "lab2:1", "/runs", SLURM_JOB_ID="7", SUBMITIT_EXECUTOR="slurm", SECRET="x") == (
-            "podman run --rm --read-only --network none --user {}:{} --workdir /work --volume /runs:/runs "
-            "--volume /tmp:/tmp --security-opt label=disable --cgroups disabled{} --name lab2-7 --env SLURM_JOB_ID "
-            "--env SUBMITIT_EXECUTOR --env HOME=/tmp --env LAB2_IMAGE_DIGEST=sha256:<its digest> "
+        user = "" if os.getuid() == 0 else " --userns keep-id"
+        job = {"SLURM_JOB_ID": "7", "SLURM_JOB_GPUS": "2,3", "SUBMITIT_EXECUTOR": "slurm", "SECRET": "x"}
+        assert shown("podman", "lab2:1", "/runs", **job, CUDA_VISIBLE_DEVICES="0,1") == (
+            f"podman run --rm --read-only --network none --hostname {socket.gethostname()} --workdir /work "
+            f"--user {os.getuid()}:{os.getgid()} --volume /runs:/runs --volume /tmp:/tmp "
+            f"--security-opt label=disable{user} --cgroups disabled --group-add keep-groups "
+            "--device nvidia.com/gpu=2 --device nvidia.com/gpu=3 --interactive --env LAB2_LIFELINE=1 --name lab2-7 "
+            "--env SLURM_JOB_GPUS --env SLURM_JOB_ID --env SUBMITIT_EXECUTOR "
+            "--env HOME=/tmp --env LAB2_IMAGE_DIGEST=sha256:<its digest> "
             "--entrypoint /opt/lab2/venv/bin/python lab2:1 -u -m submitit.core._submit /runs/r/logs"
-        ).format(os.getuid(), os.getgid(), " --userns keep-id" if os.getuid() else "")
+        )
 
     def test_docker(self, tmp_path: Path):
         (tmp_path / "nvidia0").touch()
-        line = shown("docker", "lab2:1", "/runs", SLURM_TMPDIR="/scratch", LAB2_GPU_FILES=f"{tmp_path}/nvidia*")
+        groups = " ".join(f"--group-add {group}" for group in subprocess.check_output(["id", "-G"], text=True).split())
+        line = shown("docker", "lab2:1", "/runs", TMPDIR="/scratch", LAB2_GPU_FILES=f"{tmp_path}/nvidia*")
         assert line == (
-            f"docker run --rm --read-only --network none --user {os.getuid()}:{os.getgid()} --workdir /work "
-            "--volume /runs:/runs --volume /scratch:/tmp --gpus all --env HOME=/tmp "
-            "--env LAB2_IMAGE_DIGEST=sha256:<its digest> "
+            f"docker run --rm --read-only --network none --hostname {socket.gethostname()} --workdir /work "
+            f"--user {os.getuid()}:{os.getgid()} --volume /runs:/runs --volume /scratch:/tmp {groups} --gpus all "
+            "--env HOME=/tmp --env LAB2_IMAGE_DIGEST=sha256:<its digest> "
             "--entrypoint /opt/lab2/venv/bin/python lab2:1 -u -m submitit.core._submit /runs/r/logs"
+        )
+
+    def test_a_job_of_docker_has_what_slurm_gave_it_and_no_more(self, tmp_path: Path):
+        """The container is not in the job's cgroup: memory, cores and GPUs are said by their numbers on the node."""
+        (tmp_path / "nvidia0").touch()
+        line = shown(
+            "docker", "lab2:1", "/runs", SLURM_JOB_ID="7", SLURM_MEM_PER_NODE="4096", SLURM_STEP_GPUS="1,3",
+            LAB2_GPU_FILES=f"{tmp_path}/nvidia*",
+        )  # fmt: skip
+        assert " --memory 4096m --cpuset-cpus " in line
+        assert ' --gpus "device=1,3" ' in line
+        assert "--gpus" not in shown(
+            "docker", "lab2:1", "/runs", SLURM_JOB_ID="7", LAB2_GPU_FILES=f"{tmp_path}/nvidia*"
         )
 
     def test_pyxis(self):
@@ -107,6 +127,11 @@ class TestMounts:
     def test_what_a_trial_reads_by_its_path_is_mounted(self):
         job = JobSpec(name="x", model=AlexNetConfig(weights="/weights/a.safetensors"))
         assert paths_read(Trial(job=job, data=DataConfig(), seed=1)) == ["/weights/a.safetensors"]
+
+    def test_a_path_that_no_option_can_name_is_refused(self):
+        trial = Trial(job=JobSpec(name="x", model=AlexNetConfig()), data=DataConfig(dataset="/data/a:b"), seed=1)
+        with pytest.raises(ConfigError, match="cannot be mounted"):
+            srun_arguments(RunDir(Path("/runs/r")), Profile(container="pyxis", image="/i.sqsh"), [trial])
 
     def test_work_goes_on_in_the_callers_folder_where_it_is_mounted(self, tmp_path: Path):
         (tmp_path / "checkout").mkdir()

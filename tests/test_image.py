@@ -6,15 +6,19 @@ import csv
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from lab2.launch.container import WRAPPER
+from lab2.launch.submission import read_submissions
 from lab2.results.run_dir import RunDir, open_run
 from lab2.results.shard import read_shard
-from tests.test_local import TINY_JOBS, lab2, write_jobs
+from tests.test_local import TINY_JOBS, children, command, lab2, write_jobs
 from tests.test_slurm import FEW, PACED, SMALL_JOB, all_ended, cluster_of, deep_in_training, slurm, submit, wait_until
 from tests.test_slurm import write_profile as write_slurm_profile
 
@@ -81,7 +85,7 @@ class TestContent:
         assert "no  image" not in said
 
     def test_doctor_names_what_was_changed(self):
-        changed = "/opt/lab2/code/lib/python3.11/site-packages/lab2/run.py"
+        changed = "/opt/lab2/code/lab2/run.py"
         script = f"echo >> {changed}; /opt/lab2/venv/bin/python -m lab2.cli doctor || echo code $?"
         said = inside(script)
         assert "not as built: lab2/run.py" in said
@@ -119,6 +123,7 @@ class TestContent:
         labels = json.loads(podman("image", "inspect", IMAGE))[0]["Labels"]
         at = {name.removeprefix("org.opencontainers.image."): value for name, value in labels.items()}
         assert (at["title"], at["licenses"]) == ("lab2", "MIT")
+        assert at["source"]
         assert len(at["revision"].removesuffix("-dirty")) == 40
         assert at["version"] == lab2("--version").stdout.split()[-1]
 
@@ -134,6 +139,28 @@ def test_five_rows_come_out_on_a_read_only_root_as_any_user_without_a_network(ru
     assert [row["status"] for row in rows] == ["ok"] * 5, said
     assert owners(run) == {(4321, 4321)}
     assert len(read_shard(run.shard("cnn-seed1")).git_commit or "") == 40
+
+
+def test_two_archives_under_one_name_are_two_images_and_each_is_loaded_once(tmp_path: Path):
+    """Small ones with lab2's label: that nothing in them is a python does not matter here."""
+    (tmp_path / "runtime").mkdir()
+    ids = []
+    for number in "12":
+        made = subprocess.check_output(["buildah", "from", FOREIGN], text=True).strip()
+        labels = ["--label", "org.opencontainers.image.title=lab2", "--label", f"number={number}"]
+        subprocess.run(["buildah", "config", *labels, made], check=True)
+        subprocess.run(["buildah", "commit", "--quiet", "--rm", made, "localhost/lab2-small:1"], check=True)
+        podman("save", "--quiet", "--output", f"{tmp_path}/{number}.tar", "localhost/lab2-small:1")
+        ids.append(image_id("localhost/lab2-small:1"))
+        podman("image", "rm", "--force", "localhost/lab2-small:1")
+    for number in "121":
+        words = [str(WRAPPER), "podman", f"{tmp_path}/{number}.tar", str(tmp_path), "--", "-V"]
+        environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path / "runtime")}
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120, env=environment)
+        assert done.returncode == 127, done.stderr  # the image was found, its python was not
+    stamps = {f"sha256:{stamp.read_text().strip()}" for stamp in (tmp_path / "runtime").glob("lab2-image-*")}
+    podman("image", "rm", "--force", *ids)
+    assert stamps == set(ids)
 
 
 def test_make_run_local_leaves_the_same_runs_on_the_host(tmp_path: Path):
@@ -201,6 +228,25 @@ class TestOnSlurm:
         wait_until(plain, all_ended)
         assert read_shard(plain.shard("long-seed1")).image_digest is None
         assert run.predictions("long-seed1").read_bytes() == plain.predictions("long-seed1").read_bytes()
+
+    def test_a_container_ends_with_its_client_and_resume_goes_on(self, tmp_path: Path, runs: Path):
+        """As where Slurm ends a job by SIGKILL: the container is no child of the client's."""
+        jobs = write_jobs(tmp_path / "jobs", {"long": PACED}, epochs=12, resources=SMALL_JOB)
+        run = submit(tmp_path, runs, jobs, LONG, "--rerun", profile=self.profile(tmp_path, IMAGE))
+        wait_until(run, lambda _: deep_in_training(run, "long-seed1", 0.5))
+        name = f"lab2-{read_submissions(run)[0].job_id}"
+        (client,) = [pid for pid in children(run.path) if command(pid).startswith("podman run")]
+        os.kill(client, signal.SIGKILL)
+        now = wait_until(run, all_ended, seconds=60)
+        assert "ended by SIGKILL" in now.trials[0].reason
+        until = time.monotonic() + 30
+        while name in podman("ps", "--format", "{{.Names}}"):
+            assert time.monotonic() < until, "the container trains on"
+            time.sleep(0.5)
+        lab2("resume", "--runs", str(runs), "--any-node")
+        wait_until(run, all_ended)
+        shard = read_shard(run.shard("long-seed1"))
+        assert (shard.status, shard.attempts, shard.host) == ("ok", 2, socket.gethostname()), shard.reason
 
     @pytest.mark.parametrize(
         ("image", "reason"),

@@ -21,6 +21,7 @@ from lab2.launch.status import status
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir, open_run
 from lab2.results.shard import read_shard
+from lab2.results.trial_lock import held
 from lab2.spec.catalogue import default_folder
 from tests.conftest import make_run, make_trial
 
@@ -82,6 +83,23 @@ def children(run: Path) -> list[int]:
     """Processes that still work for `run`."""
     found = subprocess.run(["pgrep", "-f", str(run)], capture_output=True, text=True, check=False).stdout
     return [int(pid) for pid in found.split()]
+
+
+def test_a_second_launcher_of_one_run_is_refused(tmp_path: Path):
+    run = make_run(tmp_path, make_trial())
+    with held(run.launcher):
+        done = lab2("resume", run.path.name, "--runs", str(run.path.parent), check=2)
+    assert "another lab2 is launching this run" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_trial_of_another_machine_or_container_is_not_killed_by_its_number(tmp_path: Path):
+    trial = make_trial()
+    run = make_run(tmp_path, trial)
+    with held(run.lock(trial.name)):
+        run.lock(trial.name).write_text(f"{os.getpid()} elsewhere pid:[1]\n")
+        done = lab2("cancel", run.path.name, "--runs", str(run.path.parent), check=2)
+    assert "runs elsewhere, or in a container" in done.stderr
 
 
 @pytest.fixture

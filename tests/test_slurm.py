@@ -196,6 +196,19 @@ def test_a_preempted_trial_ends_with_the_same_bits(tmp_path: Path, runs: Path, u
     assert run.predictions("long-seed1").read_bytes() == undisturbed
 
 
+def test_an_array_that_is_preempted_loses_nothing_and_repeats_nothing(tmp_path: Path, runs: Path, undisturbed: bytes):
+    """Slurm calls one task of an array by the id of the whole: putting that back would start the finished ones too."""
+    jobs = write_jobs(tmp_path / "jobs", {"long": PACED}, epochs=12, resources=SMALL_JOB)
+    run = submit(tmp_path, runs, jobs, LONG, "--rerun", "--seeds", "4", "--parallel", "3")
+    wait_until(run, lambda now: all(deep_in_training(run, f"long-seed{n}", 0.5) for n in (1, 2, 3)))
+    slurm("sbatch", "-p", "urgent", "-N3", "--exclusive", "--output=/dev/null", "--wrap", "sleep 3")
+    wait_until(run, all_ended, seconds=240)
+    shards = [read_shard(run.shard(f"long-seed{n}")) for n in (1, 2, 3, 4)]
+    assert [shard.status for shard in shards] == ["ok"] * 4, [shard.reason for shard in shards]
+    assert [shard.attempts for shard in shards] == [2, 2, 2, 1]
+    assert run.predictions("long-seed1").read_bytes() == undisturbed
+
+
 def test_a_time_limit_shorter_than_the_trial_costs_nothing(tmp_path: Path, runs: Path):
     """Slurm looks every 30 s: of a minute less the signal's delay, and the start costs some: three pieces at least."""
     jobs = write_jobs(tmp_path / "jobs", {"longer": PACED}, epochs=92, resources=SMALL_JOB)

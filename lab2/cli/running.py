@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +27,7 @@ from lab2.cli.options import (
 from lab2.cli.screen import err, say, show_table, warn, watch
 from lab2.errors import ConfigError
 from lab2.launch.plan import change_resources, plan_trials, start_run
-from lab2.launch.status import status
+from lab2.launch.status import RunStatus, status
 from lab2.results.run_dir import RunDir, new_run_id, open_run
 from lab2.results.trial_lock import held
 from lab2.spec.job import DataConfig, Trial
@@ -53,7 +54,8 @@ def run_local(
     )
     gpus = _check(trials, device)
     run = start_run(runs, trials, smoke=quick, device=device)
-    _launch(run, run.read_plan(), trials, parallel, gpus)
+    with _launching(run):
+        _launch(run, run.read_plan(), trials, parallel, gpus)
 
 
 @app.command(epilog="Example: lab2 submit --profile mycluster --seeds 10")
@@ -90,9 +92,10 @@ def submit(
         return
     _check_for_elsewhere(trials)
     run = start_run(runs, trials, smoke=quick, device=device)
-    write_profile(run, cluster)
-    left = trials if rerun else _reuse(run, trials)
-    _submit(run, left, cluster, parallel)
+    with _launching(run):
+        write_profile(run, cluster)
+        left = trials if rerun else _reuse(run, trials)
+        _submit(run, left, cluster, parallel)
 
 
 @app.command(epilog="Example: lab2 resume latest --set resources.timeout_min=120")
@@ -100,36 +103,48 @@ def resume(
     run_id: RunId = "latest",
     parallel: Annotated[int | None, typer.Option(min=1, help="Trials at once.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="resources.timeout_min=120 and the like.")] = None,
+    profile: Annotated[str | None, typer.Option(help="Slurm: mended since the run was submitted.")] = None,
     any_node: Annotated[bool, typer.Option(help="Slurm: also nodes on which a trial was killed.")] = False,
     runs: Runs = HERE,
 ) -> None:
     """Run what is missing or failed in a run, and only that, from its checkpoints; on Slurm if it was there."""
-    from lab2.launch.slurm import cancel as cancel_jobs
-    from lab2.launch.slurm import read_run_profile, suspects
+    from lab2.launch.slurm import read_run_profile
 
     run = open_run(runs, run_id)
-    plan = change_resources(run, settings or [])
-    cluster = read_run_profile(run)
-    now = status(run, plan)
-    if now.caveat:
-        raise ConfigError(f"{now.caveat}: what runs cannot be told from what is lost; resume when Slurm answers")
-    states = {line.trial: line for line in now.trials}
-    busy = [name for name, line in states.items() if line.state in ("running", "queued")]
-    trials = [t for t in plan.trials if t.name not in busy and not states[t.name].finished]
-    if busy:
-        warn(f"left alone, still running or queued: {', '.join(busy)}")
-    if not trials:
-        done = sum(line.finished for line in states.values())
-        say(f"nothing to resume: {done} of {len(states)} trials are finished")
-        show_table(run)
-    elif cluster is None:
-        _launch(run, plan, trials, parallel or 1, _check(trials, plan.device))
-    else:
-        cancel_jobs(run, [name for name, line in states.items() if line.state == "stuck"])
-        bad = [] if any_node else suspects(run, now.trials)
-        if bad:
-            say(f"without the nodes on which a trial was killed: {', '.join(bad)} (--any-node: with them)")
-        _submit(run, trials, cluster, parallel, exclude=bad)
+    mended = read_profile(profile) if profile else None
+    with _launching(run):  # from here on: what is lost now must not be submitted twice
+        cluster = mended or read_run_profile(run)
+        now = status(run, run.read_plan())
+        if now.caveat:
+            raise ConfigError(f"{now.caveat}: what runs cannot be told from what is lost; resume when Slurm answers")
+        plan = change_resources(run, settings or [], mended)
+        states = {line.trial: line for line in now.trials}
+        busy = [name for name, line in states.items() if line.state in ("running", "queued")]
+        trials = [t for t in plan.trials if t.name not in busy and not states[t.name].finished]
+        if busy:
+            warn(f"left alone, still running or queued: {', '.join(busy)}")
+        if not trials:
+            done = sum(line.finished for line in states.values())
+            say(f"nothing to resume: {done} of {len(states)} trials are finished")
+            show_table(run)
+        elif cluster is None:
+            _launch(run, plan, trials, parallel or 1, _check(trials, plan.device))
+        else:
+            _resubmit(run, trials, cluster, parallel, now, any_node=any_node)
+
+
+def _resubmit(
+    run: RunDir, trials: Sequence[Trial], cluster: Profile, parallel: int | None, now: RunStatus, *, any_node: bool
+) -> None:
+    from lab2.launch.slurm import cancel as cancel_jobs
+    from lab2.launch.slurm import suspects, write_profile
+
+    write_profile(run, cluster)
+    cancel_jobs(run, [line.trial for line in now.trials if line.state == "stuck"])
+    bad = [] if any_node else suspects(run, now.trials)
+    if bad:
+        say(f"without the nodes on which a trial was killed: {', '.join(bad)} (--any-node: with them)")
+    _submit(run, trials, cluster, parallel, exclude=bad)
 
 
 @app.command(epilog="Example: lab2 cancel latest --trial vit-seed1")
@@ -185,6 +200,11 @@ def train(
     raise typer.Exit(0 if shard.status == "ok" else 1)
 
 
+def _launching(run: RunDir) -> AbstractContextManager[None]:
+    """One lab2 at a time decides what of a run is to be started; raises `RunError` for a second one."""
+    return held(run.launcher, "another lab2 is launching this run")
+
+
 def _launch(run: RunDir, plan: Plan, trials: list[Trial], parallel: int, gpus: list[int]) -> None:
     """Run `trials`, show them, then the table; exit code 1 where one of them is not well."""
     from lab2.launch.local import run_locally
@@ -192,14 +212,13 @@ def _launch(run: RunDir, plan: Plan, trials: list[Trial], parallel: int, gpus: l
 
     smoke = " (smoke run: a fraction of the data)" if plan.smoke else ""
     say(f"run {plan.run_id}: {len(trials)} trials{smoke}, {run.path}")
-    with held(run.launcher, "another lab2 is launching this run"):
-        updates = run_locally(run, plan, trials, parallel=parallel, cores=available_cores(), gpus=gpus)
-        try:
-            watch(updates)
-        except KeyboardInterrupt:
-            updates.close()
-            warn(f"\nstopped; what is finished is kept. Go on with: lab2 resume {plan.run_id}", "")
-            raise
+    updates = run_locally(run, plan, trials, parallel=parallel, cores=available_cores(), gpus=gpus)
+    try:
+        watch(updates)
+    except KeyboardInterrupt:
+        updates.close()
+        warn(f"\nstopped; what is finished is kept. Go on with: lab2 resume {plan.run_id}", "")
+        raise
     show_table(run)
     if not all(line.finished for line in status(run, plan).trials):
         raise typer.Exit(1)
@@ -215,10 +234,9 @@ def _submit(
         say(f"run {plan.run_id}: nothing to submit, all {len(plan.trials)} trials are finished; lab2 report shows them")
         return
     say(f"run {plan.run_id}: {len(trials)} of {len(plan.trials)} trials for Slurm, {run.path}")
-    with held(run.launcher, "another lab2 is submitting this run"):
-        for one in hand_over(run, plan, trials, cluster, parallel=parallel, exclude=exclude):
-            several = f" and {len(one.trials) - 1} more" if len(one.trials) > 1 else ""
-            say(f"job {one.job_id}: {one.trials[0]}{several}")
+    for one in hand_over(run, plan, trials, cluster, parallel=parallel, exclude=exclude):
+        several = f" and {len(one.trials) - 1} more" if len(one.trials) > 1 else ""
+        say(f"job {one.job_id}: {one.trials[0]}{several}")
     say(f"watch it with: lab2 status {plan.run_id} --watch; then: lab2 report {plan.run_id}")
 
 

@@ -21,7 +21,8 @@ REFUSED = 78  # EX_CONFIG of sysexits.h: what slurm/containers/in-image ends wit
 TERMINATED = 143  # by SIGTERM: cancelled, or preempted, or at the end of its time
 
 # Traps, and not lines after srun: they also run when srun is killed, or when a line of the user's fails.
-# scontrol is asked for some minutes, for the controller may be just restarting.
+# Slurm is asked for some minutes, for the controller may be just restarting. A task of an array is named by both its
+# numbers: SLURM_JOB_ID of one of them is the id of the whole array, and would put back what is finished.
 _SCRIPT = r"""
 lab2_job="${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"
 lab2_leave() {
@@ -29,14 +30,16 @@ lab2_leave() {
   trap - EXIT
   trap '' TERM
   note="$lab2_exits/$lab2_job.${SLURM_RESTART_COUNT:-0}.json"
-  printf '{"exit_code": %d, "node": "%s"}\n' "$code" "${SLURMD_NODENAME:-$(hostname)}" > "$note.tmp"
+  why=
+  [ "$code" -ne 143 ] || why=$(timeout 5 scontrol -o show job "$lab2_job" | sed -n 's/.* Reason=\([A-Za-z]*\) .*/\1/p')
+  printf '{"exit_code": %d, "node": "%s", "why": "%s"}\n' "$code" "${SLURMD_NODENAME:-$(hostname)}" "$why" > "$note.tmp"
   sync "$note.tmp" && mv "$note.tmp" "$note"
   if [ "$code" -eq 85 ] && [ ! -e "$lab2_exits/$lab2_job.cancelled" ]; then
     for _ in $(seq 30); do
-      state=$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T) && break
+      state=$(squeue --noheader --jobs="$lab2_job" --format=%T) &&
+        { [ "$state" != RUNNING ] || scontrol requeue "$lab2_job"; } && break
       sleep 10
     done
-    [ "$state" = RUNNING ] && scontrol requeue "$SLURM_JOB_ID"
   fi
   exit "$code"
 }
@@ -52,6 +55,7 @@ class Exit:
     exit_code: int  # 128 + n: by signal n
     node: str
     restart: int = 0  # how often Slurm had started the job before
+    why: str = ""  # after SIGTERM, Slurm's reason: TimeLimit, Preempted, None
 
 
 _EXIT: TypeAdapter[Exit] = TypeAdapter(Exit)

@@ -65,12 +65,16 @@ def srun_arguments(run: RunDir, profile: Profile, trials: Sequence[Trial]) -> li
 
 
 def shown_command(run: RunDir, profile: Profile, trials: Sequence[Trial]) -> str | None:
-    """What the wrapper will run on a node, as shell words; None where no wrapper is used."""
+    """What the wrapper will run on a node that is like this machine, as shell words; None where none is used."""
     if profile.container in (None, "pyxis", "oci"):
         return None
+    gpus = {"SLURM_JOB_GPUS": "<gpus>"} if any(trial.job.resources.gpus for trial in trials) else {}
     words = [*shlex.split(python_command(run, profile, trials)), "-u", "-m", "submitit.core._submit", "..."]
-    shown = {**os.environ, "LAB2_SHOW": "1", "SLURM_JOB_ID": "<job>"}
-    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60, env=shown).stdout.strip()
+    shown = {**os.environ, "LAB2_SHOW": "1", "SLURM_JOB_ID": "<job>", "SUBMITIT_EXECUTOR": "slurm", **gpus}
+    try:
+        return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60, env=shown).stdout.strip()
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ConfigError(f"{WRAPPER}: {getattr(error, 'stderr', '') or error}".strip()) from error
 
 
 def setup_lines(profile: Profile) -> list[str]:
@@ -92,7 +96,14 @@ def setup_lines(profile: Profile) -> list[str]:
 
 
 def _read_only(trials: Sequence[Trial]) -> list[str]:
-    return sorted({path for trial in trials for path in paths_read(trial)})
+    """Raises `ConfigError` for a path that no option of a container tool can name."""
+    paths = sorted({path for trial in trials for path in paths_read(trial)})
+    for path in paths:
+        if set(path) & set(":,"):
+            raise ConfigError(
+                f"{path}: a path with ':' or ',' cannot be mounted into a container; give it another name"
+            )
+    return paths
 
 
 @cache

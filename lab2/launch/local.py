@@ -16,6 +16,7 @@ from pathlib import Path
 
 import submitit
 
+from lab2.errors import RunError
 from lab2.launch.environment import trial_environment
 from lab2.launch.logs import last_lines
 from lab2.launch.status import TrialStatus, status, trial_status
@@ -113,7 +114,7 @@ def _stop(running: Sequence[_Running]) -> None:
                 trial = holder(one.run.lock(one.trial.name))
                 with suppress(ProcessLookupError):
                     if late and trial:
-                        os.kill(trial, signal.SIGKILL)
+                        os.kill(trial.pid, signal.SIGKILL)
                     else:
                         os.kill(int(one.job.job_id), signal.SIGTERM)
             time.sleep(POLL_SECONDS)
@@ -122,11 +123,20 @@ def _stop(running: Sequence[_Running]) -> None:
 
 
 def stop_trials(run: RunDir, trials: Sequence[str]) -> list[str]:
-    """Ask the processes that run `trials` to stop, whoever launched them; returns the trials that had one."""
-    running = {trial: pid for trial in trials if (pid := holder(run.lock(trial)))}
-    for pid in running.values():
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
+    """Ask the processes that run `trials` to stop, whoever launched them; returns the trials that had one.
+
+    Raises `RunError` for one that this process cannot reach.
+    """
+    running = {trial: found for trial in trials if (found := holder(run.lock(trial)))}
+    for trial, found in running.items():
+        if not found.here:
+            raise RunError(f"{trial} runs elsewhere, or in a container ({found.where}); stop it there")
+        try:
+            os.kill(found.pid, signal.SIGTERM)
+        except PermissionError as error:
+            raise RunError(f"{trial} runs as process {found.pid} of another user; only they can stop it") from error
+        except ProcessLookupError:
+            continue
     return list(running)
 
 

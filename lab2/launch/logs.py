@@ -15,25 +15,29 @@ from lab2.spec.job import Trial
 FOLLOW_SECONDS = 1.0
 SILENT_LOOKS = 5
 LAST_LINES = 6
+LAST_BYTES = 8192
 
 
-def newest_log(run: RunDir, trial: Trial) -> Path | None:
-    """The log of the trial's last attempt; on Slurm the jobs of an array share a folder."""
-    job = latest_jobs(read_submissions(run)).get(trial.name)
+def newest_log(run: RunDir, trial: Trial, job: str | None) -> Path | None:
+    """The log of the trial's last attempt; on Slurm, where it has a `job`, those of an array share a folder."""
     folder, pattern = (run.logs(trial.job.name), f"{job}_0_log.out") if job else (run.logs(trial.name), "*_log.out")
     return max(folder.glob(pattern), key=os.path.getmtime, default=None)
 
 
-def last_lines(run: RunDir, trial: Trial) -> list[str]:
+def last_lines(run: RunDir, trial: Trial, job: str | None = None) -> list[str]:
     """The last lines that the trial logged, for a reason that says more."""
-    path = newest_log(run, trial)
-    lines = path.read_text(errors="replace").strip().splitlines() if path else []
+    path = newest_log(run, trial, job)
+    if path is None:
+        return []
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - LAST_BYTES))
+        lines = file.read().decode(errors="replace").strip().splitlines()
     return [line[-200:] for line in lines[-LAST_LINES:]]
 
 
 def read_log(run: RunDir, trial: Trial, *, follow: bool, ended: Callable[[], bool]) -> Iterator[str]:
     """The log in pieces; with `follow`, until the trial has `ended`. Raises `RunError` where there is none."""
-    path = newest_log(run, trial)
+    path = newest_log(run, trial, latest_jobs(read_submissions(run)).get(trial.name))
     if path is None:
         raise RunError(f"{trial.name}: no log yet; it has not started in run {run.path.name}")
     with path.open(errors="replace") as file:

@@ -63,17 +63,18 @@ def paths_read(trial: Trial) -> list[str]:
     return [path for path in found if Path(path).is_absolute()]
 
 
-def change_resources(run: RunDir, settings: Sequence[str]) -> Plan:
+def change_resources(run: RunDir, settings: Sequence[str], profile: Profile | None = None) -> Plan:
     """The plan of `run` with other resources for its trials, which change no result; written if they differ.
 
-    Raises `ConfigError` for any other override.
+    First what `profile` gives, then `settings`. Raises `ConfigError` for any other override.
     """
     plan = run.read_plan()
     for setting in settings:
         if not setting.rpartition(":")[2].startswith("resources."):
             raise ConfigError(f"--set {setting}: a run keeps its recipe; only resources.* can change, or start anew")
-    if settings:
-        plan = replace(plan, trials=tuple(override(plan.trials, settings)))
+    if settings or profile:
+        given = profile.applied_to(plan.trials) if profile else plan.trials
+        plan = replace(plan, trials=tuple(override(given, settings)))
         run.write_plan(plan)
     return plan
 

@@ -23,7 +23,7 @@ ACTIVE = frozenset(
 )
 # Reasons for which a pending job never starts by itself. Source: "JOB REASON CODES", ibidem.
 HOPELESS = frozenset(
-    """PartitionConfig PartitionNodeLimit PartitionTimeLimit PartitionInactive PartitionDown BadConstraints
+    """PartitionConfig PartitionNodeLimit PartitionTimeLimit BadConstraints
     DependencyNeverSatisfied InvalidAccount InvalidQOS AccountNotAllowed QOSNotAllowed JobHeldAdmin JobHeldUser
     QOSMaxCpuPerJobLimit QOSMaxMemoryPerJob QOSMaxWallDurationPerJobLimit
     AssocMaxWallDurationPerJobLimit""".split()  # noqa: SIM905
@@ -46,7 +46,8 @@ class JobState:
     @property
     def hopeless(self) -> bool:
         """Whether it waits for what will not come by itself."""
-        return self.state in ("PENDING", "REQUEUE_HOLD", "SPECIAL_EXIT") and self.reason in HOPELESS
+        held = self.reason in HOPELESS or " held" in self.reason  # "launch failed requeued held" and the like
+        return self.state in ("PENDING", "REQUEUE_HOLD", "SPECIAL_EXIT") and held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

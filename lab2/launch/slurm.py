@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 
 import submitit
+from pydantic import ValidationError
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-from lab2.errors import ResourceError
+from lab2.errors import ConfigError, ResourceError, RunError
 from lab2.launch import container
-from lab2.launch.batch import mark_cancelled, setup_lines
-from lab2.launch.scheduler import cancel_jobs, max_array_size
+from lab2.launch.batch import TERMINATED, mark_cancelled, read_exits, setup_lines
+from lab2.launch.scheduler import ask, cancel_jobs, max_array_size
 from lab2.launch.status import TrialStatus
 from lab2.launch.submission import Submission, latest_jobs, read_submissions, write_submission
 from lab2.launch.task import TrialTask
@@ -25,6 +26,7 @@ from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
 from lab2.spec.plan import Plan
 from lab2.spec.profile import PROFILE, Profile
+from lab2.whole_file import write_whole
 
 INHERITED = ("SLURM_CONF",)  # of the parent's variables where lab2 runs inside a job: what says where Slurm is
 
@@ -72,6 +74,7 @@ def submit(
     """
     with outside_any_job():
         parts = batches(trials, largest=_largest_array(), parallel=parallel)
+        _refuse_strays(run, {_job_name(run, part) for part in parts})
         for part in parts:
             _ask(run, profile, part, exclude)
         jobs: list[str] = []
@@ -108,7 +111,7 @@ def scripts(run: RunDir, trials: Sequence[Trial], profile: Profile, *, parallel:
             _executor(run, profile, part, (), "<the job before>" if part.after is not None else None), part
         )
         shown = container.shown_command(run, profile, part.trials)
-        yield f"{script}\n# which runs on its node: {shown}" if shown else script
+        yield f"{script}\n# on a node like this machine that runs: {shown}" if shown else script
 
 
 def cancel(run: RunDir, trials: Sequence[str]) -> list[str]:
@@ -130,9 +133,16 @@ def cancel(run: RunDir, trials: Sequence[str]) -> list[str]:
 
 
 def suspects(run: RunDir, trials: Sequence[TrialStatus]) -> list[str]:
-    """The nodes on which a trial was killed, could not start, or was left behind when the node died."""
-    before = {node for submission in read_submissions(run) for node in submission.excluded}
-    killed = {t.node for t in trials if t.state == "failed" and t.node and not run.shard(t.trial).exists()}
+    """The nodes on which a trial was killed, or that died under it; what Slurm or a setting ended is not theirs."""
+    submissions, exits = read_submissions(run), read_exits(run)
+    before = {node for submission in submissions for node in submission.excluded}
+    jobs = latest_jobs(submissions)
+    killed = set()
+    for trial in trials:
+        left = exits.get(jobs.get(trial.trial, ""))
+        by_the_node = left is None or (left.exit_code > 128 and left.exit_code != TERMINATED)
+        if trial.state == "failed" and trial.node and by_the_node and not run.shard(trial.trial).exists():
+            killed.add(trial.node)
     return sorted(before | killed)
 
 
@@ -218,18 +228,44 @@ def _ask(run: RunDir, profile: Profile, part: Batch, exclude: Sequence[str]) -> 
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise ResourceError(f"sbatch: {error}") from error
-    if done.returncode:
+    away = "configuration is not available" in done.stderr and _nodes_away()  # sbatch itself would let it wait for them
+    if done.returncode and not away:
         raise ResourceError(f"Slurm would refuse {part.job}: {_words(done.stderr)}; mend the profile or the job")
+
+
+def _refuse_strays(run: RunDir, names: Collection[str]) -> None:
+    """Raise `ResourceError` where Slurm has a job of the run that the run does not know: an sbatch that was cut off."""
+    answer = ask(run, sorted(names))
+    known = {submission.job_id for submission in read_submissions(run)}
+    strays = {job.partition("_")[0] for job in answer.listed if answer.jobs[job].active} - known
+    if strays:
+        raise ResourceError(
+            f"Slurm has job {', '.join(sorted(strays))} of this run, which the run does not know: a submission was cut "
+            f"off; scancel {' '.join(sorted(strays))}, then lab2 resume {run.path.name}"
+        )
+
+
+def _nodes_away() -> bool:
+    """Whether some nodes are down or drained just now."""
+    listed = subprocess.run(
+        ["sinfo", "--noheader", "--states=down,drain,fail,maint", "--format=%n"],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    return bool(listed.stdout.strip())
 
 
 def write_profile(run: RunDir, profile: Profile) -> None:
     """Keep in the run how it was submitted, so that `lab2 resume` needs no more than the run."""
-    run.profile.write_bytes(PROFILE.dump_json(profile, indent=2))
+    write_whole(run.profile, PROFILE.dump_json(profile, indent=2))
 
 
 def read_run_profile(run: RunDir) -> Profile | None:
-    """How the run was submitted to Slurm; None where it was not."""
-    return PROFILE.validate_json(run.profile.read_bytes()) if run.profile.exists() else None
+    """How the run was submitted to Slurm; None where it was not. Raises `RunError` for one that was altered."""
+    try:
+        return PROFILE.validate_json(run.profile.read_bytes()) if run.profile.exists() else None
+    except (ValidationError, ConfigError) as error:
+        what = f"{error.errors()[0]['loc']}" if isinstance(error, ValidationError) else str(error)
+        raise RunError(f"{run.profile}: not a profile ({what}); lab2 resume --profile NAME writes it anew") from error
 
 
 def _words(said: str) -> str:

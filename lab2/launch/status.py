@@ -130,6 +130,8 @@ def _on_slurm(
 ) -> TrialStatus:
     """Of a trial without a shard."""
     if job_id is None:
+        if is_held(run.launcher):
+            return TrialStatus(trial.name, "waiting", "about to be handed to Slurm")
         return TrialStatus(trial.name, "lost", "it was never handed to Slurm; resume it")
     progress = read_progress(run, trial.name)
     said, left = answer.jobs.get(job_id), exits.get(job_id)
@@ -140,7 +142,7 @@ def _on_slurm(
     else:
         active = said is not None and said.active and job_id in answer.listed
     if said is None or not active:
-        state, reason = verdict(job_id, said, left, last_lines(run, trial))
+        state, reason = verdict(job_id, said, left, last_lines(run, trial, job_id))
         if job_id in cancelled:
             state, reason = "cancelled", "cancelled with lab2 cancel"
         node = (left.node if left else "") or (said.node if said else "")

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab2.launch.batch import GO_ON
 from lab2.results.run_dir import RunDir
 from lab2.stop import Stopped, StopSignal
+
+LIFELINE_SECONDS = 60
+
+
+def _end_with_the_client() -> None:
+    """End when standard input does: whoever started this container is gone, and nobody else would end it."""
+    sys.stdin.buffer.read()
+    logging.getLogger("lab2").warning("the container's client is gone")
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(LIFELINE_SECONDS)
+    os._exit(1)  # as PID 1 of a container it cannot send itself SIGKILL
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +39,8 @@ class TrialTask:
 
     def __call__(self) -> str:
         """The status of the shard that it leaves. The result is the shard: nobody reads this pickle."""
+        if os.environ.get("LAB2_LIFELINE"):
+            threading.Thread(target=_end_with_the_client, daemon=True).start()
         try:
             with StopSignal() as stop:  # from here on: importing torch takes its time
                 from lab2.run import run_trial  # imports torch, which the launching machine need not have

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from signal import Signals
 
-from lab2.launch.batch import GO_ON, REFUSED, Exit
+from lab2.launch.batch import GO_ON, REFUSED, TERMINATED, Exit
 from lab2.launch.scheduler import JobState
 
 # What Slurm's last word means. Source: "JOB STATE CODES" in squeue(1), Slurm 22.05.
@@ -32,8 +32,9 @@ def verdict(job_id: str, said: JobState | None, left: Exit | None, log: Sequence
     node = (left.node if left else "") or (said.node if said else "")
     where = f" on {node}" if node else ""
     why = f" ({said.reason})" if said and said.reason else ""
-    if said is not None and said.state in _WORDS:
-        state, reason = _WORDS[said.state]
+    word = "TIMEOUT" if left and left.why == "TimeLimit" else said.state if said else ""
+    if word in _WORDS:
+        state, reason = _WORDS[word]
         return state, reason.format(where=where)
     if said is not None and said.state == "CANCELLED":
         return "cancelled", f"job {job_id} was cancelled in Slurm{why}"
@@ -58,6 +59,8 @@ def _of_exit_code(code: int, where: str) -> tuple[str, str]:
         return "lost", f"its process ended without a result{where}; resume it"
     if code in (126, 127):
         return "failed", _NO_PYTHON.format(where=where)
+    if code == TERMINATED:
+        return "failed", f"ended by Slurm{where}: cancelled, or its time was up"
     if code > 128:
         return "failed", f"ended by {_signal_name(code - 128)}{where}"
     return "failed", f"exit code {code}{where}"

@@ -116,7 +116,7 @@ def _disk(what: str, folder: Path) -> Finding:
 
 
 def _product_rate(dtype: torch.dtype) -> float:
-    """TFLOP/s of a 2048 x 2048 product, the better of two."""
+    """TFLOP/s of a 2048 x 2048 product, the best of three."""
     a = torch.ones(2048, 2048, dtype=dtype)
     best = float("inf")
     for _ in range(3):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -158,7 +159,8 @@ def known_runs(runs: Path) -> Iterator[str]:
 
 def new_run_id(runs: Path, dataset: str) -> str:
     """A run id that sorts by time and says what it is about: `20261123-150612-mnist`."""
-    stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{Path(dataset).name or 'data'}"
+    about = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(dataset).name) or "data"  # it becomes part of a job's name
+    stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{about}"
     taken = set(known_runs(runs))
     return next(i for i in (stem, *(f"{stem}-{n}" for n in range(2, 1000))) if i not in taken)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab2.errors import RunError
@@ -30,7 +32,7 @@ def held(
                 raise RunError(f"{path}: {otherwise}; wait for it, or stop it")
             time.sleep(0.05)
         os.ftruncate(handle, 0)
-        os.write(handle, b"%d\n" % os.getpid())
+        os.write(handle, f"{os.getpid()} {_where()}\n".encode())
         yield
     finally:
         os.close(handle)
@@ -48,10 +50,31 @@ def is_held(path: Path) -> bool:
         os.close(handle)
 
 
-def holder(path: Path) -> int | None:
-    """The process id of whoever holds the lock; None where nobody does, or has just begun to."""
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lock. On another machine, or in a container, its process id means another process here."""
+
+    pid: int
+    where: str
+
+    @property
+    def here(self) -> bool:
+        return self.where == _where()
+
+
+def holder(path: Path) -> Holder | None:
+    """Whoever holds the lock; None where nobody does, or has just begun to."""
     text = path.read_text().strip() if is_held(path) else ""
-    return int(text) if text else None
+    pid, _, where = text.partition(" ")
+    return Holder(int(pid), where) if text else None
+
+
+def _where() -> str:
+    """This machine, and the processes that see each other on it."""
+    try:
+        return f"{socket.gethostname()} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:  # not Linux
+        return socket.gethostname()
 
 
 def _try(handle: int, kind: int) -> bool:

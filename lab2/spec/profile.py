@@ -21,7 +21,10 @@ from lab2.spec.checks import require
 from lab2.spec.job import Resources, Trial
 
 # What lab2 writes into the batch script itself: elsewhere in a profile these would contradict it.
-OURS = ("array", "chdir", "error", "job-name", "open-mode", "output", "requeue", "no-requeue", "signal", "wrap")
+OURS = frozenset(
+    """array chdir dependency error exclude job-name nodes no-requeue ntasks ntasks-per-node open-mode output requeue
+    signal wrap""".split()  # noqa: SIM905
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +85,7 @@ class Profile:
         )
         require(self.signal_delay_s > 0, f"signal_delay_s={self.signal_delay_s} must be positive")
         own = {f.name for f in fields(self)} | {"gpus-per-node", "cpus-per-task", "mem", "time"}
-        for name in self.sbatch:
+        for name in (option.replace("_", "-") for option in self.sbatch):  # submitit takes either
             require(name not in OURS, f"sbatch.{name}: lab2 sets it itself; take it out")
             require(name not in own, f"sbatch.{name}: has a field of its own; write it there, or under [resources]")
 
@@ -115,11 +118,18 @@ def read_profile(name: str) -> Profile:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     try:
-        return PROFILE.validate_python(raw, strict=False)
+        profile = PROFILE.validate_python(raw, strict=False)
+        return replace(profile, image=_from_anywhere(profile.image)) if profile.image else profile
     except ValidationError as error:
         raise ConfigError(f"{path}: {_first(error)}") from error
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _from_anywhere(image: str) -> str:
+    """A file of that name by its whole path; the name of an image as it is."""
+    path = Path(image).expanduser()
+    return str(path.absolute()) if path.exists() or path.suffix in (".sif", ".sqsh", ".tar") else image
 
 
 def _first(error: ValidationError) -> str:
