@@ -74,8 +74,8 @@ class TestGolden:
             f"podman run --rm --read-only --network none --hostname {socket.gethostname()} --workdir /work "
             f"--user {os.getuid()}:{os.getgid()} --volume /runs:/runs --volume /tmp:/tmp "
             f"--security-opt label=disable{user} --cgroups disabled --group-add keep-groups "
-            "--device nvidia.com/gpu=2 --device nvidia.com/gpu=3 --interactive --env LAB2_LIFELINE=1 --name lab2-7 "
-            "--env SLURM_JOB_GPUS --env SLURM_JOB_ID --env SUBMITIT_EXECUTOR "
+            "--device nvidia.com/gpu=2 --device nvidia.com/gpu=3 --interactive --sig-proxy=false --env LAB2_LIFELINE=1 "
+            "--name lab2-7 --env SLURM_JOB_GPUS --env SLURM_JOB_ID --env SUBMITIT_EXECUTOR "
             "--env HOME=/tmp --env LAB2_IMAGE_DIGEST=sha256:<its digest> "
             "--entrypoint /opt/lab2/venv/bin/python lab2:1 -u -m submitit.core._submit /runs/r/logs"
         )

@@ -123,7 +123,10 @@ class TestContent:
         labels = json.loads(podman("image", "inspect", IMAGE))[0]["Labels"]
         at = {name.removeprefix("org.opencontainers.image."): value for name, value in labels.items()}
         assert (at["title"], at["licenses"]) == ("lab2", "MIT")
-        assert at["source"]
+        remote = subprocess.run(
+            ["git", "config", "--get", "remote.origin.url"], capture_output=True, text=True, check=False
+        )
+        assert at["source"].rpartition("@")[2] == remote.stdout.strip().rpartition("@")[2]
         assert len(at["revision"].removesuffix("-dirty")) == 40
         assert at["version"] == lab2("--version").stdout.split()[-1]
 
@@ -157,7 +160,7 @@ def test_two_archives_under_one_name_are_two_images_and_each_is_loaded_once(tmp_
         words = [str(WRAPPER), "podman", f"{tmp_path}/{number}.tar", str(tmp_path), "--", "-V"]
         environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path / "runtime")}
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120, env=environment)
-        assert done.returncode == 127, done.stderr  # the image was found, its python was not
+        assert done.returncode in (126, 127), done.stderr  # the image was found; it has no /work, and no python
     stamps = {f"sha256:{stamp.read_text().strip()}" for stamp in (tmp_path / "runtime").glob("lab2-image-*")}
     podman("image", "rm", "--force", *ids)
     assert stamps == set(ids)
@@ -215,7 +218,7 @@ class TestOnSlurm:
         outside = tmp_path / "outside"
         profile = self.profile(tmp_path, IMAGE)
         said = lab2("submit", "--profile", profile, "--jobs", jobs, *settings, "--runs", str(runs), "--dry-run").stdout
-        assert "runs on its node: podman run --rm --read-only --network none" in said
+        assert "on a node like this machine that runs: podman run --rm --read-only --network none" in said
         run = submit(tmp_path, runs, jobs, LONG, "--rerun", profile=profile)
         wait_until(run, lambda _: deep_in_training(run, "long-seed1"))
         slurm("sbatch", "-p", "urgent", "-N3", "--exclusive", "--output=/dev/null", "--wrap", "sleep 3")
@@ -235,7 +238,7 @@ class TestOnSlurm:
         run = submit(tmp_path, runs, jobs, LONG, "--rerun", profile=self.profile(tmp_path, IMAGE))
         wait_until(run, lambda _: deep_in_training(run, "long-seed1", 0.5))
         name = f"lab2-{read_submissions(run)[0].job_id}"
-        (client,) = [pid for pid in children(run.path) if command(pid).startswith("podman run")]
+        (client,) = [pid for pid in children(run.path) if command(pid).startswith("podman\0run")]
         os.kill(client, signal.SIGKILL)
         now = wait_until(run, all_ended, seconds=60)
         assert "ended by SIGKILL" in now.trials[0].reason
