@@ -325,11 +325,11 @@ class TestRunDir:
 
     def test_a_plan_of_another_schema_is_named(self, tmp_path: Path):
         run = make_run(tmp_path, make_trial())
-        run.plan.write_text(run.plan.read_text().replace('"schema": 1', '"schema": 99'))
-        with pytest.raises(RunError, match=r"plan\.json: schema 99, this version reads 1"):
+        run.plan.write_text(run.plan.read_text().replace('"schema": 2', '"schema": 99'))
+        with pytest.raises(RunError, match=r"plan\.json: schema 99, this version reads 2"):
             run.read_plan()
 
-    @pytest.mark.parametrize("content", ["", "[]", "{", '{"schema": 1}', "\ud800"])
+    @pytest.mark.parametrize("content", ["", "[]", "{", '{"schema": 2}', "\ud800"])
     def test_a_plan_that_is_none_is_named(self, tmp_path: Path, content: str):
         run = make_run(tmp_path, make_trial())
         run.plan.write_bytes(content.encode(errors="surrogatepass"))

@@ -264,8 +264,8 @@ def submissions(run: RunDir):
 def shorten(run: RunDir) -> None:
     """Let the rest of a run take seconds: fewer epochs in its plan."""
     plan = json.loads(run.plan.read_text())
-    for trial in plan["trials"]:
-        trial["job"]["train"]["epochs"] = 1.0
+    for one in plan["jobs"]:
+        one["job"]["train"]["epochs"] = 1.0
     run.plan.write_text(json.dumps(plan))
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from lab2.errors import RunError
-from lab2.spec.plan import PLAN, PLAN_SCHEMA, Plan
+from lab2.spec.plan import PLAN_SCHEMA, Plan, dump_plan, load_plan
 from lab2.whole_file import write_whole
 
 _FOLDERS = (
@@ -112,7 +112,7 @@ class RunDir:
             schema = json.loads(text).get("schema")
             if schema != PLAN_SCHEMA:
                 raise RunError(f"{self.plan}: schema {schema!r}, this version reads {PLAN_SCHEMA}; update lab2")
-            return PLAN.validate_json(text)
+            return load_plan(text)
         except (AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise RunError(f"{self.plan}: not a plan ({error}); wanted what lab2 wrote") from error
         except ValidationError as error:
@@ -122,7 +122,7 @@ class RunDir:
 
     def write_plan(self, plan: Plan) -> None:
         """Raises `OSError` as the disk does."""
-        write_whole(self.plan, PLAN.dump_json(plan, indent=2))
+        write_whole(self.plan, dump_plan(plan))
 
 
 def create_run(runs: Path, plan: Plan) -> RunDir:

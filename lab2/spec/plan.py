@@ -5,17 +5,20 @@ It lives below both the launcher, which works it off, and the collector, which h
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
 
 from pydantic import TypeAdapter
 
 from lab2.errors import ConfigError
-from lab2.spec.job import Trial
+from lab2.spec.job import DataConfig, JobSpec, Trial
 
-PLAN_SCHEMA = 1
+PLAN_SCHEMA = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """The trials of one run, in the order of the table."""
 
@@ -25,14 +28,12 @@ class Plan:
     trials: tuple[Trial, ...]
     device: str = "auto"
     digests: tuple[str, ...] = ()  # of the trials, as the version of lab2 that planned them computed them
-    schema: int = PLAN_SCHEMA
 
     def __post_init__(self) -> None:
-        names = [trial.name for trial in self.trials]
-        twins = sorted({name for name in names if names.count(name) > 1})
+        twins = sorted(name for name, count in Counter(trial.name for trial in self.trials).items() if count > 1)
         if twins:
             raise ConfigError(f"plan: {', '.join(twins)} more than once; give each seed once")
-        if not names:
+        if not self.trials:
             raise ConfigError("plan: no trial; choose at least one job and one seed")
 
     def trial(self, name: str) -> Trial:
@@ -44,9 +45,59 @@ class Plan:
         return found
 
     def expects(self, trial: Trial, digest: str) -> bool:
-        """Whether a shard of that digest is of `trial`: as this version computes it, or the one that planned it."""
-        planned = dict(zip((t.name for t in self.trials), self.digests, strict=False))
-        return digest in (trial.digest, planned.get(trial.name))
+        """Whether a shard of that digest is of `trial`: as the version computed it that planned it, or as this does."""
+        return digest == self._planned.get(trial.name) or digest == trial.digest
+
+    @cached_property
+    def _planned(self) -> dict[str, str]:
+        return dict(zip((trial.name for trial in self.trials), self.digests, strict=False))
 
 
-PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seeds:
+    """Trials that differ in nothing but their seed: a job stands in the file once, however often it is run."""
+
+    job: JobSpec
+    data: DataConfig
+    seeds: tuple[int, ...]
+    digests: tuple[str, ...]  # one a seed, or none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    run_id: str
+    created_at: str
+    smoke: bool
+    device: str
+    jobs: tuple[_Seeds, ...]
+    schema: int = PLAN_SCHEMA
+
+
+_FILE: TypeAdapter[_File] = TypeAdapter(_File)
+
+
+def dump_plan(plan: Plan) -> bytes:
+    """`plan` as JSON."""
+    jobs, start = [], 0
+    for (job, data), group in groupby(plan.trials, key=lambda trial: (trial.job, trial.data)):
+        seeds = tuple(trial.seed for trial in group)
+        digests = plan.digests[start : start + len(seeds)]
+        jobs.append(_Seeds(job=job, data=data, seeds=seeds, digests=digests))
+        start += len(seeds)
+    file = _File(
+        run_id=plan.run_id, created_at=plan.created_at, smoke=plan.smoke, device=plan.device, jobs=tuple(jobs)
+    )
+    return _FILE.dump_json(file, indent=2)
+
+
+def load_plan(text: bytes) -> Plan:
+    """What `dump_plan` wrote; raises pydantic's `ValidationError`, or `ConfigError`, for anything else."""
+    file = _FILE.validate_json(text)
+    return Plan(
+        run_id=file.run_id,
+        created_at=file.created_at,
+        smoke=file.smoke,
+        device=file.device,
+        trials=tuple(Trial(job=one.job, data=one.data, seed=seed) for one in file.jobs for seed in one.seeds),
+        digests=tuple(digest for one in file.jobs for digest in one.digests),
+    )
