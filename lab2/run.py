@@ -22,7 +22,7 @@ from lab2.measure.hardware import available_cores, choose_device, device_name, m
 from lab2.measure.metrics import score, score_detections
 from lab2.measure.predictions import write_predictions
 from lab2.measure.provenance import Provenance, provenance
-from lab2.models import build
+from lab2.models import Built, build
 from lab2.models.weights import save_weights
 from lab2.results.collect import unfinished
 from lab2.results.journal import Attempt, EpochEnd, Journal, Progress, read_attempts
@@ -92,6 +92,36 @@ def run_trial(
     return shard
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A trial that is about to train."""
+
+    learner: Trainer
+    built: Built
+    data: TrainingData
+
+
+def set_up(trial: Trial, asked_device: str, threads: int | None) -> Ready:
+    """Read the data, build the network, choose device and precision. Raises `Lab2Error` for what cannot be."""
+    device = choose_device(asked_device)
+    torch.set_num_threads(threads or available_cores())
+    make_repeatable(trial.seed)
+    data = load_training(trial.data)
+    check_batch(trial, data.train)
+    built = build(trial.job.model, data.shape)
+    precision = choose_precision(trial.job.train.precision, trial.job.model, device)
+    learner = trainer(trial.job, built, data.train, device=device, precision=precision, seed=trial.seed)
+    LOG.info(
+        "%s on %s in %s, %d threads, weights: %s",
+        trial.name,
+        device,
+        precision,
+        torch.get_num_threads(),
+        built.weights,
+    )
+    return Ready(learner, built, data)
+
+
 @dataclass(slots=True, kw_only=True)
 class _SoFar:
     """What a trial has measured, over all its attempts."""
@@ -153,23 +183,8 @@ class _Attempt:
 
     def train_and_measure(self, asked_device: str, threads: int | None) -> Shard:
         trial, run = self.trial, self.run
-        device = choose_device(asked_device)
-        torch.set_num_threads(threads or available_cores())
-        make_repeatable(trial.seed)
-        data = load_training(trial.data)
-        check_batch(trial, data.train)
-        built = build(trial.job.model, data.shape)
-        precision = choose_precision(trial.job.train.precision, trial.job.model, device)
-        learner = trainer(trial.job, built, data.train, device=device, precision=precision, seed=trial.seed)
-        LOG.info(
-            "%s on %s in %s, %d threads, weights: %s",
-            trial.name,
-            device,
-            precision,
-            torch.get_num_threads(),
-            built.weights,
-        )
-
+        ready = set_up(trial, asked_device, threads)
+        learner, built, data, device = ready.learner, ready.built, ready.data, ready.learner.device
         with self.stop.at_once(safe=False):  # a step must not be torn: `_train` obeys between two
             self._train(learner, data)
         so_far = self.so_far
@@ -207,7 +222,7 @@ class _Attempt:
             peak_memory_bytes=max(memory, so_far.peak_memory_bytes),
             memory_of=memory_of,
             **asdict(inference_cost(learner.infer, sample)),
-            precision=precision,
+            precision=learner.precision,
             device=str(device),
             device_name=device_name(device),
             threads=torch.get_num_threads(),

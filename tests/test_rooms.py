@@ -20,7 +20,7 @@ FLOORS = [
     ["models"],
     ["train"],
     ["run", "check"],
-    ["launch", "report", "machine"],
+    ["launch", "report", "machine", "trace"],
     ["cli"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

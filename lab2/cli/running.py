@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +25,7 @@ from lab2.cli.options import (
     chosen_jobs,
     chosen_seeds,
 )
-from lab2.cli.screen import err, say, show_table, warn, watch
+from lab2.cli.screen import err, say, show_table, show_trace, warn, watch
 from lab2.errors import ConfigError
 from lab2.launch.plan import change_resources, plan_trials, start_run
 from lab2.launch.status import RunStatus, status
@@ -178,6 +179,7 @@ def train(
     jobs: Annotated[Path | None, typer.Option("--jobs", help="A folder of job files of your own.")] = None,
     dataset: Dataset = "mnist",
     settings: Settings = None,
+    profile: Annotated[bool, typer.Option(help="Trace some steps instead, and say where the time goes.")] = False,
     device: Device = "auto",
     runs: Runs = HERE,
 ) -> None:
@@ -190,6 +192,14 @@ def train(
     trials = plan_trials(chosen, [seed], DataConfig(dataset=dataset), settings or [], smoke=False)
     restart_with_allocation()
     _check(trials, device)
+    if profile:
+        from lab2.trace import trace_trial
+
+        file = runs / "traces" / f"{trials[0].name}-{datetime.now(UTC):%Y%m%d-%H%M%S}.json"
+        with err.status(f"tracing some steps of {trials[0].name}"):
+            trace = trace_trial(trials[0], file, device=device)
+        show_trace(trace)
+        return
     run = start_run(runs, trials, smoke=False, device=device)
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
     logging.getLogger("lab2").setLevel(logging.INFO)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
+from rich.table import Table
 
 from lab2.launch.status import TrialStatus, status
 from lab2.report.live import PlainLines, live_table
 from lab2.results.run_dir import RunDir
+
+if TYPE_CHECKING:
+    from lab2.trace import Trace
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -46,6 +51,24 @@ def show_table(run: RunDir) -> None:
         warn(f"warning: not written: {error.filename}: {error.strerror}")
     else:
         say(f"also in {run.report}: table.csv, table.json, table.md, trials.csv")
+
+
+def show_trace(trace: Trace) -> None:
+    """Print where the time goes: the parts of a training, then its costliest operations."""
+    table = Table(title=f"{trace.steps} of {trace.total_steps} steps, {1000 * trace.step_seconds:.1f} ms each")
+    for name, justify in (
+        ("costliest operations", "left"),
+        ("ms a step", "right"),
+        ("share", "right"),
+        ("calls", "right"),
+    ):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for one in trace.operations:
+        share = one.seconds_per_step / trace.step_seconds
+        table.add_row(one.name, f"{1000 * one.seconds_per_step:.2f}", f"{share:.1%}", f"{one.calls_per_step:.0f}")
+    out.print(table)
+    say("of the whole training: " + ", ".join(f"{part} {share:.1%}" for part, share in trace.shares.items()))
+    say(f"trace: {trace.file} (chrome://tracing and ui.perfetto.dev show it)")
 
 
 def watch(updates: Iterable[Sequence[TrialStatus]]) -> None:

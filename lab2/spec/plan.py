@@ -84,9 +84,7 @@ def dump_plan(plan: Plan) -> bytes:
         digests = plan.digests[start : start + len(seeds)]
         jobs.append(_Seeds(job=job, data=data, seeds=seeds, digests=digests))
         start += len(seeds)
-    file = _File(
-        run_id=plan.run_id, created_at=plan.created_at, smoke=plan.smoke, device=plan.device, jobs=tuple(jobs)
-    )
+    file = _File(run_id=plan.run_id, created_at=plan.created_at, smoke=plan.smoke, device=plan.device, jobs=tuple(jobs))
     return _FILE.dump_json(file, indent=2)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.profiler import record_function
 
 from lab2.data import augment
 from lab2.data.source import Images
@@ -32,13 +33,14 @@ def fit(
     are; both lie on the device of the network. Between two steps the caller may look at the network.
     """
     for order in course:
-        index = order.to(inputs.device, non_blocking=True)
-        batch = inputs[index]
-        if batch.dtype == torch.uint8:
-            batch = augment.shift(to_unit(batch), config.shift, course.generator)
-        with autocast(inputs.device, precision):
+        with record_function("data"):
+            index = order.to(inputs.device, non_blocking=True)
+            batch = inputs[index]
+            if batch.dtype == torch.uint8:
+                batch = augment.shift(to_unit(batch), config.shift, course.generator)
+        with record_function("forward"), autocast(inputs.device, precision):
             logits = forward(batch)
-        loss = F.cross_entropy(logits.float(), labels[index], label_smoothing=config.label_smoothing)
+            loss = F.cross_entropy(logits.float(), labels[index], label_smoothing=config.label_smoothing)
         yield course.step(loss)
 
 

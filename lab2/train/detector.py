@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from torch.profiler import record_function
 
 from lab2.data.scenes import Scenes, compose, ink_boxes
 from lab2.data.source import Images
@@ -39,16 +40,18 @@ def fit(model: Detector, course: Course, images: Tensor, labels: Tensor, *, prec
     device = next(model.parameters()).device
     boxes = ink_boxes(images, model.shape.plain_background)
     for index in course:
-        scenes = compose(
-            images[index],
-            labels[index],
-            boxes[index],
-            side=scene_side(model.config, images.shape[-1]),
-            max_objects=model.config.max_objects,
-            generator=course.generator,
-        )
-        with autocast(device, precision):
-            loss = model.losses(to_unit(scenes.images.to(device)), targets(scenes, device))
+        with record_function("data"):
+            scenes = compose(
+                images[index],
+                labels[index],
+                boxes[index],
+                side=scene_side(model.config, images.shape[-1]),
+                max_objects=model.config.max_objects,
+                generator=course.generator,
+            )
+            batch, wanted = to_unit(scenes.images.to(device)), targets(scenes, device)
+        with record_function("forward"), autocast(device, precision):
+            loss = model.losses(batch, wanted)
         yield course.step(loss)
 
 

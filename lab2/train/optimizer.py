@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+from torch.profiler import record_function
 
 from lab2.spec.job import TrainConfig
 
@@ -66,11 +67,13 @@ class OneCycle:
 
     def step(self, loss: Tensor) -> None:
         """Backward, clip, move, and leave zeros behind."""
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.parameters, MAX_GRADIENT_NORM)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=False)
-        self.schedule.step()
+        with record_function("backward"):
+            loss.backward()
+        with record_function("optimizer"):
+            nn.utils.clip_grad_norm_(self.parameters, MAX_GRADIENT_NORM)
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=False)
+            self.schedule.step()
 
     def state(self) -> dict[str, Any]:
         """To be taken between two steps."""

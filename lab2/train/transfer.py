@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.profiler import record_function
 
 from lab2.data.source import Images
 from lab2.measure.hardware import memory_limit, scratch_folder
@@ -57,7 +58,8 @@ class TransferTrainer(ClassifierTrainer):
         with folded(model, to_unit(self.images[:1])):
             if head_epochs and not (self.resumed and self.resumed["stage"] == "all"):
                 with tempfile.TemporaryDirectory(prefix="lab2-features-", dir=scratch_folder()) as folder:
-                    features = self._features(folder)
+                    with record_function("features"):
+                        features = self._features(folder)
                     course = self.course("head", groups(model.classifier, config), head_epochs)
                     for step in fit(model.classify, course, features, self.labels, config, precision=self.precision):
                         yield dataclasses.replace(step, total=total)
