@@ -1,5 +1,5 @@
 # lab2: which vision architecture for this data, this budget, this machine?
-# Variables: JOBS= SEEDS= DATASET= RUN= QUICK=1 PARALLEL= PROFILE= DRYRUN=1 ACCOUNTING=1 IMAGE= BASE= ARCHIVE= PYTHON=
+# Variables: JOBS= SEEDS= DATASET= RUN= QUICK=1 PARALLEL= PROFILE= DRYRUN=1 ACCOUNTING=1 IMAGE= BASE= ARCHIVE= ONLY= REPEATS= PYTHON=
 
 PYTHON ?= python3
 VENV := .venv
@@ -21,7 +21,7 @@ CHOICE = $(if $(JOBS),--jobs $(JOBS)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DAT
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-login run-local submit resume status cancel report doctor test test-slurm test-image check \
-  format lock image image-archive image-sif cluster-up cluster-down clean
+  format lock bench image image-archive image-sif cluster-up cluster-down clean
 
 help: ## show this
 	@echo 'lab2: which vision architecture for this data, this budget, this machine?'
@@ -79,6 +79,9 @@ image-sif: $(if $(ARCHIVE),,image-archive) ## one file of it, lab2.sif, for Appt
 test-image: $(SETUP_DEV) ## build the image on a base made here, and test it (needs root)
 	@slurm/containers/test-base localhost/lab2:test VERSION=$(VERSION) COMMIT=$(COMMIT) SOURCE=$(SOURCE)
 	@LAB2_TEST_IMAGE=localhost/lab2:test $(VENV)/bin/pytest -m image
+
+bench: $(SETUP) ## measure lab2 against the textbook way, on this machine: half an hour; ONLY=cnn one of them
+	@$(VENV)/bin/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(REPEATS),--repeats $(REPEATS))
 
 cluster-up: ## a real Slurm of three nodes on this machine, with ACCOUNTING=1 also sacct
 	@slurm/testcluster/cluster up

@@ -1,0 +1,78 @@
+"""The machine: what it is, the rate of its large matrix products, the bandwidth of its memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import torch
+
+from lab2.measure.hardware import available_cores, device_name
+from lab2.measure.provenance import source_commit
+from lab2.train.precision import has_amx
+
+PRODUCT_SIDE = 4096
+TRIAD_ELEMENTS = 2**26  # 256 MiB of float32 an array: far beyond any cache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Where and when something was measured."""
+
+    name: str
+    cores: int
+    amx: bool
+    torch: str
+    commit: str | None
+    dirty: bool | None
+    at: str  # UTC, ISO 8601
+    flops_per_second: dict[str, float]  # by precision
+    bytes_per_second: float
+
+    def __str__(self) -> str:
+        code = f"{(self.commit or 'unknown')[:12]}{' with changes' * bool(self.dirty)}"
+        products = ", ".join(f"{rate / 1e12:.2f} TFLOP/s in {name}" for name, rate in self.flops_per_second.items())
+        return (
+            f"{self.cores} cores of {self.name} ({'with' if self.amx else 'without'} AMX), torch {self.torch}, "
+            f"commit {code}, {self.at}. Products of {PRODUCT_SIDE}: {products}; "
+            f"memory: {self.bytes_per_second / 1e9:.0f} GB/s."
+        )
+
+
+def this_machine() -> Machine:
+    """Describe and measure it."""
+    commit, dirty = source_commit()
+    return Machine(
+        name=device_name(torch.device("cpu")),
+        cores=available_cores(),
+        amx=has_amx(),
+        torch=torch.__version__,
+        commit=commit,
+        dirty=dirty,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        flops_per_second={"fp32": product_rate(torch.float32), "bf16": product_rate(torch.bfloat16)},
+        bytes_per_second=bandwidth(),
+    )
+
+
+def product_rate(dtype: torch.dtype) -> float:
+    """FLOP/s of a 4096 x 4096 product through torch, the best of five."""
+    a = torch.ones(PRODUCT_SIDE, PRODUCT_SIDE, dtype=dtype)
+    return 2 * PRODUCT_SIDE**3 / _best(lambda: a @ a)
+
+
+def bandwidth() -> float:
+    """Bytes a second of the triad a = b + s c, the best of five. Source: McCalpin 1995, STREAM."""
+    a, b, c = (torch.ones(TRIAD_ELEMENTS) for _ in range(3))
+    return 3 * 4 * TRIAD_ELEMENTS / _best(lambda: torch.add(b, c, alpha=3.0, out=a))
+
+
+def _best(work: Callable[[], object]) -> float:
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)

@@ -1,0 +1,117 @@
+"""The textbook way to train each architecture, as tutorials teach it: what a user would otherwise run.
+
+PIL images that are transformed one by one, a DataLoader, fp32, Adam at 1e-3, the same network at the same image
+side. The detector is torchvision's own with its defaults, which resize every image to 800 pixels and more.
+Source of the form: https://docs.pytorch.org/tutorials/beginner/basics/quickstart_tutorial.html and
+https://docs.pytorch.org/tutorials/intermediate/torchvision_tutorial.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+import torchvision
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from lab2.data.datasets import DataShape, TrainingData
+from lab2.data.scenes import ink_boxes
+from lab2.data.source import Images
+from lab2.models import build
+from lab2.spec.architectures import AlexNetConfig, FasterRCNNConfig, VGG16Config
+from lab2.spec.job import JobSpec
+
+BATCH = 64
+DETECTOR_BATCH = 2
+WORKERS = 2
+LEARNING_RATE = 1e-3
+
+
+class PilImages(Dataset[tuple[Tensor, Any]]):
+    """Images as `torchvision.datasets` gives them: each opened as a PIL image and transformed, one by one."""
+
+    def __init__(self, images: Images, transform: Callable[[Image.Image], Tensor], labels: list[Any]) -> None:
+        self.images, self.transform, self.labels = images, transform, labels
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Any]:
+        pixels = self.images.pixels[index]  # (C, S, S)
+        picture = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+        return self.transform(picture), self.labels[index]
+
+
+class Textbook:
+    """One training, step by step."""
+
+    def __init__(self, job: JobSpec, data: TrainingData, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.data = data
+        self.detects = isinstance(job.model, FasterRCNNConfig)
+        self.network, self.transform = _network(job, data.shape)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=LEARNING_RATE)
+
+    def steps(self) -> Iterator[tuple[int, bool]]:
+        """Train for ever; after each step, the number of images it was made of, and whether it ends an epoch."""
+        train = self.data.train
+        if self.detects:
+            labels, batch = _targets(train), DETECTOR_BATCH
+        else:
+            labels, batch = train.labels.tolist(), BATCH
+        loader = DataLoader(
+            PilImages(train, self.transform, labels),
+            batch_size=batch,
+            shuffle=True,
+            num_workers=WORKERS,
+            collate_fn=(lambda rows: tuple(zip(*rows, strict=True))) if self.detects else None,
+        )
+        while True:
+            self.network.train()
+            for number, (images, wanted) in enumerate(loader, start=1):
+                self.optimizer.zero_grad()
+                if self.detects:
+                    loss = sum(self.network(list(images), list(wanted)).values())
+                else:
+                    loss = F.cross_entropy(self.network(images), wanted)
+                loss.backward()
+                self.optimizer.step()
+                yield len(images), number == len(loader)
+
+    @torch.no_grad()
+    def accuracy(self, images: Images) -> float:
+        """Of a classifier."""
+        self.network.eval()
+        loader = DataLoader(PilImages(images, self.transform, images.labels.tolist()), batch_size=500)
+        right = sum(int((self.network(batch).argmax(1) == labels).sum()) for batch, labels in loader)
+        self.network.train()
+        return right / len(images)
+
+
+def _network(job: JobSpec, shape: DataShape) -> tuple[nn.Module, Callable[[Image.Image], Tensor]]:
+    classes = len(shape.classes)
+    match job.model:
+        case VGG16Config() | AlexNetConfig():
+            make = getattr(torchvision.models, job.model.architecture)
+            resize = transforms.Resize((job.model.image_side, job.model.image_side))
+            normalize = transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+            steps = [transforms.Grayscale(3), resize, transforms.ToTensor(), normalize]
+            return make(num_classes=classes), transforms.Compose(steps)
+        case FasterRCNNConfig():
+            network = torchvision.models.detection.fasterrcnn_resnet50_fpn(
+                weights=None, weights_backbone=None, num_classes=classes + 1
+            )
+            return network, transforms.Compose([transforms.Grayscale(3), transforms.ToTensor()])
+        case _:
+            return build(job.model, shape).model, transforms.ToTensor()
+
+
+def _targets(images: Images) -> list[dict[str, Tensor]]:
+    boxes = ink_boxes(torch.from_numpy(images.pixels), True).float()
+    labels = torch.from_numpy(images.labels) + 1
+    return [{"boxes": box[None], "labels": label[None]} for box, label in zip(boxes, labels, strict=True)]

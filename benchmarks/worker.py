@@ -1,0 +1,104 @@
+"""One measurement in a process of its own, for environment and memory are its: prints one line of JSON.
+
+python -m benchmarks.worker textbook|lab2 JOB SEED target ACCURACY LIMIT_SECONDS
+python -m benchmarks.worker textbook|lab2 JOB SEED rate STEPS WARM_UP_STEPS
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+
+from benchmarks.textbook import Textbook
+from lab2.measure.cost import flops_per_image
+from lab2.measure.metrics import score
+from lab2.run import Ready, set_up
+from lab2.spec.catalogue import read_catalogue
+from lab2.spec.job import DataConfig, Trial
+from lab2.train.detector import DetectorTrainer
+
+JOBS = Path(__file__).parents[1] / "jobs"
+
+Steps = Iterator[tuple[int, bool]]  # images of a step, and whether it ends an epoch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What one process measured. Seconds are of training alone."""
+
+    way: str
+    job: str
+    seed: int
+    seconds: float = 0.0
+    images: int = 0
+    accuracy: float | None = None  # of the validation images, where a target was asked for
+    reached: bool | None = None
+    precision: str = "fp32"
+    flops_per_image: int | None = None  # forward
+
+
+def main(way: str, job: str, seed: str, mode: str, goal: str, limit: str) -> None:
+    """Measure, and print."""
+    trial = Trial(job=read_catalogue(JOBS)[job].job, data=DataConfig(), seed=int(seed))
+    ready = set_up(trial, "cpu", None)
+    learner = ready.learner
+    if way == "textbook":
+        book = Textbook(trial.job, ready.data, trial.seed)
+        steps: Steps = book.steps()
+        accuracy: Callable[[], float] = lambda: book.accuracy(ready.data.validation)  # noqa: E731
+    else:
+        steps = _ours(ready)
+        accuracy = lambda: score(learner.predict(ready.data.validation), 10).accuracy  # noqa: E731
+    measured = Measured(way=way, job=job, seed=trial.seed, precision=learner.precision if way == "lab2" else "fp32")
+    if mode == "target":
+        measured = _to_target(measured, steps, accuracy, float(goal), float(limit))
+    else:
+        measured = _rate(measured, steps, int(goal), int(limit))
+    if not isinstance(learner, DetectorTrainer):
+        learner.model.eval()
+        sample = torch.from_numpy(ready.data.train.pixels[:1])
+        measured = replace(measured, flops_per_image=flops_per_image(learner.infer, sample))
+    print(json.dumps(asdict(measured)))
+
+
+def _ours(ready: Ready) -> Steps:
+    size, before = len(ready.data.train), 0
+    for step in ready.learner.fit():
+        seen = round(step.epoch * size)
+        yield seen - before, step.ends_epoch
+        before = seen
+
+
+def _to_target(empty: Measured, steps: Steps, accuracy: Callable[[], float], target: float, limit: float) -> Measured:
+    """Train until the validation images say so, asked after each epoch."""
+    seconds, images, reached = 0.0, 0, 0.0
+    started = time.perf_counter()
+    for count, ends_epoch in steps:
+        images += count
+        if not ends_epoch:
+            continue
+        seconds += time.perf_counter() - started
+        reached = accuracy()
+        if reached >= target or seconds > limit:
+            break
+        started = time.perf_counter()
+    return replace(empty, seconds=seconds, images=images, accuracy=reached, reached=reached >= target)
+
+
+def _rate(empty: Measured, steps: Steps, count: int, warm_up: int) -> Measured:
+    """Time `count` steps after some that are not counted."""
+    for _ in range(warm_up):
+        next(steps)
+    started = time.perf_counter()
+    images = sum(next(steps)[0] for _ in range(count))
+    return replace(empty, seconds=time.perf_counter() - started, images=images)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

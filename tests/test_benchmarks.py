@@ -1,0 +1,62 @@
+"""What the benchmark reports is what was measured: ratios and shares by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from benchmarks.machine import Machine
+from benchmarks.side_by_side import Comparison, markdown, row
+from benchmarks.textbook import Textbook
+from benchmarks.worker import Measured
+from lab2.data.datasets import load_training
+from lab2.spec.architectures import AlexNetConfig, CNNConfig, FasterRCNNConfig
+from lab2.spec.job import DataConfig, JobSpec
+
+MACHINE = Machine(
+    name="x", cores=2, amx=False, torch="2", commit="abc", dirty=False, at="now",
+    flops_per_second={"fp32": 1000.0, "bf16": 4000.0}, bytes_per_second=1e9,
+)  # fmt: skip
+
+
+def measured(way: str, seconds: float, **more) -> Measured:
+    return Measured(way=way, job="cnn", seed=1, seconds=seconds, images=more.pop("images", 10), **more)
+
+
+def test_seconds_to_a_target_are_better_when_fewer():
+    comparison = Comparison("cnn", wanted=8, target=0.99)
+    ways = [
+        *(measured("textbook", s, reached=True) for s in (90.0, 100.0, 120.0)),
+        measured("lab2", 10.0, reached=True),
+    ]
+    found = row(comparison, ways, MACHINE)
+    assert (found.ratio, found.textbook.low, found.textbook.high, found.reached) == (10.0, 90.0, 120.0, True)
+    assert "| 100.0 (90.0 to 120.0) | 10.0 (10.0 to 10.0) | 10.0 |" in markdown([found])
+
+
+def test_a_textbook_that_never_got_there_makes_a_lower_bound():
+    comparison = Comparison("cnn", wanted=8, target=0.99)
+    found = row(comparison, [measured("textbook", 100.0, reached=False), measured("lab2", 10.0, reached=True)], MACHINE)
+    assert "at least 10.0" in markdown([found])
+
+
+def test_images_a_second_are_better_when_more_and_the_share_counts_forward_three_times():
+    comparison = Comparison("cnn", wanted=4, steps={"textbook": (1, 1), "lab2": (1, 1)})
+    ours = measured("lab2", 2.0, images=100, precision="bf16", flops_per_image=8)
+    found = row(comparison, [measured("textbook", 2.0, images=20), ours], MACHINE)
+    assert found.ratio == 5.0
+    assert found.utilisation == 3 * 8 * 100 / 2.0 / 4000.0
+
+
+@pytest.mark.parametrize(
+    "model",
+    [CNNConfig(filters=(4, 8), hidden=16), pytest.param(AlexNetConfig(), marks=pytest.mark.slow),
+     pytest.param(FasterRCNNConfig(), marks=pytest.mark.slow)],
+    ids=["cnn", "alexnet", "faster_rcnn"],
+)  # fmt: skip
+def test_the_textbook_trains(model):
+    torch.set_num_threads(2)
+    data = load_training(DataConfig(train_images=100, validation_images=50))
+    book = Textbook(JobSpec(name="x", model=model), data, 1)
+    images, _ = next(book.steps())
+    assert images == (2 if book.detects else 64)
