@@ -15,6 +15,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lab2.check import check_trials
 from lab2.data.datasets import load_test, load_training
@@ -34,6 +35,7 @@ from lab2.train.optimizer import Group
 from tests.conftest import SMALL, TINY, make_run, make_trial, on_folder
 
 FAST = ("cnn", "vit", "faster_rcnn")
+CPU = torch.device("cpu")
 
 
 def make_course(*, images: int, batch_size: int, epochs: float, seed: int = 0) -> Course:
@@ -153,6 +155,36 @@ def test_an_interrupted_trial_ends_with_the_same_bits(name: str, tmp_path: Path,
 
 
 @pytest.mark.parametrize(("images", "warmup"), [(250, 0.2), (100, 0.5), (200, 0.25), (500, 0.1)])
+class Waits(TorchDispatchMode):
+    """Counts the operations that make a GPU's caller wait: a number or a mask is read on the CPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.name()
+        if name.startswith(("aten::_local_scalar_dense", "aten::nonzero", "aten::is_nonzero", "aten::equal")):
+            self.seen.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", ["cnn", "vit", "alexnet", "vgg16"])
+def test_a_step_of_a_classifier_never_waits_for_the_accelerator(name: str):
+    trial = make_trial(name)
+    data = load_training(trial.data)
+    job = replace(trial.job, train=replace(trial.job.train, shift=1))
+    learner = trainer(job, build(job.model, data.shape), data.train, device=CPU, precision="fp32", seed=1)
+    steps = learner.fit()
+    next(steps)
+    with Waits() as waits:
+        step = next(steps)
+    assert waits.seen == []
+    with Waits() as waits:
+        float(step.loss)  # what the test looks for, it finds
+    assert waits.seen == ["aten::_local_scalar_dense"]
+
+
 def test_a_rise_of_one_step_is_no_division_by_zero(images: int, warmup: float):
     weight = torch.nn.Parameter(torch.ones(()))
     moved: list[Group] = [{"params": [weight], "lr": 0.1, "max_lr": 0.1, "weight_decay": 0.0}]
