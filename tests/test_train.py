@@ -154,7 +154,6 @@ def test_an_interrupted_trial_ends_with_the_same_bits(name: str, tmp_path: Path,
     assert shard.train_seconds > 0.3 * undisturbed.train_seconds  # of all attempts, not of the last
 
 
-@pytest.mark.parametrize(("images", "warmup"), [(250, 0.2), (100, 0.5), (200, 0.25), (500, 0.1)])
 class Waits(TorchDispatchMode):
     """Counts the operations that make a GPU's caller wait: a number or a mask is read on the CPU."""
 
@@ -185,6 +184,7 @@ def test_a_step_of_a_classifier_never_waits_for_the_accelerator(name: str):
     assert waits.seen == ["aten::_local_scalar_dense"]
 
 
+@pytest.mark.parametrize(("images", "warmup"), [(250, 0.2), (100, 0.5), (200, 0.25), (500, 0.1)])
 def test_a_rise_of_one_step_is_no_division_by_zero(images: int, warmup: float):
     weight = torch.nn.Parameter(torch.ones(()))
     moved: list[Group] = [{"params": [weight], "lr": 0.1, "max_lr": 0.1, "weight_decay": 0.0}]
