@@ -46,6 +46,7 @@ class TestProfile:
         [
             ('partitoin = "gpu"', "no field is called 'partitoin'; did you mean 'partition'"),
             ("partition = 3", "partition: found 3, wanted a valid string"),
+            ('setup = "module load x"', """setup: found 'module load x', wanted a list, as in ["..."]"""),
             ("array_parallelism = 0", "array_parallelism=0 must be positive"),
             ("[resources]\nmemory = 3", "no field is called 'resources.memory'; did you mean 'memory_gb'"),
             ('[resources]\ncpus = "many"', "resources.cpus: found 'many', wanted a valid integer"),

@@ -270,6 +270,7 @@ class TestBadInput:
         ("words", "message"),
         [
             (["run-local", "--jobs", "cnnn"], "did you mean 'cnn'"),
+            (["run-local", "--jobs", ""], "--jobs names nothing"),
             (["run-local", "--dataset", "mnits"], "did you mean 'mnist'"),
             (["run-local", "--set", "train.epoch=3"], "did you mean 'train.epochs'"),
             (["run-local", "--set", "train.epochs=three"], "found 'three'"),

@@ -303,6 +303,10 @@ def test_what_can_never_be_scheduled_is_refused_or_named(tmp_path: Path, runs: P
     jobs = write_jobs(tmp_path / "greedy", {"small": TINY_JOBS["a_cnn"]}, resources=greedy)
     done = lab2("submit", "--profile", write_profile(tmp_path), "--jobs", jobs, "--runs", str(runs), check=2)
     assert "Slurm would refuse small" in done.stderr
+    assert not runs.exists()  # a run that is refused is none
+    wrong = write_profile(tmp_path, more="[sbatch]\nnicee = 1")
+    done = lab2("submit", "--profile", wrong, "--jobs", jobs, "--runs", str(runs), check=2)
+    assert "unrecognized option '--nicee=1'" in done.stderr
     assert "Traceback" not in done.stderr
     assert not slurm("squeue", "--noheader", "--states=PENDING,RUNNING")
     jobs = write_jobs(tmp_path / "held", {"small": TINY_JOBS["a_cnn"]}, resources=SMALL_JOB)

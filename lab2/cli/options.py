@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lab2.errors import ConfigError
+from lab2.results.run_dir import RunDir
 from lab2.spec.catalogue import choose, default_folder, read_catalogue
 from lab2.spec.job import JobSpec
 
-Jobs = Annotated[list[str] | None, typer.Option("--jobs", help="Names, or a folder of job files of your own.")]
+Jobs = Annotated[
+    list[str] | None, typer.Option("--jobs", help="Names (cnn,vit), or a folder of job files of your own.")
+]
 Seeds = Annotated[str, typer.Option(help="How many (3), or which (1,5,7).")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="train.epochs=3, or vit:model.dim=24 for one job.")]
 Dataset = Annotated[str, typer.Option(help="mnist, fashion-mnist, kmnist, emnist-letters, cifar10, or a folder.")]
@@ -33,10 +38,18 @@ def chosen_jobs(jobs: list[str] | None) -> list[JobSpec]:
 def folder_and_names(jobs: list[str] | None) -> tuple[Path, list[str]]:
     """The words of `--jobs`: at most one folder, and names of jobs in it."""
     words = [word for text in jobs or [] for word in text.split(",") if word]
+    if jobs and not words:
+        raise ConfigError("--jobs names nothing; give names (cnn,vit) or a folder, or leave it out for all")
     folders = [Path(word) for word in words if "/" in word or Path(word).is_dir()]
     if len(folders) > 1:
         raise ConfigError(f"--jobs names {len(folders)} folders; give one")
     return (folders[0] if folders else default_folder()), [w for w in words if Path(w) not in folders]
+
+
+def named(run: RunDir) -> str:
+    """How to name `run` to another command typed here."""
+    elsewhere = run.path.parent != Path(os.environ.get("LAB2_RUNS", HERE)).absolute()
+    return f"{run.path.name} --runs {shlex.quote(str(run.path.parent))}" if elsewhere else run.path.name
 
 
 def chosen_seeds(text: str) -> list[int]:

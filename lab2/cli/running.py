@@ -24,11 +24,12 @@ from lab2.cli.options import (
     Settings,
     chosen_jobs,
     chosen_seeds,
+    named,
 )
 from lab2.cli.screen import err, say, show_table, show_trace, warn, watch
 from lab2.errors import ConfigError
 from lab2.launch.plan import change_resources, plan_trials, start_run
-from lab2.launch.status import RunStatus, status
+from lab2.launch.status import BEING_CANCELLED, RunStatus, status
 from lab2.results.run_dir import RunDir, new_run_id, open_run
 from lab2.results.trial_lock import held
 from lab2.spec.job import DataConfig, Trial
@@ -74,7 +75,7 @@ def submit(
     runs: Runs = HERE,
 ) -> None:
     """Hand the trials to Slurm, an array a job over its seeds, and return at once."""
-    from lab2.launch.slurm import scripts, write_profile
+    from lab2.launch.slurm import check_submission, scripts, write_profile
 
     cluster = read_profile(profile)
     trials = plan_trials(
@@ -85,13 +86,14 @@ def submit(
         smoke=quick,
         profile=cluster,
     )
+    where = RunDir((runs / new_run_id(runs, dataset)).absolute())
     if dry_run:
-        where = RunDir((runs / new_run_id(runs, dataset)).absolute())
         for text in scripts(where, trials, cluster, parallel=parallel):
             say(f"{text}\n")
         say(f"{where.path}: {len(trials)} trials: {', '.join(t.name for t in trials)}")
         return
     _check_for_elsewhere(trials)
+    check_submission(where, trials, cluster, parallel=parallel)  # a run that Slurm refuses is none
     run = start_run(runs, trials, smoke=quick, device=device)
     with _launching(run):
         write_profile(run, cluster)
@@ -122,6 +124,9 @@ def resume(
         states = {line.trial: line for line in now.trials}
         busy = [name for name, line in states.items() if line.state in ("running", "queued")]
         trials = [t for t in plan.trials if t.name not in busy and not states[t.name].finished]
+        ending = [name for name in busy if states[name].reason == BEING_CANCELLED]
+        if ending:
+            raise ConfigError(f"{', '.join(ending)}: {BEING_CANCELLED}; resume again in some seconds")
         if busy:
             warn(f"left alone, still running or queued: {', '.join(busy)}")
         if not trials:
@@ -227,7 +232,7 @@ def _launch(run: RunDir, plan: Plan, trials: list[Trial], parallel: int, gpus: l
         watch(updates)
     except KeyboardInterrupt:
         updates.close()
-        warn(f"\nstopped; what is finished is kept. Go on with: lab2 resume {plan.run_id}", "")
+        warn(f"\nstopped; what is finished is kept. Go on with: lab2 resume {named(run)}", "")
         raise
     show_table(run)
     if not all(line.finished for line in status(run, plan).trials):
@@ -247,7 +252,7 @@ def _submit(
     for one in hand_over(run, plan, trials, cluster, parallel=parallel, exclude=exclude):
         several = f" and {len(one.trials) - 1} more" if len(one.trials) > 1 else ""
         say(f"job {one.job_id}: {one.trials[0]}{several}")
-    say(f"watch it with: lab2 status {plan.run_id} --watch; then: lab2 report {plan.run_id}")
+    say(f"watch it with: lab2 status {named(run)} --watch; then: lab2 report {named(run)}")
 
 
 def _reuse(run: RunDir, trials: list[Trial]) -> list[Trial]:

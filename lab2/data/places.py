@@ -80,7 +80,9 @@ def open_source(config: DataConfig) -> Source:
         return FolderSource(folder, config.image_side)
     close = difflib.get_close_matches(config.dataset, NAMED, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise DataError(f"{config.dataset}: neither a known data set nor a folder{hint} Known are: {', '.join(NAMED)}")
+    raise DataError(
+        f"{config.dataset}: neither a known data set nor a folder{hint or '.'} Known are: {', '.join(NAMED)}"
+    )
 
 
 def absolute_name(dataset: str) -> str:

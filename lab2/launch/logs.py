@@ -39,7 +39,7 @@ def read_log(run: RunDir, trial: Trial, *, follow: bool, ended: Callable[[], boo
     """The log in pieces; with `follow`, until the trial has `ended`. Raises `RunError` where there is none."""
     path = newest_log(run, trial, latest_jobs(read_submissions(run)).get(trial.name))
     if path is None:
-        raise RunError(f"{trial.name}: no log yet; it has not started in run {run.path.name}")
+        raise RunError(f"{trial.name}: no log in run {run.path.name}; it has not started, or ran in the foreground")
     with path.open(errors="replace") as file:
         yield file.read()
         silent = 0

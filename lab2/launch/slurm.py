@@ -104,6 +104,16 @@ def submit(
             yield submission
 
 
+def check_submission(run: RunDir, trials: Sequence[Trial], profile: Profile, *, parallel: int | None) -> None:
+    """Ask Slurm about every batch of a run that is not there yet; hands over and writes nothing.
+
+    Raises `ResourceError` where there is no Slurm or it would refuse, `ConfigError` for an image that is not there.
+    """
+    with outside_any_job():
+        for part in batches(trials, largest=_largest_array(), parallel=parallel):
+            _ask(run, profile, part, ())
+
+
 def scripts(run: RunDir, trials: Sequence[Trial], profile: Profile, *, parallel: int | None) -> Iterator[str]:
     """Each batch script as it would be sent. Writes nothing."""
     for part in batches(trials, largest=_largest_array(), parallel=parallel):
@@ -270,6 +280,6 @@ def read_run_profile(run: RunDir) -> Profile | None:
 
 def _words(said: str) -> str:
     """Slurm's last line, without the name of the program."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("Try ")]
     errors = [line for line in lines if "error:" in line] or lines[-1:] or ["it does not say why"]
     return "; ".join(line.rpartition("error: ")[2] for line in dict.fromkeys(errors))

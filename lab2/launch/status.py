@@ -29,6 +29,7 @@ _TABLE_WORDS: dict[str, Status] = {
     "out_of_memory": "out_of_memory",
     "cancelled": "cancelled",
 }
+BEING_CANCELLED = "being cancelled"
 _SLURM_STARTS = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT")
 
 
@@ -153,7 +154,8 @@ def _on_slurm(
     if said.state in _SLURM_STARTS:
         again = f"goes on after an interruption on {left.node}; " if left else ""
         return TrialStatus(trial.name, "queued", f"{again}{said.reason}", progress)
-    return TrialStatus(trial.name, "running", progress=progress, node=said.node)
+    why = BEING_CANCELLED if job_id in cancelled else ""
+    return TrialStatus(trial.name, "running", why, progress, said.node)
 
 
 def _caveat(answer: Answer) -> str:

@@ -58,7 +58,7 @@ def choose(entries: dict[str, Entry], names: Iterable[str]) -> list[JobSpec]:
         if name not in entries:
             close = difflib.get_close_matches(name, entries, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ConfigError(f"no job is called {name!r}{hint} There are: {', '.join(entries)}")
+            raise ConfigError(f"no job is called {name!r}{hint or '.'} There are: {', '.join(entries)}")
     return [entries[name].job for name in wanted]
 
 

@@ -142,5 +142,5 @@ def _first(error: ValidationError) -> str:
         close = difflib.get_close_matches(str(one["loc"][-1]), known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
         return f"no field is called {where!r}; {hint}"
-    wanted = one["msg"].removeprefix("Input should be ")
+    wanted = one["msg"].removeprefix("Input should be ").replace("a valid tuple", 'a list, as in ["..."]')
     return f"{where}: found {one['input']!r}, wanted {wanted}"
