@@ -8,6 +8,7 @@ import json
 from dataclasses import fields, replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 from lab2.errors import RunError, ShardError
 from lab2.report.summary import summarise
 from lab2.report.table import caption, failures, markdown, write_report
+from lab2.results import collect as collecting
+from lab2.results import columns
 from lab2.results.collect import collect, unfinished
 from lab2.results.journal import EpochEnd, Journal, Progress, read_history, read_progress
 from lab2.results.run_dir import known_runs, new_run_id, open_run
@@ -171,6 +174,74 @@ class TestCollect:
                 run.shard(trial.name).write_bytes(b'{"sha')
         expected = ["ok" if f == "ok" else "failed" if f == "failed" else "missing" for f in fates]
         assert [row.status for row in collect(run).rows] == expected
+
+    @pytest.fixture
+    def read(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """The shards that `collect` opens, by trial."""
+        opened: list[str] = []
+        monkeypatch.setattr(collecting, "read_shard", lambda path: opened.append(path.stem) or read_shard(path))
+        return opened
+
+    def test_a_shard_that_has_not_changed_is_not_read_again(self, tmp_path: Path, read: list[str]):
+        trials = [make_trial("cnn", seed=s) for s in range(4)]
+        run = make_run(tmp_path, *trials)
+        for trial in trials[:2]:
+            write_shard(run.shard(trial.name), finished(trial, accuracy=0.5, peak_memory_bytes=2**40))
+        collect(run)
+        assert read == ["cnn-seed0", "cnn-seed1"]
+        read.clear()
+        write_shard(run.shard("cnn-seed1"), finished(trials[1], accuracy=0.6))
+        write_shard(run.shard("cnn-seed2"), unfinished(trials[2], "failed", "why"))
+        once_more = collect(run)
+        assert read == ["cnn-seed1", "cnn-seed2"]
+        run.collected.unlink()
+        assert once_more.rows == collect(run).rows
+        assert [row.accuracy for row in once_more.rows] == [0.5, 0.6, None, None]
+        assert once_more.rows[0] == finished(trials[0], accuracy=0.5, peak_memory_bytes=2**40)
+
+    def test_a_shard_that_cannot_be_believed_is_read_again(self, tmp_path: Path, read: list[str]):
+        run = make_run(tmp_path, make_trial())
+        run.shard(make_trial().name).write_text("{")
+        for _ in range(2):
+            read.clear()
+            (warning,) = collect(run).warnings
+            assert "not whole" in warning
+            assert read == [make_trial().name]
+
+    def test_rows_that_were_kept_for_another_plan_are_not_taken(self, tmp_path: Path):
+        trial = make_trial()
+        run = make_run(tmp_path / "a", trial)
+        write_shard(run.shard(trial.name), finished(trial))
+        collect(run)
+        plan = run.read_plan()
+        run.write_plan(replace(plan, trials=(make_trial(epochs=9),), digests=()))
+        assert "another configuration" in collect(run).rows[0].reason
+
+    @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1 and nonsense PAR1"])
+    def test_what_is_kept_may_be_lost(self, tmp_path: Path, content: bytes):
+        trial = make_trial()
+        run = make_run(tmp_path, trial)
+        write_shard(run.shard(trial.name), finished(trial))
+        run.collected.write_bytes(content)
+        assert collect(run).rows == (finished(trial),)
+
+    def test_a_kept_file_of_another_version_is_not_used(self, tmp_path: Path):
+        trial = make_trial()
+        run = make_run(tmp_path, trial)
+        write_shard(run.shard(trial.name), finished(trial))
+        collect(run)
+        pq.write_table(pq.read_table(run.collected).drop_columns(["accuracy"]), run.collected)
+        assert collect(run).rows == (finished(trial),)
+
+    def test_a_folder_that_takes_no_file_is_collected_all_the_same(self, tmp_path: Path, monkeypatch):
+        def full(*_: object) -> None:
+            raise OSError(errno.EROFS, "Read-only file system")
+
+        trial = make_trial()
+        run = make_run(tmp_path, trial)
+        write_shard(run.shard(trial.name), finished(trial))
+        monkeypatch.setattr(columns, "write_whole", full)
+        assert collect(run).rows == (finished(trial),)
 
     def test_the_frame_has_every_field(self, tmp_path: Path):
         run = make_run(tmp_path, make_trial())

@@ -74,8 +74,8 @@ def collect(run_id: RunId = "latest", runs: Runs = HERE) -> None:
     write_report(run, comparison)
     for warning in (*comparison.warnings, *([now.caveat] if now.caveat else [])):
         warn(f"warning: {warning}")
-    good = sum(row.status == "ok" for row in comparison.rows)
-    say(f"{good} of {len(comparison.rows)} trials are finished; written to {run.report}")
+    statuses = comparison.table["status"].to_pylist()
+    say(f"{statuses.count('ok')} of {len(statuses)} trials are finished; written to {run.report}")
 
 
 @app.command(epilog="Example: lab2 report latest")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 
 from lab2.results.collect import Comparison
-from lab2.results.shard import Shard
 from lab2.results.statistics import Interval, of_share, over_seeds
 
 # What is averaged over the seeds that ended well.
@@ -51,46 +50,43 @@ COUNTS = (
 
 def summarise(comparison: Comparison) -> pd.DataFrame:
     """The comparison table, in the order of the plan; the first columns are the lab's."""
-    jobs: dict[str, list[Shard]] = {}
-    for row in comparison.rows:
-        jobs.setdefault(row.job, []).append(row)
-    table = pd.DataFrame([_summary(rows, comparison.plan.smoke) for rows in jobs.values()])
+    jobs = comparison.frame().groupby("job", sort=False)
+    table = pd.DataFrame([_summary(str(job), rows, comparison.plan.smoke) for job, rows in jobs])
     return table.astype(dict.fromkeys(COUNTS, "Int64"))  # a count stays one beside a gap
 
 
-def _summary(rows: list[Shard], smoke: bool) -> dict[str, object]:
-    good = [row for row in rows if row.status == "ok"]
+def _summary(job: str, rows: pd.DataFrame, smoke: bool) -> dict[str, object]:
+    good = rows[rows["status"] == "ok"]
+    bad = rows[rows["status"] != "ok"]
     accuracy = _accuracy(good)
-    bad = [row for row in rows if row.status != "ok"]
-    several = len(rows) > 1
+    reasons = [f"seed {seed}: {reason}" for seed, reason in zip(bad["seed"], bad["reason"], strict=True)]
     table: dict[str, object] = {
-        "job": rows[0].job,
-        "architecture": rows[0].architecture,
+        "job": job,
+        "architecture": rows["architecture"].iloc[0],
         "accuracy": accuracy.mean if accuracy else None,
         "macro_f1": None,  # its place among the lab's columns
         "train_seconds": None,
         "parameters": None,
-        "status": bad[0].status if bad else "ok",
-        "reason": "; ".join(f"seed {row.seed}: {row.reason}" if several else row.reason for row in bad),
-        "weights": ", ".join(dict.fromkeys(row.weights for row in good if row.weights)),
+        "status": "ok" if bad.empty else bad["status"].iloc[0],
+        "reason": "; ".join(reasons if len(rows) > 1 else bad["reason"]),
+        "weights": ", ".join(good["weights"].dropna().unique()),
         "seeds": len(good),
         "seeds_expected": len(rows),
         "accuracy_low": accuracy.low if accuracy else None,
         "accuracy_high": accuracy.high if accuracy else None,
-        "interval": ("t, over seeds" if len(good) > 1 else "Wilson, over test images") if good else "",
+        "interval": ("", "Wilson, over test images", "t, over seeds")[min(len(good), 2)],
     }
     for name in MEANS:
-        values = [v for row in good if (v := getattr(row, name)) is not None]
-        table[name] = sum(values) / len(values) if values else None
+        values = good[name].dropna()
+        table[name] = None if values.empty else float(values.mean())
     for name in SHARED:
-        table[name] = next((getattr(row, name) for row in good), None)
-    return {**table, "dataset": rows[0].dataset, "smoke": smoke}
+        table[name] = None if good.empty or pd.isna(good[name].iloc[0]) else good[name].iloc[0]
+    return {**table, "dataset": rows["dataset"].iloc[0], "smoke": smoke}
 
 
-def _accuracy(good: list[Shard]) -> Interval | None:
-    values = [row.accuracy for row in good if row.accuracy is not None]
+def _accuracy(good: pd.DataFrame) -> Interval | None:
+    values = good["accuracy"].dropna().tolist()
     if len(values) > 1:
         return over_seeds(values)
-    if values and good[0].test_images:
-        return of_share(values[0], good[0].test_images)
-    return None
+    images = good["test_images"].dropna()
+    return of_share(values[0], int(images.iloc[0])) if values and len(images) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
@@ -16,6 +17,11 @@ from lab2.results.run_dir import RunDir
 from lab2.whole_file import write_whole
 
 ABSENT = "–"
+# What the caption tells of the trials that ended well.
+_ORIGIN = [
+    *("job", "dataset", "train_images", "weights", "device_name", "device", "threads"),
+    *("lab2_version", "git_commit", "git_dirty"),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +71,14 @@ COLUMNS = (
 
 def caption(comparison: Comparison) -> str:
     """What the numbers are of, and what they are not."""
-    good = [row for row in comparison.rows if row.status == "ok"]
+    frame = comparison.frame()
+    found = frame.loc[frame["status"] == "ok", _ORIGIN].drop_duplicates()
+    good: list[Any] = list(found.astype(object).where(found.notna(), None).itertuples(index=False))
     parts = [f"run {comparison.plan.run_id}"]
     if good:
-        one = good[0]
         where = {f"{r.device_name}, {r.device}, {r.threads} threads" for r in good}
         counts = " or ".join(f"{n:,}" for n in sorted({r.train_images or 0 for r in good}))
-        parts += [f"{one.dataset}, {counts} training images", "; ".join(sorted(where))]
+        parts += [f"{good[0].dataset}, {counts} training images", "; ".join(sorted(where))]
         origins: dict[str, list[str]] = {}
         for row in good:
             origins.setdefault(row.weights or "unknown", []).append(row.job)

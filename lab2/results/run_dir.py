@@ -7,7 +7,7 @@ checkpoints/   to go on from             weights/      trained networks, if aske
 report/        the table
 
 On Slurm also profile.json, submissions/ (what was handed to it), exits/ (how each job ended) and
-scheduler.json (what it last said).
+scheduler.json (what it last said); collected.parquet is what `collect` has read so far.
 """
 
 from __future__ import annotations
@@ -46,8 +46,12 @@ class RunDir:
 
     path: Path
 
+    @property
+    def shards(self) -> Path:
+        return self.path / "shards"
+
     def shard(self, trial: str) -> Path:
-        return self.path / "shards" / f"{trial}.json"
+        return self.shards / f"{trial}.json"
 
     def predictions(self, trial: str) -> Path:
         return self.path / "predictions" / f"{trial}.safetensors"
@@ -97,6 +101,10 @@ class RunDir:
     @property
     def report(self) -> Path:
         return self.path / "report"
+
+    @property
+    def collected(self) -> Path:
+        return self.path / "collected.parquet"
 
     @property
     def plan(self) -> Path:

@@ -1,0 +1,99 @@
+"""Rows as columns: the shards of a run in one Arrow table, and the file that keeps what has been read.
+
+Shards are small files, and a run may have 100,000. Those that have been read, and have not changed since, are
+taken from `collected.parquet`; it may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lab2.results.shard import Shard
+from lab2.whole_file import write_whole
+
+_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+_MARKS = ("file_number", "file_bytes", "file_nanoseconds")  # inode, size, time of change when it was read
+_NAMES = tuple(field.name for field in fields(Shard))
+
+Mark = tuple[int, int, int]
+
+
+def _type(hint: Any) -> pa.DataType:
+    kinds = [kind for kind in get_args(hint) or (hint,) if kind is not type(None)]
+    first = kinds[0]
+    return _TYPES[str if isinstance(first, str) or get_origin(first) is Literal else first]
+
+
+_HINTS = get_type_hints(Shard)
+SCHEMA = pa.schema([(name, _type(_HINTS[name])) for name in _NAMES])
+_KEPT = pa.schema([*SCHEMA, *((name, pa.int64()) for name in _MARKS)])
+
+
+def as_table(rows: Iterable[Shard]) -> pa.Table:
+    """A column for each field of `Shard`, a row for each of `rows`."""
+    values = list(map(attrgetter(*_NAMES), rows))
+    columns = zip(*values, strict=True) if values else ([] for _ in _NAMES)
+    return pa.table([pa.array(column, kind) for column, kind in zip(columns, SCHEMA.types, strict=True)], SCHEMA)
+
+
+def as_rows(table: pa.Table) -> tuple[Shard, ...]:
+    """The rows of `as_table`."""
+    return tuple(Shard(**row) for row in table.to_pylist())
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Shards that have been read before, and how their files looked then."""
+
+    table: pa.Table
+    digests: list[str]
+    rows: dict[Any, int]  # by trial and its file's mark
+
+    def __len__(self) -> int:
+        return len(self.digests)
+
+    def number(self, trial: str, mark: Mark | None) -> int | None:
+        """The row of that trial, if its file still looks as it did."""
+        return self.rows.get((trial, mark))
+
+
+def look(folder: Path) -> dict[str, Mark]:
+    """How each shard's file looks now, by its name; those that are being written are not there yet."""
+    with os.scandir(folder) as entries:
+        shards = [e for e in entries if e.name.endswith(".json") and not e.name.startswith(".")]
+        return {e.name: (s.st_ino, s.st_size, s.st_mtime_ns) for e in shards for s in [e.stat()]}
+
+
+def read_known(path: Path) -> Known:
+    """What `keep` wrote; nothing, where there is no such file or it cannot be used."""
+    try:
+        kept = pq.read_table(path)
+    except (OSError, pa.ArrowException):  # the shards say the same, only more slowly
+        kept = None
+    if kept is None or kept.schema != _KEPT:
+        kept = _KEPT.empty_table()
+    marks = zip(*(kept[name].to_pylist() for name in _MARKS), strict=True)
+    keys = zip(kept["trial"].to_pylist(), marks, strict=True)
+    return Known(kept.select(_NAMES), kept["digest"].to_pylist(), {key: number for number, key in enumerate(keys)})
+
+
+def keep(path: Path, table: pa.Table, marks: Sequence[Mark | None]) -> None:
+    """Write the rows of `table` that have a mark, of their shard's file, for the next reader."""
+    table = table.filter(pa.array([mark is not None for mark in marks]))
+    there = [mark for mark in marks if mark]
+    for place, name in enumerate(_MARKS):
+        table = table.append_column(name, pa.array([mark[place] for mark in there], pa.int64()))
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    try:
+        write_whole(path, sink.getvalue().to_pybytes())
+    except OSError:  # a folder of somebody else: the next reader is no faster, that is all
+        return
