@@ -25,7 +25,7 @@ DIGITS = DataShape(1, 28, tuple("0123456789"), (0.13,), (0.31,), plain_backgroun
 COLOURS = DataShape(3, 32, ("cat", "dog", "frog"), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), plain_background=False)
 
 FULL = {
-    "cnn": (CNNConfig(), 454_922),
+    "cnn": (CNNConfig(), 449_546),
     "vit": (ViTConfig(), 10_730),
     "vgg16": (VGG16Config(weights="random"), 134_301_514),  # torchvision's 138,357,544 with 10 classes for 1000
     "alexnet": (AlexNetConfig(weights="random"), 57_044_810),
@@ -94,21 +94,28 @@ class TestViT:
         theirs = nn.MultiheadAttention(8, 2, batch_first=True)
         theirs.load_state_dict(
             {
-                "in_proj_weight": block.qkv.weight,
-                "in_proj_bias": block.qkv.bias,
+                "in_proj_weight": torch.cat([block.query.weight, block.key_value.weight]),
+                "in_proj_bias": torch.cat([block.query.bias, block.key_value.bias]),
                 "out_proj.weight": block.out.weight,
                 "out_proj.bias": block.out.bias,
             }
         )
         x = torch.randn(3, 50, 8)
-        torch.testing.assert_close(block.attend(x), theirs(x, x, x)[0])
+        torch.testing.assert_close(block.attend(x, None), theirs(x, x, x)[0])
+
+    def test_a_token_sees_all_the_others_whether_or_not_they_ask_too(self):
+        torch.manual_seed(0)
+        block = build(ViTConfig(), DIGITS).model.blocks[1]
+        x = torch.randn(3, 50, 20)
+        torch.testing.assert_close(block(x, queries=1), block(x)[:, :1])
 
     def test_flops_are_right_for_attention_too(self):
         # by hand, one multiply-add is two: 49 patches of 16 pixels, 50 tokens, width 20, 2 blocks
         embed = 49 * 16 * 20
         block = 50 * 20 * 60 + 2 * 50 * 50 * 20 + 50 * 20 * 20 + 2 * 50 * 20 * 80
+        last = 50 * 20 * 40 + 20 * 20 + 2 * 50 * 20 + 20 * 20 + 2 * 20 * 80  # the class token alone asks
         model = build(ViTConfig(), DIGITS).model
-        assert flops_per_image(model, torch.rand(1, 1, 28, 28)) == 2 * (embed + 2 * block + 20 * 10)
+        assert flops_per_image(model, torch.rand(1, 1, 28, 28)) == 2 * (embed + block + last + 20 * 10)
 
     def test_a_side_that_patches_do_not_divide_is_refused(self):
         with pytest.raises(ConfigError, match=r"28 pixels are not divisible into patches of model\.patch_size=5"):
