@@ -10,6 +10,6 @@ from lab2.spec.job import JobSpec, Resources, TrainConfig
 JOB = JobSpec(
     name="vit",
     model=ViTConfig(),
-    train=TrainConfig(epochs=15, batch_size=128, learning_rate=1e-2, target_accuracy=0.97),
+    train=TrainConfig(epochs=10, batch_size=128, learning_rate=1e-2, target_accuracy=0.97),
     resources=Resources(gpus=1, cpus=4, memory_gb=4, timeout_min=40),
 )

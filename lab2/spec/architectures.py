@@ -19,9 +19,9 @@ class CNNConfig:
 
     architecture: Literal["cnn"] = "cnn"
     filters: tuple[int, int] = (32, 64)
-    kernel_size: int = 5  # pixels; odd, so that padding keeps the side
-    hidden: int = 128
-    dropout: float = 0.25
+    kernel_size: int = 5  # pixels; odd
+    hidden: int = 384
+    dropout: float = 0.1
 
     def __post_init__(self) -> None:
         require(min(self.filters) > 0, f"cnn: filters={self.filters}, both must be positive")
