@@ -1,7 +1,7 @@
 """Custom CNN: how far do two convolutions go?
 
-Measured: 99.39 % of the test images after 66 s
-(seed 1, two CPU cores without AMX, fp32, commit c912796079a6).
+Measured: 99.21 % of the test images after 7.5 s
+(mean of seeds 1 to 3, two CPU cores without AMX, fp32, commit 40b3fd36a9cf).
 """
 
 from lab2.spec.architectures import CNNConfig
