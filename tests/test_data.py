@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lab2.data import folder
-from lab2.data.augment import shift
+from lab2.data.augment import shift, warp
 from lab2.data.cifar import CifarSource
 from lab2.data.datasets import load_test, load_training
 from lab2.data.idx import IdxSource, parse_idx
@@ -299,3 +299,34 @@ class TestShift:
     def test_zero_leaves_the_images_alone(self):
         images = torch.rand(3, 1, 5, 5)
         assert shift(images, 0, torch.Generator()) is images
+
+
+class TestWarp:
+    def test_turns_each_image_by_its_own_draw_within_the_limit(self):
+        images = torch.zeros(200, 1, 41, 41)
+        images[:, :, 19:22, 34] = 1  # to the right of the centre
+        turned = warp(images, 30, 0, torch.Generator().manual_seed(0))
+        where = torch.arange(41.0) - 20
+        mass = turned.sum((1, 2, 3))
+        x, y = ((turned * axis).sum((1, 2, 3)) / mass for axis in (where, where[:, None]))
+        angles = torch.atan2(y, x).rad2deg()
+        torch.testing.assert_close(x.hypot(y), torch.full((200,), 14.0), atol=0.2, rtol=0)
+        assert -30.5 < angles.min() < -25
+        assert 25 < angles.max() < 30.5
+
+    def test_stretches_both_sides_by_their_own_draws(self):
+        images = torch.zeros(200, 1, 40, 40)
+        images[:, :, 10:30, 10:30] = 1
+        sides = torch.stack(
+            [warp(images, 0, 0.2, torch.Generator().manual_seed(0)).sum(d).amax((1, 2)) for d in (2, 3)]
+        )
+        assert 15.5 < sides.min() < 17.5  # 20 over 1.2
+        assert 23.5 < sides.max() < 25.5  # 20 over 0.8
+        assert torch.corrcoef(sides)[0, 1].abs() < 0.3
+
+    def test_the_rim_repeats_the_edge(self):
+        assert warp(torch.ones(9, 1, 8, 8), 45, 0.5, torch.Generator().manual_seed(0)).min() > 0.999
+
+    def test_zero_leaves_the_images_alone(self):
+        images = torch.rand(3, 1, 5, 5)
+        assert warp(images, 0, 0, torch.Generator()) is images

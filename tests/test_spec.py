@@ -25,6 +25,8 @@ def test_a_width_that_heads_do_not_divide_is_refused_where_it_is_written():
         (lambda: CNNConfig(kernel_size=4), "kernel_size=4 must be odd"),
         (lambda: TrainConfig(epochs=0), "epochs=0 must be positive"),
         (lambda: TrainConfig(target_accuracy=99), r"target_accuracy=99 is not in \(0, 1\]"),
+        (lambda: TrainConfig(rotation=-5), r"rotation=-5 is not in \[0, 180\] degrees"),
+        (lambda: TrainConfig(stretch=1), r"stretch=1 is not in \[0, 1\)"),
         (lambda: VGG16Config(image_side=28), "five poolings need 32 or more"),
         (lambda: TransferConfig(weights=""), "weights is empty"),
         (lambda: JobSpec(name="my job", model=CNNConfig()), "job name 'my job'"),

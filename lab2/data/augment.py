@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -22,3 +24,21 @@ def shift(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
     batch = torch.arange(count, device=images.device)[:, None, None]
     moved = padded.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]]  # (B, S, S, C)
     return moved.permute(0, 3, 1, 2)
+
+
+def warp(images: Tensor, rotation: float, stretch: float, generator: torch.Generator) -> Tensor:
+    """Each of the (B, C, S, S) images turned about its centre by its own draw from -rotation .. rotation degrees,
+    each side longer or shorter by its own draw from a share of -stretch .. stretch.
+
+    What comes in at the rim repeats the image's edge.
+    """
+    if rotation == stretch == 0:
+        return images
+    draws = 2 * torch.rand(3, len(images), generator=generator) - 1
+    angle, (wide, high) = draws[0] * math.radians(rotation), 1 + stretch * draws[1:]
+    zero = torch.zeros_like(angle)
+    across = torch.stack([wide * angle.cos(), -wide * angle.sin(), zero], 1)
+    down = torch.stack([high * angle.sin(), high * angle.cos(), zero], 1)
+    maps = torch.stack([across, down], 1).to(images.device, non_blocking=True)  # (B, 2, 3), from where to take
+    grid = F.affine_grid(maps, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)

@@ -27,7 +27,10 @@ class TrainConfig:
     weight_decay: float = 0.01
     warmup: float = 0.2  # share of the steps in which the learning rate rises, [0, 1)
     label_smoothing: float = 0.0
-    shift: int = 0  # pixels; each training image is moved by up to so much, a new draw each time
+    # Each training image is turned, stretched and moved by up to so much, a new draw each time.
+    rotation: float = 0.0  # degrees
+    stretch: float = 0.0  # share of each side
+    shift: int = 0  # pixels
     precision: Precision = "auto"  # auto: bf16 where it is faster for this architecture on this device
     target_accuracy: float | None = None  # [0, 1], validation; the time to reach it is recorded
     save_weights: bool = False  # keep the trained network in the run, to fine-tune from
@@ -39,6 +42,8 @@ class TrainConfig:
         require(0 <= self.weight_decay < math.inf, f"train.weight_decay={self.weight_decay} is negative or infinite")
         require(0 <= self.warmup < 1, f"train.warmup={self.warmup} is not in [0, 1)")
         require(0 <= self.label_smoothing < 1, f"train.label_smoothing={self.label_smoothing} is not in [0, 1)")
+        require(0 <= self.rotation <= 180, f"train.rotation={self.rotation} is not in [0, 180] degrees")
+        require(0 <= self.stretch < 1, f"train.stretch={self.stretch} is not in [0, 1)")
         require(self.shift >= 0, f"train.shift={self.shift} is negative")
         require(
             self.target_accuracy is None or 0 < self.target_accuracy <= 1,

@@ -37,7 +37,8 @@ def fit(
             index = order.to(inputs.device, non_blocking=True)
             batch = inputs[index]
             if batch.dtype == torch.uint8:
-                batch = augment.shift(to_unit(batch), config.shift, course.generator)
+                batch = augment.warp(to_unit(batch), config.rotation, config.stretch, course.generator)
+                batch = augment.shift(batch, config.shift, course.generator)
         with record_function("forward"), autocast(inputs.device, precision):
             logits = forward(batch)
             loss = F.cross_entropy(logits.float(), labels[index], label_smoothing=config.label_smoothing)
