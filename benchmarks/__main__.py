@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from benchmarks import many_trials
+from benchmarks import growth, many_trials
 from benchmarks.machine import Machine, this_machine
 from benchmarks.side_by_side import COMPARISONS, Row, markdown, measure, row
 
@@ -21,11 +21,13 @@ console = Console(highlight=False)
 
 
 def main(
-    only: Annotated[str, typer.Option(help="Jobs, with commas; and collect, for runs of many trials.")] = "",
+    only: Annotated[
+        str, typer.Option(help="Jobs, with commas; growth, for its curves; collect, for runs of many trials.")
+    ] = "",
     repeats: Annotated[int, typer.Option(min=1)] = 3,
 ) -> None:
     """Compare lab2 with the textbook and with the machine's limits; measure how collecting grows."""
-    chosen = only.split(",") if only else [*(comparison.job for comparison in COMPARISONS), "collect"]
+    chosen = only.split(",") if only else [*(comparison.job for comparison in COMPARISONS), "growth", "collect"]
     machine = this_machine()
     console.print(str(machine), markup=False)
     rows: list[Row] = []
@@ -40,6 +42,11 @@ def main(
             rows.append(row(comparison, measured, machine))
             text = f"Medians of {repeats}; in brackets the lowest and the highest.\n\n{markdown(rows)}"
             _keep("side_by_side", machine, text, [asdict(one) for one in rows], raw)
+    if "growth" in chosen:
+        curves: list[growth.Curve] = []
+        for curve in growth.measure():
+            curves.append(curve)
+            _keep("growth", machine, growth.markdown(curves), list(map(asdict, curves)), [])
     if "collect" in chosen:
         many = list(many_trials.measure())
         _keep("collect", machine, many_trials.markdown(many), [asdict(one) for one in many], [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from benchmarks.growth import Curve
 from benchmarks.machine import Machine
 from benchmarks.side_by_side import Comparison, markdown, row
 from benchmarks.textbook import Textbook
@@ -60,3 +61,11 @@ def test_the_textbook_trains(model):
     book = Textbook(JobSpec(name="x", model=model), data, 1)
     images, _ = next(book.steps())
     assert images == (2 if book.detects else 64)
+
+
+def test_the_exponent_is_that_of_the_power():
+    square = Curve(job="vit", grows="tokens", sizes=[1, 2, 4], seconds=[3.0, 12.0, 48.0])
+    assert square.exponent == pytest.approx(2)
+    bent = Curve(job="cnn", grows="images", sizes=[10, 20, 40], seconds=[2.0, 2.0, 4.0])
+    assert bent.last_exponent == pytest.approx(1)
+    assert bent.exponent == pytest.approx(0.5)

@@ -1,0 +1,151 @@
+"""How the price of training grows: with images, with the image's side, with parameters, and with seeds.
+
+Each curve is measured by a process of its own in the environment of a trial: the seconds of training alone, on
+images of noise where the side changes. The exponent e is that of seconds = c x^e, fitted by least squares over the
+logarithms; the last one is between the two largest sizes, where what does not grow weighs least.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lab2.data.datasets import DataShape
+from lab2.data.source import Images
+from lab2.launch.environment import ALLOCATION
+from lab2.measure.cost import count_parameters
+from lab2.measure.hardware import available_cores
+from lab2.models import build
+from lab2.spec.architectures import CNNConfig, ModelConfig, ViTConfig
+from lab2.spec.catalogue import read_catalogue
+from lab2.spec.job import JobSpec
+from lab2.train.classifier import ClassifierTrainer
+
+ROOT = Path(__file__).parents[1]
+BATCH = 64
+STEPS, WARM_UP = 12, 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """Seconds over what grows."""
+
+    job: str
+    grows: str
+    sizes: list[int]
+    seconds: list[float]
+
+    @property
+    def exponent(self) -> float:
+        """Of the whole curve."""
+        return float(np.polyfit(np.log(self.sizes), np.log(self.seconds), 1)[0])
+
+    @property
+    def last_exponent(self) -> float:
+        """Between the two largest sizes."""
+        return math.log(self.seconds[-1] / self.seconds[-2]) / math.log(self.sizes[-1] / self.sizes[-2])
+
+
+def measure() -> Iterator[Curve]:
+    """Each curve in a process of its own."""
+    for name in CURVES:
+        words = [sys.executable, "-m", "benchmarks.growth", name]
+        environment = dict(os.environ) | ALLOCATION
+        done = subprocess.run(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+        yield Curve(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def _learner(job: JobSpec, count: int, side: int, seed: int = 1) -> ClassifierTrainer:
+    noise = np.random.default_rng(seed)
+    pixels = noise.integers(0, 256, (count, 1, side, side), dtype=np.uint8)
+    images = Images(pixels, noise.integers(0, 10, count))
+    shape = DataShape(1, side, tuple("0123456789"), (0.5,), (0.3,), plain_background=False)
+    model = build(job.model, shape).model
+    return ClassifierTrainer(model, job.train, images, device=torch.device("cpu"), precision="fp32", seed=seed)
+
+
+def _job(name: str, model: ModelConfig | None = None) -> JobSpec:
+    job = read_catalogue(ROOT / "jobs")[name].job
+    return replace(job, model=model or job.model, train=replace(job.train, batch_size=BATCH))
+
+
+def _step_seconds(job: JobSpec, side: int = 28) -> float:
+    """The median of some steps."""
+    learner = _learner(replace(job, train=replace(job.train, epochs=STEPS + WARM_UP)), BATCH, side)
+    seconds, before = [], time.perf_counter()
+    for _ in learner.fit():
+        now = time.perf_counter()
+        seconds.append(now - before)
+        before = now
+    return statistics.median(seconds[WARM_UP:])
+
+
+def _whole(job: JobSpec, images: int, seeds: int = 1) -> float:
+    """Whole trainings, one after the other."""
+    learners = [_learner(job, images, 28, seed) for seed in range(seeds)]
+    started = time.perf_counter()
+    for learner in learners:
+        for _ in learner.fit():
+            pass
+    return time.perf_counter() - started
+
+
+def _images(job: JobSpec) -> Curve:
+    counts = [3_000, 6_000, 12_000, 24_000, 48_000]
+    one = replace(job, train=replace(job.train, epochs=1))
+    return Curve(job=job.name, grows="images", sizes=counts, seconds=[_whole(one, count) for count in counts])
+
+
+def _seeds(job: JobSpec) -> Curve:
+    counts = [1, 2, 4, 8]
+    return Curve(job=job.name, grows="seeds", sizes=counts, seconds=[_whole(job, 6_000, count) for count in counts])
+
+
+def _sides(job: JobSpec, grows: str, unit: int) -> Curve:
+    sides = [28, 56, 84, 112, 140]
+    sizes = [(side // unit) ** 2 for side in sides]
+    return Curve(job=job.name, grows=grows, sizes=sizes, seconds=[_step_seconds(job, side) for side in sides])
+
+
+def _parameters(name: str, models: list[ModelConfig]) -> Curve:
+    jobs = [_job(name, model) for model in models]
+    sizes = [count_parameters(_learner(job, BATCH, 28).model)[0] for job in jobs]
+    return Curve(job=name, grows="parameters", sizes=sizes, seconds=[_step_seconds(job) for job in jobs])
+
+
+CURVES: dict[str, Callable[[], Curve]] = {
+    "cnn-images": lambda: _images(_job("cnn")),
+    "vit-images": lambda: _images(_job("vit")),
+    "cnn-seeds": lambda: _seeds(_job("cnn")),
+    "cnn-pixels": lambda: _sides(_job("cnn"), "pixels", 1),
+    "vit-tokens": lambda: _sides(_job("vit"), "tokens", 4),
+    "cnn-parameters": lambda: _parameters(
+        "cnn", [CNNConfig(filters=(n, 2 * n), hidden=12 * n) for n in (16, 32, 64, 128)]
+    ),
+    "vit-parameters": lambda: _parameters("vit", [ViTConfig(dim=dim) for dim in (20, 40, 80, 160, 320)]),
+}
+
+
+def markdown(curves: list[Curve]) -> str:
+    """The report's table."""
+    lines = ["| job | grows with | sizes | seconds | exponent | of the last two |", "|---|---|---|---|---|---|"]
+    for c in curves:
+        sizes, seconds = ", ".join(f"{n:,}" for n in c.sizes), ", ".join(f"{s:.3g}" for s in c.seconds)
+        lines.append(f"| {c.job} | {c.grows} | {sizes} | {seconds} | {c.exponent:.2f} | {c.last_exponent:.2f} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(available_cores())
+    print(json.dumps(asdict(CURVES[sys.argv[1]]())))
