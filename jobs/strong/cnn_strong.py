@@ -1,6 +1,7 @@
 """Custom CNN, trained for minutes: where do two convolutions end?
 
-Not measured on the test images yet; 99.56 % of 10,000 validation images (seed 1, trained on 50,000).
+Measured: 99.62 % of the test images after 286 s
+(seed 1, two CPU cores without AMX, fp32, commit 41f31b375f1f).
 """
 
 from lab2.spec.architectures import CNNConfig
