@@ -24,6 +24,7 @@ from lab2.results.shard import read_shard
 from lab2.results.trial_lock import held
 from lab2.spec.catalogue import default_folder
 from tests.conftest import make_run, make_trial
+from tests.paced import PACED
 
 JOB = '''"""Tiny {name}?"""
 from lab2.spec.architectures import *
@@ -166,9 +167,9 @@ def test_one_failure_does_not_stop_the_others_and_resume_runs_only_that(tmp_path
 
 @pytest.mark.slow
 def test_ctrl_c_stops_everything_and_resume_completes_the_run(tmp_path: Path, runs: Path):
-    jobs = write_jobs(tmp_path / "jobs", {"a_cnn": TINY_JOBS["a_cnn"], "b_vit": TINY_JOBS["b_vit"]}, epochs=300)
+    jobs = write_jobs(tmp_path / "jobs", {"first": PACED, "second": PACED}, epochs=300)
     process = start("run-local", "--jobs", jobs, *settings(), runs=runs)
-    wait_for(lambda: started(runs, "a_cnn-seed1"))
+    wait_for(lambda: started(runs, "first-seed1"))
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -189,21 +190,22 @@ def shorten(run: RunDir) -> None:
 
 @pytest.mark.slow
 def test_a_killed_trial_is_a_row_and_a_killed_launcher_costs_nothing(tmp_path: Path, runs: Path):
-    jobs = write_jobs(tmp_path / "jobs", {"a_cnn": TINY_JOBS["a_cnn"], "b_vit": TINY_JOBS["b_vit"]}, epochs=60)
+    jobs = write_jobs(tmp_path / "jobs", {"killed": PACED, "second": PACED}, epochs=60)
     process = start("run-local", "--jobs", jobs, *settings(), runs=runs)
-    wait_for(lambda: started(runs, "a_cnn-seed1"))
+    wait_for(lambda: started(runs, "killed-seed1"))
     run = open_run(runs, "latest")
     (worker,) = [pid for pid in children(run.path) if "core._submit" in command(pid)]
     os.kill(worker, signal.SIGKILL)
-    wait_for(lambda: run.shard("a_cnn-seed1").exists())
-    shard = read_shard(run.shard("a_cnn-seed1"))
+    wait_for(lambda: run.shard("killed-seed1").exists())
+    shard = read_shard(run.shard("killed-seed1"))
     assert shard.status == "failed"
     assert shard.reason.startswith("its process ended without a result; its log ends: ")
-    wait_for(lambda: started(runs, "b_vit-seed1"))
+    wait_for(lambda: started(runs, "second-seed1"))
     process.kill()  # the launcher; its trial goes on
     process.wait()
-    wait_for(lambda: run.shard("b_vit-seed1").exists())
-    assert read_shard(run.shard("b_vit-seed1")).status == "ok"
+    assert not run.shard("second-seed1").exists()
+    wait_for(lambda: run.shard("second-seed1").exists())
+    assert read_shard(run.shard("second-seed1")).status == "ok"
     wait_for(lambda: not children(run.path))
 
 
@@ -230,13 +232,13 @@ def test_each_trial_has_a_gpu_to_itself(tmp_path: Path):
     """The trials ask for GPUs that are not here and fail; what they were given is in their environment."""
     trials = [make_trial("cnn", seed=seed) for seed in (1, 2, 3)]
     run = make_run(tmp_path, *trials)
-    given: dict[str, tuple[str, ...]] = {}
+    given: set[str] = set()
     for _ in run_locally(run, run.read_plan(), trials, parallel=3, cores=2, gpus=[4, 5]):
-        now = {pid: visible_gpus(pid) for pid in children(run.path) if "core._submit" in command(pid)}
-        assert len(now) <= 2
-        assert len(set(now.values())) == len(now)
-        given.update({str(pid): gpus for pid, gpus in now.items() if gpus})
-    assert set(given.values()) == {("4",), ("5",)}
+        trials_now = [pid for pid in children(run.path) if "core._submit" in command(pid)]
+        now = [gpu for pid in trials_now if (gpu := visible_gpu(pid))]
+        assert len(set(now)) == len(now)
+        given.update(now)
+    assert given == {"4", "5"}
     assert all("--device cuda: not on this machine" in row.reason for row in collect(run).rows)
 
 
@@ -247,12 +249,13 @@ def command(pid: int) -> str:
         return ""
 
 
-def visible_gpus(pid: int) -> tuple[str, ...]:
+def visible_gpu(pid: int) -> str | None:
+    """None for a process that sees all of them, and for one that has ended."""
     try:
         words = Path(f"/proc/{pid}/environ").read_text().split("\0")
     except OSError:
-        return (str(pid),)
-    return tuple(word.partition("=")[2] for word in words if word.startswith("CUDA_VISIBLE_DEVICES="))
+        return None
+    return next((word.partition("=")[2] for word in words if word.startswith("CUDA_VISIBLE_DEVICES=")), None)
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from lab2.results.collect import collect
 from lab2.results.journal import read_attempts, read_progress
 from lab2.results.run_dir import RunDir, open_run
 from lab2.results.shard import read_shard
+from tests.paced import PACED
 from tests.test_local import TINY_JOBS, children, command, lab2, write_jobs
 
 ROOT = Path(__file__).parents[1]
@@ -40,9 +41,8 @@ signal_delay_s = {signal_delay_s}
 {more}
 """
 FEW = ("data.train_images=150", "data.validation_images=50", "data.test_images=50")
-LONG = ("data.train_images=2000", "data.validation_images=100", "data.test_images=300")
+LONG = ("data.train_images=2000", "data.validation_images=100", "data.test_images=300")  # a second an epoch, at least
 SMALL_JOB = "gpus=0, cpus=1, memory_gb=1.9, timeout_min=10"
-PACED = f"ImportedConfig(network='{Path(__file__).with_name('paced.py')}:Paced')"
 
 
 @pytest.fixture(scope="module", autouse=True)
