@@ -50,6 +50,8 @@ class PilImages(Dataset[tuple[Tensor, Any]]):
 class Textbook:
     """One training, step by step."""
 
+    precision = "fp32"
+
     def __init__(self, job: JobSpec, data: TrainingData, seed: int) -> None:
         torch.manual_seed(seed)
         self.data = data
@@ -84,8 +86,9 @@ class Textbook:
                 yield len(images), number == len(loader)
 
     @torch.no_grad()
-    def accuracy(self, images: Images) -> float:
-        """Of a classifier."""
+    def accuracy(self) -> float:
+        """Of the validation images, where it is a classifier."""
+        images = self.data.validation
         self.network.eval()
         loader = DataLoader(PilImages(images, self.transform, images.labels.tolist()), batch_size=500)
         right = sum(int((self.network(batch).argmax(1) == labels).sum()) for batch, labels in loader)

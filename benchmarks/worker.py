@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -48,18 +48,12 @@ def main(way: str, job: str, seed: str, mode: str, goal: str, limit: str) -> Non
     trial = Trial(job=read_catalogue(JOBS)[job].job, data=DataConfig(), seed=int(seed))
     ready = set_up(trial, "cpu", None)
     learner = ready.learner
-    if way == "textbook":
-        book = Textbook(trial.job, ready.data, trial.seed)
-        steps: Steps = book.steps()
-        accuracy: Callable[[], float] = lambda: book.accuracy(ready.data.validation)  # noqa: E731
-    else:
-        steps = _ours(ready)
-        accuracy = lambda: score(learner.predict(ready.data.validation), 10).accuracy  # noqa: E731
-    measured = Measured(way=way, job=job, seed=trial.seed, precision=learner.precision if way == "lab2" else "fp32")
+    subject = Textbook(trial.job, ready.data, trial.seed) if way == "textbook" else Ours(ready)
+    measured = Measured(way=way, job=job, seed=trial.seed, precision=subject.precision)
     if mode == "target":
-        measured = _to_target(measured, steps, accuracy, float(goal), float(limit))
+        measured = _to_target(measured, subject, float(goal), float(limit))
     else:
-        measured = _rate(measured, steps, int(goal), int(limit))
+        measured = _rate(measured, subject.steps(), int(goal), int(limit))
     if not isinstance(learner, DetectorTrainer):
         learner.model.eval()
         sample = torch.from_numpy(ready.data.train.pixels[:1])
@@ -67,24 +61,36 @@ def main(way: str, job: str, seed: str, mode: str, goal: str, limit: str) -> Non
     print(json.dumps(asdict(measured)))
 
 
-def _ours(ready: Ready) -> Steps:
-    size, before = len(ready.data.train), 0
-    for step in ready.learner.fit():
-        seen = round(step.epoch * size)
-        yield seen - before, step.ends_epoch
-        before = seen
+class Ours:
+    """A training by lab2."""
+
+    def __init__(self, ready: Ready) -> None:
+        self.learner, self.data = ready.learner, ready.data
+        self.precision = ready.learner.precision
+
+    def steps(self) -> Steps:
+        """Train to the end of the recipe."""
+        size, before = len(self.data.train), 0
+        for step in self.learner.fit():
+            seen = round(step.epoch * size)
+            yield seen - before, step.ends_epoch
+            before = seen
+
+    def accuracy(self) -> float:
+        """Of the validation images."""
+        return score(self.learner.predict(self.data.validation), len(self.data.shape.classes)).accuracy
 
 
-def _to_target(empty: Measured, steps: Steps, accuracy: Callable[[], float], target: float, limit: float) -> Measured:
+def _to_target(empty: Measured, subject: Textbook | Ours, target: float, limit: float) -> Measured:
     """Train until the validation images say so, asked after each epoch."""
     seconds, images, reached = 0.0, 0, 0.0
     started = time.perf_counter()
-    for count, ends_epoch in steps:
+    for count, ends_epoch in subject.steps():
         images += count
         if not ends_epoch:
             continue
         seconds += time.perf_counter() - started
-        reached = accuracy()
+        reached = subject.accuracy()
         if reached >= target or seconds > limit:
             break
         started = time.perf_counter()

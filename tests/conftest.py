@@ -38,7 +38,7 @@ TINY: dict[str, ModelConfig] = {
 
 def make_trial(name: str = "cnn", *, seed: int = 1, model: ModelConfig | None = None, **train: object) -> Trial:
     """A trial of a tiny architecture on a few images of MNIST."""
-    recipe = TrainConfig(**{"epochs": 1, "batch_size": 50, **train})  # type: ignore[arg-type]
+    recipe = TrainConfig(**{"epochs": 1, "batch_size": 50, **train})
     return Trial(job=JobSpec(name=name, model=model or TINY[name], train=recipe), data=SMALL, seed=seed)
 
 

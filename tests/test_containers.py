@@ -169,7 +169,7 @@ class TestDigest:
         image.write_bytes(b"SIF")
         expected = hashlib.sha256(b"SIF").hexdigest()
         for container in ("apptainer", "pyxis"):
-            profile = Profile(container=container, image=str(image))  # type: ignore[arg-type]
+            profile = Profile(container=container, image=str(image))
             assert setup_lines(profile) == [f"export LAB2_IMAGE_DIGEST=sha256:{expected}"]
 
     def test_the_digest_of_a_bundle_is_that_of_the_manifest_it_came_from(self, tmp_path: Path):

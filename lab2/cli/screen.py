@@ -56,13 +56,9 @@ def show_table(run: RunDir) -> None:
 def show_trace(trace: Trace) -> None:
     """Print where the time goes: the parts of a training, then its costliest operations."""
     table = Table(title=f"{trace.steps} of {trace.total_steps} steps, {1000 * trace.step_seconds:.1f} ms each")
-    for name, justify in (
-        ("costliest operations", "left"),
-        ("ms a step", "right"),
-        ("share", "right"),
-        ("calls", "right"),
-    ):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    table.add_column("costliest operations")
+    for name in ("ms a step", "share", "calls"):
+        table.add_column(name, justify="right")
     for one in trace.operations:
         share = one.seconds_per_step / trace.step_seconds
         table.add_row(one.name, f"{1000 * one.seconds_per_step:.2f}", f"{share:.1%}", f"{one.calls_per_step:.0f}")

@@ -19,14 +19,14 @@ TIMEOUT_SECONDS = 30
 # States of a job that Slurm still has in hand. Source: "JOB STATE CODES" in squeue(1), Slurm 22.05.
 ACTIVE = frozenset(
     """PENDING RUNNING COMPLETING CONFIGURING SUSPENDED STOPPED REQUEUED REQUEUE_FED REQUEUE_HOLD SPECIAL_EXIT
-    RESIZING RESV_DEL_HOLD SIGNALING STAGE_OUT""".split()  # noqa: SIM905
+    RESIZING RESV_DEL_HOLD SIGNALING STAGE_OUT""".split()
 )
 # Reasons for which a pending job never starts by itself. Source: "JOB REASON CODES", ibidem.
 HOPELESS = frozenset(
     """PartitionConfig PartitionNodeLimit PartitionTimeLimit BadConstraints
     DependencyNeverSatisfied InvalidAccount InvalidQOS AccountNotAllowed QOSNotAllowed JobHeldAdmin JobHeldUser
     QOSMaxCpuPerJobLimit QOSMaxMemoryPerJob QOSMaxWallDurationPerJobLimit
-    AssocMaxWallDurationPerJobLimit""".split()  # noqa: SIM905
+    AssocMaxWallDurationPerJobLimit""".split()
 )
 
 

@@ -9,6 +9,7 @@ background as class 0, so its labels are ours plus one.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -55,8 +56,7 @@ class Detector(nn.Module):
     def losses(self, images: Tensor, targets: list[dict[str, Tensor]]) -> Tensor:
         """The sum of the four losses (region and box: which, where) of (B, C, W, W) scenes."""
         parts: dict[str, Tensor] = self.network(images, targets)
-        total: Tensor = sum(parts.values())  # type: ignore[assignment]
-        return total
+        return torch.stack(list(parts.values())).sum()
 
     def forward(self, images: Tensor) -> list[dict[str, Tensor]]:
         """For each image, its detections: `boxes` (M, 4) pixels, `labels` (M,) from 0, `scores` (M,)."""

@@ -23,7 +23,7 @@ from lab2.spec.job import Resources, Trial
 # What lab2 writes into the batch script itself: elsewhere in a profile these would contradict it.
 OURS = frozenset(
     """array chdir dependency error exclude job-name nodes no-requeue ntasks ntasks-per-node open-mode output requeue
-    signal wrap""".split()  # noqa: SIM905
+    signal wrap""".split()
 )
 
 

@@ -16,7 +16,7 @@ from lab2.spec.job import TrainConfig
 
 MAX_GRADIENT_NORM = 1.0  # one bad batch must not undo an epoch: VGG16 and AlexNet have no normalisation
 
-Group = dict[str, object]
+Group = dict[str, Any]
 
 
 def groups(module: nn.Module, config: TrainConfig, scale: float = 1.0) -> list[Group]:
@@ -44,7 +44,7 @@ class OneCycle:
 
     def __init__(self, parameter_groups: list[Group], config: TrainConfig, steps: int) -> None:
         peaks = [group["max_lr"] for group in parameter_groups]
-        self.parameters = [p for group in parameter_groups for p in group["params"]]  # type: ignore[attr-defined]
+        self.parameters = [p for group in parameter_groups for p in group["params"]]
         fused = _has_fused(self.parameters)
         self.optimizer: Optimizer
         match config.optimizer:
@@ -57,7 +57,7 @@ class OneCycle:
         total = max(steps, 2)
         self.schedule: LRScheduler = OneCycleLR(
             self.optimizer,
-            max_lr=peaks,  # type: ignore[arg-type]
+            max_lr=peaks,
             total_steps=total,
             # A rise of exactly one step is none: OneCycleLR divides by the steps of the rise less one.
             pct_start=0.0 if math.isclose(config.warmup * total, 1) else config.warmup,
