@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from benchmarks import growth, many_trials
+from benchmarks import growth, launching, many_trials
 from benchmarks.machine import Machine, this_machine
 from benchmarks.side_by_side import COMPARISONS, Row, markdown, measure, row
 
@@ -22,12 +22,15 @@ console = Console(highlight=False)
 
 def main(
     only: Annotated[
-        str, typer.Option(help="Jobs, with commas; growth, for its curves; collect, for runs of many trials.")
+        str,
+        typer.Option(help="Jobs, with commas; growth, for its curves; collect and launch, for runs of many trials."),
     ] = "",
     repeats: Annotated[int, typer.Option(min=1)] = 3,
 ) -> None:
     """Compare lab2 with the textbook and with the machine's limits; measure how collecting grows."""
-    chosen = only.split(",") if only else [*(comparison.job for comparison in COMPARISONS), "growth", "collect"]
+    chosen = (
+        only.split(",") if only else [*(comparison.job for comparison in COMPARISONS), "growth", "collect", "launch"]
+    )
     machine = this_machine()
     console.print(str(machine), markup=False)
     rows: list[Row] = []
@@ -50,6 +53,12 @@ def main(
     if "collect" in chosen:
         many = list(many_trials.measure())
         _keep("collect", machine, many_trials.markdown(many), [asdict(one) for one in many], [])
+    if "launch" in chosen:
+        try:
+            launched = list(launching.measure())
+            _keep("launch", machine, launching.markdown(launched), [asdict(one) for one in launched], [])
+        except launching.NoSlurmError as reason:
+            console.print(f"LOUD: launching is not measured: {reason}")
 
 
 def _keep(name: str, machine: Machine, text: str, rows: Sequence[Any], measured: Sequence[Any]) -> None:

@@ -23,7 +23,8 @@ from lab2.data.datasets import DataShape, TrainingData
 from lab2.data.scenes import ink_boxes
 from lab2.data.source import Images
 from lab2.models import build
-from lab2.spec.architectures import AlexNetConfig, FasterRCNNConfig, VGG16Config
+from lab2.models.vit import sinusoids
+from lab2.spec.architectures import AlexNetConfig, FasterRCNNConfig, ModelConfig, VGG16Config, ViTConfig
 from lab2.spec.job import JobSpec
 
 BATCH = 64
@@ -56,7 +57,7 @@ class Textbook:
         torch.manual_seed(seed)
         self.data = data
         self.detects = isinstance(job.model, FasterRCNNConfig)
-        self.network, self.transform = _network(job, data.shape)
+        self.network, self.transform = textbook_network(job.model, data.shape)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=LEARNING_RATE)
 
     def steps(self) -> Iterator[tuple[int, bool]]:
@@ -96,12 +97,13 @@ class Textbook:
         return right / len(images)
 
 
-def _network(job: JobSpec, shape: DataShape) -> tuple[nn.Module, Callable[[Image.Image], Tensor]]:
+def textbook_network(config: ModelConfig, shape: DataShape) -> tuple[nn.Module, Callable[[Image.Image], Tensor]]:
+    """The network of a tutorial, and what it does to a picture."""
     classes = len(shape.classes)
-    match job.model:
+    match config:
         case VGG16Config() | AlexNetConfig():
-            make = getattr(torchvision.models, job.model.architecture)
-            resize = transforms.Resize((job.model.image_side, job.model.image_side))
+            make = getattr(torchvision.models, config.architecture)
+            resize = transforms.Resize((config.image_side, config.image_side))
             normalize = transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
             steps = [transforms.Grayscale(3), resize, transforms.ToTensor(), normalize]
             return make(num_classes=classes), transforms.Compose(steps)
@@ -110,8 +112,34 @@ def _network(job: JobSpec, shape: DataShape) -> tuple[nn.Module, Callable[[Image
                 weights=None, weights_backbone=None, num_classes=classes + 1
             )
             return network, transforms.Compose([transforms.Grayscale(3), transforms.ToTensor()])
+        case ViTConfig():
+            return PlainViT(config, shape), transforms.ToTensor()
         case _:
-            return build(job.model, shape).model, transforms.ToTensor()
+            return build(config, shape).model, transforms.ToTensor()
+
+
+class PlainViT(nn.Module):
+    """The ViT of as many parameters, from torch's own encoder: (B, C, S, S) images to (B, K) logits."""
+
+    positions: Tensor
+
+    def __init__(self, config: ViTConfig, shape: DataShape) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(shape.channels, config.dim, config.patch_size, config.patch_size)
+        self.class_token = nn.Parameter(torch.zeros(1, 1, config.dim))
+        self.register_buffer("positions", sinusoids(shape.side // config.patch_size, config.dim), persistent=False)
+        layer = nn.TransformerEncoderLayer(
+            config.dim, config.num_heads, config.mlp_ratio * config.dim,
+            dropout=0.0, activation="gelu", batch_first=True, norm_first=True,
+        )  # fmt: skip
+        self.encoder = nn.TransformerEncoder(layer, config.depth, nn.LayerNorm(config.dim), enable_nested_tensor=False)
+        self.head = nn.Linear(config.dim, len(shape.classes))
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.embed(images).flatten(2).transpose(1, 2) + self.positions
+        x = self.encoder(torch.cat([self.class_token.expand(len(x), -1, -1), x], 1))
+        logits: Tensor = self.head(x[:, 0])
+        return logits
 
 
 def _targets(images: Images) -> list[dict[str, Tensor]]:

@@ -1,7 +1,7 @@
 """One measurement in a process of its own, for environment and memory are its: prints one line of JSON.
 
-python -m benchmarks.worker textbook|lab2 JOB SEED target ACCURACY LIMIT_SECONDS
-python -m benchmarks.worker textbook|lab2 JOB SEED rate STEPS WARM_UP_STEPS
+python -m benchmarks.worker textbook|plain|lab2 JOB SEED target ACCURACY LIMIT_SECONDS
+python -m benchmarks.worker textbook|plain|lab2 JOB SEED rate STEPS WARM_UP_STEPS
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.textbook import Textbook
+from benchmarks.textbook import Textbook, textbook_network
+from lab2.data.datasets import TrainingData
 from lab2.measure.cost import flops_per_image
 from lab2.measure.metrics import score
-from lab2.run import Ready, set_up
+from lab2.run import set_up
 from lab2.spec.catalogue import read_catalogue
 from lab2.spec.job import DataConfig, Trial
+from lab2.train.classifier import ClassifierTrainer
 from lab2.train.detector import DetectorTrainer
+from lab2.train.trainer import Trainer
 
 JOBS = Path(__file__).parents[1] / "jobs"
 
@@ -47,26 +50,38 @@ def main(way: str, job: str, seed: str, mode: str, goal: str, limit: str) -> Non
     """Measure, and print."""
     trial = Trial(job=read_catalogue(JOBS)[job].job, data=DataConfig(), seed=int(seed))
     ready = set_up(trial, "cpu", None)
-    learner = ready.learner
-    subject = Textbook(trial.job, ready.data, trial.seed) if way == "textbook" else Ours(ready)
+    subject: Textbook | Ours
+    match way:
+        case "textbook":
+            subject = Textbook(trial.job, ready.data, trial.seed)
+        case "plain":
+            subject = Ours(_plain(trial, ready.data), ready.data)
+        case _:
+            subject = Ours(ready.learner, ready.data)
     measured = Measured(way=way, job=job, seed=trial.seed, precision=subject.precision)
     if mode == "target":
         measured = _to_target(measured, subject, float(goal), float(limit))
     else:
         measured = _rate(measured, subject.steps(), int(goal), int(limit))
+    learner, sample = ready.learner, torch.from_numpy(ready.data.train.pixels[:1])
     if not isinstance(learner, DetectorTrainer):
         learner.model.eval()
-        sample = torch.from_numpy(ready.data.train.pixels[:1])
         measured = replace(measured, flops_per_image=flops_per_image(learner.infer, sample))
     print(json.dumps(asdict(measured)))
+
+
+def _plain(trial: Trial, data: TrainingData) -> Trainer:
+    network, _ = textbook_network(trial.job.model, data.shape)
+    device = torch.device("cpu")
+    return ClassifierTrainer(network, trial.job.train, data.train, device=device, precision="fp32", seed=trial.seed)
 
 
 class Ours:
     """A training by lab2."""
 
-    def __init__(self, ready: Ready) -> None:
-        self.learner, self.data = ready.learner, ready.data
-        self.precision = ready.learner.precision
+    def __init__(self, learner: Trainer, data: TrainingData) -> None:
+        self.learner, self.data = learner, data
+        self.precision = learner.precision
 
     def steps(self) -> Steps:
         """Train to the end of the recipe."""

@@ -1,0 +1,86 @@
+"""How the price of launching grows with a run's trials: `lab2 submit` and `lab2 status` on a real Slurm.
+
+The Slurm is that of `make cluster-up`, one of its own; its jobs wait for tomorrow, so nothing trains.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+CLUSTER = ROOT / "slurm" / "testcluster" / "cluster"
+JOBS = 5
+COUNTS = (10, 100, 1_000, 10_000)
+PROFILE = """
+partition = "main"
+[sbatch]
+begin = "now+1day"
+[resources]
+gpus = 0
+cpus = 1
+memory_gb = 2
+"""
+
+
+class NoSlurmError(Exception):
+    """No Slurm starts here; says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launched:
+    """What two commands took, start of Python included."""
+
+    trials: int
+    submit_seconds: float
+    status_seconds: float
+
+
+def measure() -> Iterator[Launched]:
+    """Raises `NoSlurmError`."""
+    with tempfile.TemporaryDirectory(prefix="lab2-launch-") as folder:
+        place = Path(folder)
+        environment = {
+            **os.environ, "CLUSTER_DIR": f"{folder}/c", "SLURM_CONF": f"{folder}/c/slurm.conf",
+            "CLUSTER_MAX_ARRAY": "1001",
+        }  # fmt: skip
+        started = subprocess.run([CLUSTER, "up"], env=environment, capture_output=True, text=True, check=False)
+        if started.returncode:
+            raise NoSlurmError(started.stderr.strip())
+        try:
+            profile = place / "waits.toml"
+            profile.write_text(PROFILE)
+            for count in COUNTS:
+                yield _launch(count, profile, place / f"runs-{count}", environment)
+        finally:
+            subprocess.run([CLUSTER, "down"], env=environment, stdout=subprocess.DEVNULL, check=True)
+
+
+def _launch(count: int, profile: Path, runs: Path, environment: dict[str, str]) -> Launched:
+    def seconds(*words: str) -> float:
+        began = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "lab2.cli", *words, "--runs", str(runs)],
+            cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, check=True,
+        )  # fmt: skip
+        return time.perf_counter() - began
+
+    launched = Launched(
+        trials=count,
+        submit_seconds=seconds("submit", "--profile", str(profile), "--seeds", str(count // JOBS)),
+        status_seconds=seconds("status"),
+    )
+    seconds("cancel")
+    return launched
+
+
+def markdown(rows: list[Launched]) -> str:
+    """The report's table."""
+    lines = [f"| {r.trials:,} | {r.submit_seconds:.1f} | {r.status_seconds:.1f} |" for r in rows]
+    return "\n".join(["| trials | seconds to submit | seconds of status |", "|---|---|---|", *lines])
