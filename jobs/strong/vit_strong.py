@@ -1,0 +1,22 @@
+"""ViT of the same ten thousand parameters, trained for minutes: how much was the recipe, and how much the heads?
+
+Four heads of five numbers instead of two of ten: as many parameters.
+"""
+
+from lab2.spec.architectures import ViTConfig
+from lab2.spec.job import JobSpec, Resources, TrainConfig
+
+JOB = JobSpec(
+    name="vit_strong",
+    model=ViTConfig(num_heads=4),
+    train=TrainConfig(
+        epochs=56,
+        batch_size=128,
+        learning_rate=1e-2,
+        weight_decay=0.0,
+        label_smoothing=0.05,
+        shift=1,
+        target_accuracy=0.985,
+    ),
+    resources=Resources(gpus=1, cpus=4, memory_gb=4, timeout_min=40),
+)
