@@ -80,7 +80,7 @@ test-image: $(SETUP_DEV) ## build the image on a base made here, and test it (ne
 	@slurm/containers/test-base localhost/lab2:test VERSION=$(VERSION) COMMIT=$(COMMIT) SOURCE=$(SOURCE)
 	@LAB2_TEST_IMAGE=localhost/lab2:test $(VENV)/bin/pytest -m image
 
-bench: $(SETUP) ## measure lab2 against the textbook way, on this machine: half an hour; ONLY=cnn one of them
+bench: $(SETUP) ## measure lab2 against the textbook way, on this machine: most of an hour; ONLY=cnn one of them
 	@$(VENV)/bin/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(REPEATS),--repeats $(REPEATS))
 
 cluster-up: ## a real Slurm of three nodes on this machine, with ACCOUNTING=1 also sacct

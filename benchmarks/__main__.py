@@ -14,8 +14,10 @@ from rich.console import Console
 from benchmarks import growth, launching, many_trials
 from benchmarks.machine import Machine, this_machine
 from benchmarks.side_by_side import COMPARISONS, Row, markdown, measure, row
+from lab2.whole_file import write_whole
 
 RESULTS = Path(__file__).parent / "results"
+OTHERS = {"growth": growth, "collect": many_trials, "launch": launching}
 
 console = Console(highlight=False)
 
@@ -27,10 +29,12 @@ def main(
     ] = "",
     repeats: Annotated[int, typer.Option(min=1)] = 3,
 ) -> None:
-    """Compare lab2 with the textbook and with the machine's limits; measure how collecting grows."""
-    chosen = (
-        only.split(",") if only else [*(comparison.job for comparison in COMPARISONS), "growth", "collect", "launch"]
-    )
+    """Compare lab2 with the textbook and with the machine's limits; measure how the price grows."""
+    jobs = {comparison.job for comparison in COMPARISONS}
+    chosen = set(only.split(",")) if only else {*jobs, *OTHERS}
+    if unknown := chosen - jobs - set(OTHERS):
+        raise typer.BadParameter(f"{', '.join(unknown)}: wanted some of {', '.join(sorted({*jobs, *OTHERS}))}")
+    name = "side_by_side" if chosen >= jobs else f"side_by_side-{'-'.join(sorted(chosen & jobs))}"
     machine = this_machine()
     console.print(str(machine), markup=False)
     rows: list[Row] = []
@@ -44,29 +48,24 @@ def main(
             raw += map(asdict, measured)
             rows.append(row(comparison, measured, machine))
             text = f"Medians of {repeats}; in brackets the lowest and the highest.\n\n{markdown(rows)}"
-            _keep("side_by_side", machine, text, [asdict(one) for one in rows], raw)
-    if "growth" in chosen:
-        curves: list[growth.Curve] = []
-        for curve in growth.measure():
-            curves.append(curve)
-            _keep("growth", machine, growth.markdown(curves), list(map(asdict, curves)), [])
-    if "collect" in chosen:
-        many = list(many_trials.measure())
-        _keep("collect", machine, many_trials.markdown(many), [asdict(one) for one in many], [])
-    if "launch" in chosen:
-        try:
-            launched = list(launching.measure())
-            _keep("launch", machine, launching.markdown(launched), [asdict(one) for one in launched], [])
-        except launching.NoSlurmError as reason:
-            console.print(f"LOUD: launching is not measured: {reason}")
+            _keep(name, machine, text, [asdict(one) for one in rows], raw)
+    for other, room in OTHERS.items():
+        if other in chosen:
+            found: list[Any] = []
+            try:
+                for one in room.measure():
+                    found.append(one)
+                    _keep(other, machine, room.markdown(found), list(map(asdict, found)), [])
+            except launching.NoSlurmError as reason:
+                console.print(f"LOUD: {other} is not measured: {reason}", markup=False)
 
 
 def _keep(name: str, machine: Machine, text: str, rows: Sequence[Any], measured: Sequence[Any]) -> None:
-    """Write what there is so far: a benchmark that is interrupted has lost nothing."""
+    """Write what there is so far, over what an earlier benchmark wrote."""
     RESULTS.mkdir(exist_ok=True)
     result = {"machine": asdict(machine), "rows": rows, "measured": measured}
-    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
-    (RESULTS / f"{name}.md").write_text(f"{machine}\n\n{text}\n")
+    write_whole(RESULTS / f"{name}.json", (json.dumps(result, indent=2) + "\n").encode())
+    write_whole(RESULTS / f"{name}.md", f"{machine}\n\n{text}\n".encode())
     console.print(f"\n{text}\n\nin {RESULTS}/{name}.md and .json", markup=False)
 
 

@@ -1,8 +1,8 @@
 """How the price of training grows: with images, with the image's side, with parameters, and with seeds.
 
 Each curve is measured by a process of its own in the environment of a trial: the seconds of training alone, on
-images of noise where the side changes. The exponent e is that of seconds = c x^e, fitted by least squares over the
-logarithms; the last one is between the two largest sizes, where what does not grow weighs least.
+images of noise; of seeds, the whole command. The exponent e is that of seconds = c x^e, fitted by least squares over
+the logarithms; the last one is between the two largest sizes, where what does not grow weighs least.
 """
 
 from __future__ import annotations
@@ -13,27 +13,26 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
 
+from benchmarks.apart import ROOT, measured_by
 from lab2.data.datasets import DataShape
 from lab2.data.source import Images
 from lab2.launch.environment import ALLOCATION
 from lab2.measure.cost import count_parameters
-from lab2.measure.hardware import available_cores
+from lab2.measure.hardware import available_cores, make_repeatable
 from lab2.models import build
 from lab2.spec.architectures import CNNConfig, ModelConfig, ViTConfig
 from lab2.spec.catalogue import read_catalogue
 from lab2.spec.job import JobSpec
 from lab2.train.classifier import ClassifierTrainer
 
-ROOT = Path(__file__).parents[1]
-BATCH = 64
 STEPS, WARM_UP = 12, 3
 
 
@@ -60,29 +59,26 @@ class Curve:
 def measure() -> Iterator[Curve]:
     """Each curve in a process of its own."""
     for name in CURVES:
-        words = [sys.executable, "-m", "benchmarks.growth", name]
-        environment = dict(os.environ) | ALLOCATION
-        done = subprocess.run(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-        yield Curve(**json.loads(done.stdout.splitlines()[-1]))
+        yield Curve(**measured_by("growth", name, environment=dict(os.environ) | ALLOCATION))
 
 
-def _learner(job: JobSpec, count: int, side: int, seed: int = 1) -> ClassifierTrainer:
-    noise = np.random.default_rng(seed)
+def _learner(job: JobSpec, count: int, side: int) -> ClassifierTrainer:
+    noise = np.random.default_rng(1)
     pixels = noise.integers(0, 256, (count, 1, side, side), dtype=np.uint8)
     images = Images(pixels, noise.integers(0, 10, count))
     shape = DataShape(1, side, tuple("0123456789"), (0.5,), (0.3,), plain_background=False)
     model = build(job.model, shape).model
-    return ClassifierTrainer(model, job.train, images, device=torch.device("cpu"), precision="fp32", seed=seed)
+    return ClassifierTrainer(model, job.train, images, device=torch.device("cpu"), precision="fp32", seed=1)
 
 
 def _job(name: str, model: ModelConfig | None = None) -> JobSpec:
     job = read_catalogue(ROOT / "jobs")[name].job
-    return replace(job, model=model or job.model, train=replace(job.train, batch_size=BATCH))
+    return replace(job, model=model or job.model)
 
 
 def _step_seconds(job: JobSpec, side: int = 28) -> float:
     """The median of some steps."""
-    learner = _learner(replace(job, train=replace(job.train, epochs=STEPS + WARM_UP)), BATCH, side)
+    learner = _learner(replace(job, train=replace(job.train, epochs=STEPS + WARM_UP)), job.train.batch_size, side)
     seconds, before = [], time.perf_counter()
     for _ in learner.fit():
         now = time.perf_counter()
@@ -91,13 +87,12 @@ def _step_seconds(job: JobSpec, side: int = 28) -> float:
     return statistics.median(seconds[WARM_UP:])
 
 
-def _whole(job: JobSpec, images: int, seeds: int = 1) -> float:
-    """Whole trainings, one after the other."""
-    learners = [_learner(job, images, 28, seed) for seed in range(seeds)]
+def _whole(job: JobSpec, images: int) -> float:
+    """A whole training."""
+    learner = _learner(job, images, 28)
     started = time.perf_counter()
-    for learner in learners:
-        for _ in learner.fit():
-            pass
+    for _ in learner.fit():
+        pass
     return time.perf_counter() - started
 
 
@@ -107,9 +102,16 @@ def _images(job: JobSpec) -> Curve:
     return Curve(job=job.name, grows="images", sizes=counts, seconds=[_whole(one, count) for count in counts])
 
 
-def _seeds(job: JobSpec) -> Curve:
-    counts = [1, 2, 4, 8]
-    return Curve(job=job.name, grows="seeds", sizes=counts, seconds=[_whole(job, 6_000, count) for count in counts])
+def _seeds(name: str) -> Curve:
+    """The whole command, from its start to the table."""
+    counts, seconds = [1, 2, 4, 8], []
+    with tempfile.TemporaryDirectory(prefix="lab2-growth-") as runs:
+        words = [sys.executable, "-m", "lab2.cli", "run-local", "--jobs", name, "--runs", runs, "--quick", "--seeds"]
+        for count in counts:
+            started = time.perf_counter()
+            subprocess.run([*words, str(count)], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+            seconds.append(time.perf_counter() - started)
+    return Curve(job=name, grows="seeds", sizes=counts, seconds=seconds)
 
 
 def _sides(job: JobSpec, grows: str, unit: int) -> Curve:
@@ -120,14 +122,14 @@ def _sides(job: JobSpec, grows: str, unit: int) -> Curve:
 
 def _parameters(name: str, models: list[ModelConfig]) -> Curve:
     jobs = [_job(name, model) for model in models]
-    sizes = [count_parameters(_learner(job, BATCH, 28).model)[0] for job in jobs]
+    sizes = [count_parameters(_learner(job, 100, 28).model)[0] for job in jobs]
     return Curve(job=name, grows="parameters", sizes=sizes, seconds=[_step_seconds(job) for job in jobs])
 
 
 CURVES: dict[str, Callable[[], Curve]] = {
     "cnn-images": lambda: _images(_job("cnn")),
     "vit-images": lambda: _images(_job("vit")),
-    "cnn-seeds": lambda: _seeds(_job("cnn")),
+    "cnn-seeds": lambda: _seeds("cnn"),
     "cnn-pixels": lambda: _sides(_job("cnn"), "pixels", 1),
     "vit-tokens": lambda: _sides(_job("vit"), "tokens", 4),
     "cnn-parameters": lambda: _parameters(
@@ -148,4 +150,5 @@ def markdown(curves: list[Curve]) -> str:
 
 if __name__ == "__main__":
     torch.set_num_threads(available_cores())
+    make_repeatable(1)
     print(json.dumps(asdict(CURVES[sys.argv[1]]())))

@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from benchmarks.apart import ROOT
+from lab2.spec.catalogue import read_catalogue
+
 CLUSTER = ROOT / "slurm" / "testcluster" / "cluster"
-JOBS = 5
 COUNTS = (10, 100, 1_000, 10_000)
 PROFILE = """
 partition = "main"
@@ -71,9 +72,10 @@ def _launch(count: int, profile: Path, runs: Path, environment: dict[str, str]) 
         )  # fmt: skip
         return time.perf_counter() - began
 
+    seeds = count // len(read_catalogue(ROOT / "jobs"))
     launched = Launched(
         trials=count,
-        submit_seconds=seconds("submit", "--profile", str(profile), "--seeds", str(count // JOBS)),
+        submit_seconds=seconds("submit", "--profile", str(profile), "--seeds", str(seeds)),
         status_seconds=seconds("status"),
     )
     seconds("cancel")

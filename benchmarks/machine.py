@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import torch
 
-from lab2.measure.hardware import available_cores, device_name
+from lab2.measure.hardware import available_cores, device_name, least_seconds, product_rate
 from lab2.measure.provenance import source_commit
 from lab2.train.precision import has_amx
 
@@ -43,7 +41,8 @@ class Machine:
 
 def this_machine() -> Machine:
     """Describe and measure it."""
-    commit, dirty = source_commit()
+    commit, dirty = source_commit("benchmarks/*.py")
+    torch.set_num_threads(available_cores())  # as the measured processes do
     return Machine(
         name=device_name(torch.device("cpu")),
         cores=available_cores(),
@@ -52,27 +51,15 @@ def this_machine() -> Machine:
         commit=commit,
         dirty=dirty,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
-        flops_per_second={"fp32": product_rate(torch.float32), "bf16": product_rate(torch.bfloat16)},
+        flops_per_second={
+            "fp32": product_rate(torch.float32, PRODUCT_SIDE),
+            "bf16": product_rate(torch.bfloat16, PRODUCT_SIDE),
+        },
         bytes_per_second=bandwidth(),
     )
-
-
-def product_rate(dtype: torch.dtype) -> float:
-    """FLOP/s of a 4096 x 4096 product through torch, the best of five."""
-    a = torch.ones(PRODUCT_SIDE, PRODUCT_SIDE, dtype=dtype)
-    return 2 * PRODUCT_SIDE**3 / _best(lambda: a @ a)
 
 
 def bandwidth() -> float:
     """Bytes a second of the triad a = b + s c, the best of five. Source: McCalpin 1995, STREAM."""
     a, b, c = (torch.ones(TRIAD_ELEMENTS) for _ in range(3))
-    return 3 * 4 * TRIAD_ELEMENTS / _best(lambda: torch.add(b, c, alpha=3.0, out=a))
-
-
-def _best(work: Callable[[], object]) -> float:
-    seconds = []
-    for _ in range(5):
-        started = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - started)
-    return min(seconds)
+    return 3 * 4 * TRIAD_ELEMENTS / least_seconds(lambda: torch.add(b, c, alpha=3.0, out=a))

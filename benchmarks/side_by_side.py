@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from benchmarks.apart import measured_by
 from benchmarks.machine import Machine
 from benchmarks.worker import Measured
 from lab2.launch.environment import ALLOCATION
 
-ROOT = Path(__file__).parents[1]
 TRAINING = 3  # a training step computes the forward pass, and twice as much backward
 
 
@@ -56,20 +52,19 @@ COMPARISONS = (
 
 
 def measure(comparison: Comparison, repeats: int) -> Iterator[Measured]:
-    """Both ways by turns; the other way's process has no environment of ours."""
+    """Both ways by turns; the textbook's process has no environment of ours."""
     for seed in range(1, repeats + 1):
         for way in comparison.ways:
             environment = {name: value for name, value in os.environ.items() if name not in ALLOCATION}
-            if way == "lab2":
+            if way != "textbook":
                 environment |= ALLOCATION
             if comparison.target:
                 goal = ["target", str(comparison.target), str(comparison.limit_seconds)]
             else:
                 assert comparison.steps is not None
                 goal = ["rate", *map(str, comparison.steps[way])]
-            words = [sys.executable, "-m", "benchmarks.worker", way, comparison.job, str(seed), *goal]
-            done = subprocess.run(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-            yield Measured(**json.loads(done.stdout.splitlines()[-1]))
+            found = measured_by("worker", way, comparison.job, str(seed), *goal, environment=environment)
+            yield Measured(**found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +88,8 @@ class Row:
     against: str
     other: Spread
     lab2: Spread
-    ratio: float  # of the medians: so many times as fast
-    reached: bool  # every repetition came to the target
+    ratio: float | None  # of the medians: so many times as fast; None: lab2 did not come to the target
+    at_least: bool  # the other way was given up before it came to the target
     wanted: float
     precision: str  # of lab2
     utilisation: float | None  # training FLOPs a second of lab2 over those of large products in its precision
@@ -107,6 +102,8 @@ def row(comparison: Comparison, measured: Sequence[Measured], machine: Machine) 
         values = [comparison.value(one) for one in measured if one.way == way]
         spreads[way] = Spread(median=statistics.median(values), low=min(values), high=max(values))
     ours = [one for one in measured if one.way == "lab2"]
+    there = {way: all(one.reached is not False for one in measured if one.way == way) for way in comparison.ways}
+    ratio = comparison.ratio(spreads[comparison.against].median, spreads["lab2"].median)
     shares = [
         TRAINING * one.flops_per_image * one.images / one.seconds / machine.flops_per_second[one.precision]
         for one in ours
@@ -118,8 +115,8 @@ def row(comparison: Comparison, measured: Sequence[Measured], machine: Machine) 
         against=comparison.against,
         other=spreads[comparison.against],
         lab2=spreads["lab2"],
-        ratio=comparison.ratio(spreads[comparison.against].median, spreads["lab2"].median),
-        reached=all(one.reached in (True, None) for one in measured),
+        ratio=ratio if there["lab2"] else None,
+        at_least=not there[comparison.against],
         wanted=comparison.wanted,
         precision=ours[0].precision,
         utilisation=statistics.median(shares) if shares else None,
@@ -134,7 +131,7 @@ def markdown(rows: Sequence[Row]) -> str:
     ]
     for r in rows:
         share = "–" if r.utilisation is None else f"{r.utilisation:.0%} ({r.precision})"
-        times = f"{'' if r.reached else 'at least '}{r.ratio:.1f}"
+        times = "target missed" if r.ratio is None else f"{'at least ' * r.at_least}{r.ratio:.1f}"
         lines.append(
             f"| {r.job} | {r.measures} | {r.against} | {r.other} | {r.lab2} | {times} | {r.wanted:g} | {share} |"
         )

@@ -72,7 +72,7 @@ class Textbook:
             batch_size=batch,
             shuffle=True,
             num_workers=WORKERS,
-            collate_fn=(lambda rows: tuple(zip(*rows, strict=True))) if self.detects else None,
+            collate_fn=_as_lists if self.detects else None,
         )
         while True:
             self.network.train()
@@ -95,6 +95,12 @@ class Textbook:
         right = sum(int((self.network(batch).argmax(1) == labels).sum()) for batch, labels in loader)
         self.network.train()
         return right / len(images)
+
+
+def _as_lists(rows: list[tuple[Tensor, Any]]) -> tuple[tuple[Tensor, ...], tuple[Any, ...]]:
+    """Images and their targets, as a detector takes them."""
+    images, wanted = zip(*rows, strict=True)
+    return images, wanted
 
 
 def textbook_network(config: ModelConfig, shape: DataShape) -> tuple[nn.Module, Callable[[Image.Image], Tensor]]:

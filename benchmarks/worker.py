@@ -16,12 +16,14 @@ from pathlib import Path
 import torch
 
 from benchmarks.textbook import Textbook, textbook_network
-from lab2.data.datasets import TrainingData
+from lab2.data.datasets import TrainingData, load_training
 from lab2.measure.cost import flops_per_image
+from lab2.measure.hardware import available_cores
 from lab2.measure.metrics import score
 from lab2.run import set_up
+from lab2.spec.architectures import AlexNetConfig, VGG16Config
 from lab2.spec.catalogue import read_catalogue
-from lab2.spec.job import DataConfig, Trial
+from lab2.spec.job import DataConfig, JobSpec, Trial
 from lab2.train.classifier import ClassifierTrainer
 from lab2.train.detector import DetectorTrainer
 from lab2.train.trainer import Trainer
@@ -48,26 +50,37 @@ class Measured:
 
 def main(way: str, job: str, seed: str, mode: str, goal: str, limit: str) -> None:
     """Measure, and print."""
-    trial = Trial(job=read_catalogue(JOBS)[job].job, data=DataConfig(), seed=int(seed))
-    ready = set_up(trial, "cpu", None)
+    trial = Trial(job=_from_random_weights(read_catalogue(JOBS)[job].job), data=DataConfig(), seed=int(seed))
     subject: Textbook | Ours
     match way:
         case "textbook":
-            subject = Textbook(trial.job, ready.data, trial.seed)
+            torch.set_num_threads(available_cores())
+            subject = Textbook(trial.job, load_training(trial.data), trial.seed)
         case "plain":
-            subject = Ours(_plain(trial, ready.data), ready.data)
-        case _:
+            data = set_up(trial, "cpu", None).data
+            subject = Ours(_plain(trial, data), data)
+        case "lab2":
+            ready = set_up(trial, "cpu", None)
             subject = Ours(ready.learner, ready.data)
+        case _:
+            raise SystemExit(f"{way}: wanted textbook, plain or lab2")
     measured = Measured(way=way, job=job, seed=trial.seed, precision=subject.precision)
     if mode == "target":
         measured = _to_target(measured, subject, float(goal), float(limit))
     else:
         measured = _rate(measured, subject.steps(), int(goal), int(limit))
-    learner, sample = ready.learner, torch.from_numpy(ready.data.train.pixels[:1])
-    if not isinstance(learner, DetectorTrainer):
-        learner.model.eval()
-        measured = replace(measured, flops_per_image=flops_per_image(learner.infer, sample))
+    if isinstance(subject, Ours) and not isinstance(subject.learner, DetectorTrainer):
+        subject.learner.model.eval()
+        sample = torch.from_numpy(subject.data.train.pixels[:1])
+        measured = replace(measured, flops_per_image=flops_per_image(subject.learner.infer, sample))
     print(json.dumps(asdict(measured)))
+
+
+def _from_random_weights(job: JobSpec) -> JobSpec:
+    """Both ways, whatever lies in the cache: features of ImageNet's would be computed once, which is another thing."""
+    if isinstance(job.model, AlexNetConfig | VGG16Config):
+        return replace(job, model=replace(job.model, weights="random"))
+    return job
 
 
 def _plain(trial: Trial, data: TrainingData) -> Trainer:

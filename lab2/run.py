@@ -24,10 +24,9 @@ from lab2.measure.predictions import write_predictions
 from lab2.measure.provenance import Provenance, provenance
 from lab2.models import Built, build
 from lab2.models.weights import save_weights
-from lab2.results.collect import unfinished
 from lab2.results.journal import Attempt, EpochEnd, Journal, Progress, read_attempts
 from lab2.results.run_dir import RunDir
-from lab2.results.shard import Shard, Status, read_shard, write_shard
+from lab2.results.shard import Shard, Status, read_shard, unfinished, write_shard
 from lab2.results.trial_lock import ASKING_SECONDS, DEAD_NODE_SECONDS, held
 from lab2.spec.job import Trial
 from lab2.stop import Stopped, StopSignal

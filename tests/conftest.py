@@ -13,6 +13,7 @@ from PIL import Image
 
 from lab2.data.datasets import TrainingData, load_training
 from lab2.results.run_dir import RunDir, create_run
+from lab2.results.shard import Shard, unfinished
 from lab2.spec.architectures import (
     AlexNetConfig,
     CNNConfig,
@@ -47,6 +48,12 @@ def make_run(folder: Path, *trials: Trial, run_id: str = "run") -> RunDir:
     return create_run(folder, Plan(run_id=run_id, created_at="2026-01-01T00:00:00", smoke=False, trials=trials))
 
 
+def finished(trial: Trial, accuracy: float = 0.9, **more: object) -> Shard:
+    """The shard of a trial that ended well."""
+    values = {"accuracy": accuracy, "macro_f1": accuracy, "train_seconds": 2.0, "test_images": 100, "train_images": 50}
+    return replace(unfinished(trial, "ok", ""), **{**values, **more})
+
+
 @pytest.fixture(scope="session")
 def mnist() -> TrainingData:
     """The full MNIST, read once."""
@@ -66,6 +73,12 @@ def torch_as_it_was() -> Iterator[None]:
     before = torch.are_deterministic_algorithms_enabled()
     yield
     torch.use_deterministic_algorithms(before)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Where the test's runs lie."""
+    return tmp_path / "runs"
 
 
 @pytest.fixture

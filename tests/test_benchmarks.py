@@ -33,7 +33,7 @@ def test_seconds_to_a_target_are_better_when_fewer():
         measured("lab2", 10.0, reached=True),
     ]
     found = row(comparison, ways, MACHINE)
-    assert (found.ratio, found.other.low, found.other.high, found.reached) == (10.0, 90.0, 120.0, True)
+    assert (found.ratio, found.other.low, found.other.high, found.at_least) == (10.0, 90.0, 120.0, False)
     assert "| 100.0 (90.0 to 120.0) | 10.0 (10.0 to 10.0) | 10.0 |" in markdown([found])
 
 
@@ -41,6 +41,13 @@ def test_a_textbook_that_never_got_there_makes_a_lower_bound():
     comparison = Comparison("cnn", wanted=8, target=0.99)
     found = row(comparison, [measured("textbook", 100.0, reached=False), measured("lab2", 10.0, reached=True)], MACHINE)
     assert "at least 10.0" in markdown([found])
+
+
+def test_a_target_that_lab2_missed_has_no_ratio():
+    comparison = Comparison("cnn", wanted=8, target=0.99)
+    found = row(comparison, [measured("textbook", 100.0, reached=True), measured("lab2", 10.0, reached=False)], MACHINE)
+    assert found.ratio is None
+    assert "target missed" in markdown([found])
 
 
 def test_images_a_second_are_better_when_more_and_the_share_counts_forward_three_times():

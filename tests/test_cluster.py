@@ -20,9 +20,8 @@ from lab2.launch.slurm import batches, outside_any_job
 from lab2.launch.status import status
 from lab2.launch.submission import Submission, latest_jobs, read_submissions, write_submission
 from lab2.launch.verdict import verdict
-from lab2.results.collect import unfinished
 from lab2.results.reuse import reuse
-from lab2.results.shard import read_shard, write_shard
+from lab2.results.shard import read_shard, unfinished, write_shard
 from lab2.spec.job import DataConfig, Resources
 from lab2.spec.profile import Profile, profile_folder, read_profile
 from tests.conftest import make_run, make_trial

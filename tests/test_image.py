@@ -51,11 +51,6 @@ def containers_conf(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    return tmp_path / "runs"
-
-
 def podman(*words: str) -> str:
     done = subprocess.run(["podman", *words], capture_output=True, text=True, check=False, timeout=280)
     assert done.returncode == 0, f"{done.returncode}\n{done.stdout}\n{done.stderr}"

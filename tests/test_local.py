@@ -9,20 +9,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from lab2 import cli
 from lab2.launch.local import run_locally
 from lab2.launch.status import status
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir, open_run
 from lab2.results.shard import read_shard
 from lab2.results.trial_lock import held
-from lab2.spec.catalogue import default_folder
 from tests.conftest import make_run, make_trial
 from tests.paced import PACED
 
@@ -49,24 +46,6 @@ def lab2(*words: str, check: int | None = 0, **more: object) -> subprocess.Compl
     )
     assert check is None or done.returncode == check, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
-
-
-@pytest.fixture
-def front_desk(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
-    """The front desk in this process, where torch is loaded already: exit code, output, errors."""
-    monkeypatch.chdir(default_folder().parent)
-
-    def ask(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lab2", *words])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as leave:
-            code = int(leave.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return ask
 
 
 def write_jobs(folder: Path, names: dict[str, str], *, epochs: float = 1, resources: str = "") -> str:
@@ -101,11 +80,6 @@ def test_a_trial_of_another_machine_or_container_is_not_killed_by_its_number(tmp
         run.lock(trial.name).write_text(f"{os.getpid()} elsewhere pid:[1]\n")
         done = lab2("cancel", run.path.name, "--runs", str(run.path.parent), check=2)
     assert "runs elsewhere, or in a container" in done.stderr
-
-
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    return tmp_path / "runs"
 
 
 def start(*words: str, runs: Path) -> subprocess.Popen[str]:
@@ -266,115 +240,28 @@ def test_train_runs_one_trial_in_the_foreground(tmp_path: Path, runs: Path):
     assert "a_cnn" in done.stdout
 
 
-class TestBadInput:
-    """One sentence on standard error, exit code 2, no traceback, nothing written."""
-
-    @pytest.mark.parametrize(
-        ("words", "message"),
-        [
-            (["run-local", "--jobs", "cnnn"], "did you mean 'cnn'"),
-            (["run-local", "--jobs", ""], "--jobs names nothing"),
-            (["run-local", "--dataset", "mnits"], "did you mean 'mnist'"),
-            (["run-local", "--set", "train.epoch=3"], "did you mean 'train.epochs'"),
-            (["run-local", "--set", "train.epochs=three"], "found 'three'"),
-            (["run-local", "--jobs", "cnn", "--set", "train.batch_size=100000"], "is larger than the 55000 training"),
-            (["run-local", "--seeds", "many"], "wanted how many"),
-            (["run-local", "--seeds", "1,1"], "more than once"),
-            (["run-local", "--jobs", "no/such/folder"], "no such folder of jobs"),
-            (["run-local", "--device", "cuda:99"], "not on this machine"),
-            (["run-local", "--jobs", "alexnet", "--set", "model.weights=imagenet"], "lab2 prepare alexnet"),
-            (["report", "20200101-000000-mnist"], "no such run"),
-            (["logs", "nobody"], "no such run"),
-            (["prepare", "fashion"], "did you mean 'fashion-mnist'"),
-            (["train", "vitt"], "did you mean 'vit'"),
-            (["train", "cnn,vit"], "wanted the name of one job"),
-            (["train", "jobs/"], "wanted the name of one job"),
-            (["run-local", "--set", "resources.timeout_min=Infinity"], "must be positive"),
-            (["run-local", "--seeds", "²"], "wanted how many"),
-            (["submit", "--profile", "cpu-clutser"], "did you mean 'cpu-cluster'"),
-        ],
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="LOUD: only root can mount a small disk")
+def test_a_full_disk_loses_nothing_and_resume_goes_on(tmp_path: Path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True, check=False
     )
-    def test_gets_one_clear_sentence(self, words: list[str], message: str, runs: Path, front_desk):
-        code, _, said = front_desk(*words)
-        assert code == 2
-        assert message in said
-        assert said.startswith("lab2: ")
-        assert len(said.strip().splitlines()) == 1
-        assert not runs.exists() or not any(runs.iterdir())
-
-    @pytest.mark.parametrize("command", ["report", "collect"])
-    def test_a_run_without_shards_says_so(self, command: str, runs: Path, front_desk):
-        make_run(runs, make_trial())
-        code, _, said = front_desk(command, "--runs", str(runs))
-        assert (code, "no shards yet" in said) == (2, True)
-
-    @pytest.mark.skipif(os.geteuid() == 0, reason="LOUD: root may write everywhere")
-    def test_an_unwritable_folder_is_named(self, tmp_path: Path):
-        tmp_path.chmod(0o500)
-        done = lab2(
-            "run-local", "--jobs", "cnn", "--runs", str(tmp_path / "runs"), check=2, cwd=default_folder().parent
-        )
-        assert "choose a writable --runs folder" in done.stderr
-
-    def test_a_file_where_the_folder_should_be_is_named(self, tmp_path: Path, front_desk):
-        (tmp_path / "file").write_text("")
-        code, _, said = front_desk("run-local", "--jobs", "cnn", "--runs", str(tmp_path / "file"))
-        assert code == 2
-        assert "choose a writable --runs folder" in said
-
-    @pytest.mark.slow
-    @pytest.mark.skipif(os.geteuid() != 0, reason="LOUD: only root can mount a small disk")
-    def test_a_full_disk_loses_nothing_and_resume_goes_on(self, tmp_path: Path):
-        disk = tmp_path / "disk"
-        disk.mkdir()
-        mounted = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True, check=False
-        )
-        if mounted.returncode:
-            pytest.skip("LOUD: this machine does not mount")
-        try:
-            jobs = write_jobs(tmp_path / "jobs", {"a_cnn": TINY_JOBS["a_cnn"]})
-            lab2("run-local", "--jobs", jobs, "--runs", str(disk), *settings())
-            filler = disk / "filler"
-            with filler.open("wb") as file, pytest.raises(OSError, match="No space"):
-                while True:
-                    file.write(bytes(65536))
-                    file.flush()
-            done = lab2("run-local", "--jobs", jobs, "--runs", str(disk), *settings(), check=2)
-            assert "No space left on device" in done.stderr
-            assert "Traceback" not in done.stderr
-            filler.unlink()
-            assert "a_cnn" in lab2("report", "--runs", str(disk)).stdout
-        finally:
-            subprocess.run(["umount", str(disk)], check=True)
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        "run-local",
-        "submit",
-        "cancel",
-        "train",
-        "status",
-        "logs",
-        "resume",
-        "collect",
-        "report",
-        "prepare",
-        "jobs",
-        "doctor",
-    ],
-)
-def test_every_command_shows_an_example(command: str, front_desk):
-    assert f"Example: lab2 {command}" in front_desk(command, "--help")[1]
-
-
-def test_jobs_are_listed_with_their_questions(front_desk):
-    assert "vit" in front_desk("jobs")[1]
-
-
-def test_doctor_says_what_there_is(front_desk):
-    _, said, _ = front_desk("doctor")
-    for what in ("cores", "memory", "bf16", "GPUs", "Slurm", "container tools", "mnist", "vgg16 weights", "disk"):
-        assert what in said
+    if mounted.returncode:
+        pytest.skip("LOUD: this machine does not mount")
+    try:
+        jobs = write_jobs(tmp_path / "jobs", {"a_cnn": TINY_JOBS["a_cnn"]})
+        lab2("run-local", "--jobs", jobs, "--runs", str(disk), *settings())
+        filler = disk / "filler"
+        with filler.open("wb") as file, pytest.raises(OSError, match="No space"):
+            while True:
+                file.write(bytes(65536))
+                file.flush()
+        done = lab2("run-local", "--jobs", jobs, "--runs", str(disk), *settings(), check=2)
+        assert "No space left on device" in done.stderr
+        assert "Traceback" not in done.stderr
+        filler.unlink()
+        assert "a_cnn" in lab2("report", "--runs", str(disk)).stdout
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

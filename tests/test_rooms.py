@@ -53,7 +53,8 @@ def test_imports_point_one_way(path: Path):
 
 
 @pytest.mark.parametrize(
-    ("library", "rooms"), [("submitit", {"launch"}), ("pandas", {"results", "report"}), ("typer", {"cli"})]
+    ("library", "rooms"),
+    [("submitit", {"launch"}), ("pandas", {"results", "report"}), ("pyarrow", {"results"}), ("typer", {"cli"})],
 )
 def test_a_library_stays_in_its_room(library: str, rooms: set[str]):
     users = {room(path) for path in FILES if any(m.split(".")[0] == library for m in imported_modules(path))}

@@ -72,11 +72,6 @@ def verb(*words: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    return tmp_path / "runs"
-
-
 def write_profile(folder: Path, more: str = "", signal_delay_s: int = 10) -> str:
     path = folder / "cluster.toml"
     path.write_text(PROFILE.format(more=more, signal_delay_s=signal_delay_s))
@@ -314,7 +309,7 @@ def test_what_can_never_be_scheduled_is_refused_or_named(tmp_path: Path, runs: P
     now = wait_until(run, all_ended, seconds=60)
     assert now.trials[0].state == "stuck"
     assert "JobHeldUser" in now.trials[0].reason
-    assert collect(run, now.told()).rows[0].status == "missing"
+    assert collect(run, lambda *_: now.told()).rows[0].status == "missing"
     lab2("cancel", "--runs", str(runs))
     assert wait_until(run, all_ended, seconds=60).trials[0].state == "cancelled"
 

@@ -102,13 +102,18 @@ def test_a_trial_leaves_a_whole_row_curve_and_predictions(name: str, tmp_path: P
 
 @pytest.mark.parametrize("name", FAST)  # of the others the interrupted trial below says more
 def test_the_same_trial_twice_gives_the_same_bits(name: str, tmp_path: Path):
-    trial = make_trial(name, shift=1, rotation=10)
+    trial = make_trial(name, **augmentation(name))
     contents = []
     for attempt in ("a", "b"):
         run = make_run(tmp_path, trial, run_id=attempt)
         assert run_trial(trial, run, device="cpu").status == "ok"
         contents.append(run.predictions(trial.name).read_bytes())
     assert contents[0] == contents[1]
+
+
+def augmentation(name: str) -> dict[str, float]:
+    """All there is; a detector has none."""
+    return {} if name == "faster_rcnn" else {"rotation": 10.0, "stretch": 0.1, "shift": 1}
 
 
 def interrupt(run: RunDir, trial: Trial) -> None:
@@ -131,16 +136,19 @@ def interrupt(run: RunDir, trial: Trial) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*TINY, "transfer"])
 def test_an_interrupted_trial_ends_with_the_same_bits(name: str, tmp_path: Path):
-    trial = make_trial("alexnet" if name == "transfer" else name, shift=1, stretch=0.1, epochs=3 if name in FAST else 1)
+    architecture = "alexnet" if name == "transfer" else name
+    trial = make_trial(architecture, **augmentation(architecture), epochs=3 if name in FAST else 1)
     if name == "transfer":
         path = tmp_path / "w.safetensors"
         save_weights(path, build(TINY["alexnet"], load_training(SMALL).shape).model, "alexnet", "mnist")
         trial = replace(trial, job=replace(trial.job, model=AlexNetConfig(weights=str(path), dropout=0.5)))
     whole, broken = (make_run(tmp_path, trial, run_id=name) for name in ("whole", "broken"))
-    undisturbed = run_trial(trial, whole, device="cpu")
+    assert run_trial(trial, whole, device="cpu").status == "ok"
     times = 3 if name in FAST else 1  # the checkpoints of the others are large
     for _ in range(times):
         interrupt(broken, trial)
+    checkpoint = torch.load(broken.checkpoint(trial.name), weights_only=True)
+    before = checkpoint["so_far"]["now"]["train_seconds"]
     shard = run_trial(trial, broken, device="cpu", requeue=True)
     assert shard.status == "ok", shard.reason
     assert shard.attempts == times + 1
@@ -148,7 +156,7 @@ def test_an_interrupted_trial_ends_with_the_same_bits(name: str, tmp_path: Path)
     points = [[(p.epoch, p.loss, p.validation_accuracy) for p in read_history(r, trial.name)] for r in (whole, broken)]
     assert points[0] == points[1]
     assert not broken.checkpoint(trial.name).exists()
-    assert shard.train_seconds > 0.3 * undisturbed.train_seconds  # of all attempts, not of the last
+    assert before < shard.train_seconds  # of all attempts, not of the last
 
 
 class Waits(TorchDispatchMode):
@@ -169,7 +177,7 @@ class Waits(TorchDispatchMode):
 def test_a_step_of_a_classifier_never_waits_for_the_accelerator(name: str):
     trial = make_trial(name)
     data = load_training(trial.data)
-    job = replace(trial.job, train=replace(trial.job.train, shift=1))
+    job = replace(trial.job, train=replace(trial.job.train, rotation=10, stretch=0.1, shift=1))
     learner = trainer(job, build(job.model, data.shape), data.train, device=CPU, precision="fp32", seed=1)
     steps = learner.fit()
     next(steps)

@@ -125,8 +125,8 @@ def resume(
         busy = [name for name, line in states.items() if line.state in ("running", "queued")]
         trials = [t for t in plan.trials if t.name not in busy and not states[t.name].finished]
         ending = [name for name in busy if states[name].reason == BEING_CANCELLED]
-        if ending:
-            raise ConfigError(f"{', '.join(ending)}: {BEING_CANCELLED}; resume again in some seconds")
+        if ending and not trials:
+            raise ConfigError(f"{', '.join(ending)}: {BEING_CANCELLED}; resume when lab2 status says that it has ended")
         if busy:
             warn(f"left alone, still running or queued: {', '.join(busy)}")
         if not trials:

@@ -9,11 +9,15 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from lab2.launch.status import TrialStatus, status
+from lab2.launch.status import RunStatus, TrialStatus, status
 from lab2.report.live import PlainLines, live_table
 from lab2.results.run_dir import RunDir
+from lab2.results.shard import Status
+from lab2.spec.job import Trial
+from lab2.spec.plan import Plan
 
 if TYPE_CHECKING:
+    from lab2.results.collect import Comparison
     from lab2.trace import Trace
 
 out = Console(highlight=False)
@@ -30,20 +34,32 @@ def warn(text: str, style: str = "yellow") -> None:
     err.print(text, style=style, markup=False, soft_wrap=True)
 
 
-def show_table(run: RunDir) -> None:
+def gather(run: RunDir) -> tuple[Comparison, RunStatus]:
+    """The shards of a run, and what is known of the trials that have none."""
+    from lab2.results.collect import collect
+
+    without = RunStatus([])
+
+    def tell(plan: Plan, trials: Sequence[Trial]) -> dict[str, tuple[Status, str]]:
+        nonlocal without
+        without = status(run, plan, trials)
+        return without.told()
+
+    return collect(run, tell), without
+
+
+def show_table(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None) -> None:
     """Print the table, then write the report; a disk that refuses it does not hide what is known."""
     from lab2.report.summary import summarise
     from lab2.report.table import caption, failures, terminal_table, write_report
-    from lab2.results.collect import collect
 
-    now = status(run, run.read_plan())
-    comparison = collect(run, now.told())
+    comparison, without = gathered or gather(run)
     wide = out if out.is_terminal else Console(highlight=False, width=200)
     wide.print(terminal_table(comparison, wide.width))
     say(caption(comparison), "dim")
     for text in failures(summarise(comparison)):
         say(text, "red")
-    for warning in (*comparison.warnings, *([now.caveat] if now.caveat else [])):
+    for warning in (*comparison.warnings, *([without.caveat] if without.caveat else [])):
         warn(f"warning: {warning}")
     try:
         write_report(run, comparison)

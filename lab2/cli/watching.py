@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab2.cli.options import HERE, RunId, Runs
-from lab2.cli.screen import out, say, show_table, warn, watch
+from lab2.cli.options import HERE, RunId, Runs, named
+from lab2.cli.screen import gather, out, say, show_table, warn, watch
 from lab2.errors import RunError
-from lab2.launch.status import TrialStatus, status
+from lab2.launch.status import RunStatus, TrialStatus, status
 from lab2.report.live import live_table
 from lab2.results.run_dir import RunDir, open_run
 from lab2.spec.plan import Plan
+
+if TYPE_CHECKING:
+    from lab2.results.collect import Comparison
 
 app = typer.Typer()
 
@@ -66,22 +68,21 @@ def logs(
 def collect(run_id: RunId = "latest", runs: Runs = HERE) -> None:
     """Merge the shards against the plan and write report/table.csv, table.json, table.md and trials.csv."""
     from lab2.report.table import write_report
-    from lab2.results.collect import collect as collect_run
 
-    run = _with_shards(runs, run_id)
-    now = status(run, run.read_plan())
-    comparison = collect_run(run, now.told())
+    run = open_run(runs, run_id)
+    comparison, without = _with_shards(run)
     write_report(run, comparison)
-    for warning in (*comparison.warnings, *([now.caveat] if now.caveat else [])):
+    for warning in (*comparison.warnings, *([without.caveat] if without.caveat else [])):
         warn(f"warning: {warning}")
-    statuses = comparison.table["status"].to_pylist()
+    statuses = comparison.statuses
     say(f"{statuses.count('ok')} of {len(statuses)} trials are finished; written to {run.report}")
 
 
 @app.command(epilog="Example: lab2 report latest")
 def report(run_id: RunId = "latest", runs: Runs = HERE) -> None:
     """Show the comparison table of a run and write it to its report folder."""
-    show_table(_with_shards(runs, run_id))
+    run = open_run(runs, run_id)
+    show_table(run, _with_shards(run))
 
 
 def _looks(run: RunDir, plan: Plan) -> Iterator[list[TrialStatus]]:
@@ -97,9 +98,10 @@ def _looks(run: RunDir, plan: Plan) -> Iterator[list[TrialStatus]]:
         time.sleep(SLURM_SECONDS if run.profile.exists() else LOCAL_SECONDS)
 
 
-def _with_shards(runs: Path, run_id: str) -> RunDir:
-    """The run, if one of its trials has ended; raises `RunError` that says where to look where none has."""
-    run = open_run(runs, run_id)
-    if not any(line.ended and line.state != "lost" for line in status(run, run.read_plan()).trials):
-        raise RunError(f"{run.path.name}: no shards yet; see what it does with: lab2 status {run.path.name}")
-    return run
+def _with_shards(run: RunDir) -> tuple[Comparison, RunStatus]:
+    """What there is of a run's trials; raises `RunError` that says where to look where none has ended."""
+    comparison, without = gather(run)
+    ended = any(line.ended and line.state != "lost" for line in without.trials)
+    if not ended and set(comparison.statuses) == {"missing"}:
+        raise RunError(f"{run.path.name}: no shards yet; see what it does with: lab2 status {named(run)}")
+    return comparison, without

@@ -28,7 +28,7 @@ def shift(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
 
 def warp(images: Tensor, rotation: float, stretch: float, generator: torch.Generator) -> Tensor:
     """Each of the (B, C, S, S) images turned about its centre by its own draw from -rotation .. rotation degrees,
-    each side longer or shorter by its own draw from a share of -stretch .. stretch.
+    each side of 1 / (1 + stretch) to 1 / (1 - stretch) of its length, by its own draw.
 
     What comes in at the rim repeats the image's edge.
     """

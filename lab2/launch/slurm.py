@@ -251,7 +251,7 @@ def _refuse_strays(run: RunDir, names: Collection[str]) -> None:
     if strays:
         raise ResourceError(
             f"Slurm has job {', '.join(sorted(strays))} of this run, which the run does not know: a submission was cut "
-            f"off; scancel {' '.join(sorted(strays))}, then lab2 resume {run.path.name}"
+            f"off; scancel {' '.join(sorted(strays))}, then resume the run"
         )
 
 
@@ -279,7 +279,7 @@ def read_run_profile(run: RunDir) -> Profile | None:
 
 
 def _words(said: str) -> str:
-    """Slurm's last line, without the name of the program."""
+    """What Slurm says is wrong: its errors, or its last line."""
     lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("Try ")]
     errors = [line for line in lines if "error:" in line] or lines[-1:] or ["it does not say why"]
     return "; ".join(line.rpartition("error: ")[2] for line in dict.fromkeys(errors))

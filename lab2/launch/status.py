@@ -8,6 +8,7 @@ then nothing but the trial's own last note.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab2.errors import ShardError
@@ -60,7 +61,7 @@ class TrialStatus:
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """Where every trial of a run stands, in the plan's order, and why this may not be the newest."""
+    """Where trials of a run stand, in the plan's order, and why this may not be the newest."""
 
     trials: list[TrialStatus]
     caveat: str = ""
@@ -70,13 +71,14 @@ class RunStatus:
         return {t.trial: (_TABLE_WORDS.get(t.state, "missing"), t.reason or f"it is {t.state}") for t in self.trials}
 
 
-def status(run: RunDir, plan: Plan) -> RunStatus:
-    """Any process that can read the run may ask, whoever launched the trials."""
+def status(run: RunDir, plan: Plan, trials: Sequence[Trial] | None = None) -> RunStatus:
+    """Of `trials`, or all. Any process that can read the run may ask, whoever launched the trials."""
+    trials = plan.trials if trials is None else trials
     submissions = read_submissions(run)
     if not submissions:
-        return RunStatus([trial_status(run, plan, trial) for trial in plan.trials])
+        return RunStatus([trial_status(run, plan, trial) for trial in trials])
     jobs = latest_jobs(submissions)
-    shards = {trial.name: _from_shard(run, plan, trial) for trial in plan.trials}
+    shards = {trial.name: _from_shard(run, plan, trial) for trial in trials}
     open_jobs = {jobs[name] for name, known in shards.items() if known is None and name in jobs}
     exits, cancelled = read_exits(run), cancelled_jobs(run)
     answer = Answer()
@@ -87,7 +89,7 @@ def status(run: RunDir, plan: Plan) -> RunStatus:
             answer = ask_accounting(run, answer, [j for j in forgotten if j not in exits])
     lines = [
         shards[trial.name] or _on_slurm(run, plan, trial, jobs.get(trial.name), answer, exits, cancelled)
-        for trial in plan.trials
+        for trial in trials
     ]
     return RunStatus(lines, _caveat(answer))
 

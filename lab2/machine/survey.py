@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackagePath, distributions, files
@@ -18,10 +17,11 @@ import torch
 from lab2.data.cache import cache_folder
 from lab2.data.places import NAMED
 from lab2.errors import DataError
-from lab2.measure.hardware import available_cores, choose_device, device_name, memory_limit
+from lab2.measure.hardware import available_cores, choose_device, device_name, memory_limit, product_rate
 from lab2.models.weights import IMAGENET, imagenet_file
 
 _CONTAINER_TOOLS = ("apptainer", "enroot", "podman", "docker", "buildah")
+PRODUCT_SIDE = 2048  # of the matrices whose product is timed: half a second
 _NEEDED_DISK_GB = 2  # a run with saved weights of VGG16 and AlexNet
 
 
@@ -41,7 +41,7 @@ def survey() -> Iterator[Finding]:
     yield Finding("cores", True, f"{available_cores()} to use, {device_name(cpu)}")
     memory = memory_limit() / 2**30
     yield Finding("memory", memory >= 8, f"{memory:.1f} GiB; a trial takes up to 8")
-    fp32, bf16 = _product_rate(torch.float32), _product_rate(torch.bfloat16)
+    fp32, bf16 = (product_rate(dtype, PRODUCT_SIDE) / 1e12 for dtype in (torch.float32, torch.bfloat16))
     yield Finding("bf16", bf16 > fp32, f"products of 2048: {bf16:.2f} TFLOP/s in bf16, {fp32:.2f} in fp32")
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     chosen = choose_device().type
@@ -113,14 +113,3 @@ def _disk(what: str, folder: Path) -> Finding:
         writable and free >= _NEEDED_DISK_GB,
         found,
     )
-
-
-def _product_rate(dtype: torch.dtype) -> float:
-    """TFLOP/s of a 2048 x 2048 product, the best of three."""
-    a = torch.ones(2048, 2048, dtype=dtype)
-    best = float("inf")
-    for _ in range(3):
-        started = time.perf_counter()
-        a @ a
-        best = min(best, time.perf_counter() - started)
-    return 2 * 2048**3 / best / 1e12

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -90,3 +92,19 @@ def make_repeatable(seed: int) -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # the module is a class in disguise
     torch.set_float32_matmul_precision("high")  # TF32 on GPUs that have it
+
+
+def product_rate(dtype: torch.dtype, side: int) -> float:
+    """FLOP/s of a product of two side x side matrices on the CPU, at its best."""
+    a = torch.ones(side, side, dtype=dtype)
+    return 2 * side**3 / least_seconds(lambda: a @ a)
+
+
+def least_seconds(work: Callable[[], object], times: int = 5) -> float:
+    """Of several times."""
+    seconds = []
+    for _ in range(times):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)

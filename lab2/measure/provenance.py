@@ -47,8 +47,11 @@ def provenance() -> Provenance:
     )
 
 
-def source_commit() -> tuple[str | None, bool | None]:
-    """The commit that this code is of, and whether it was changed since; an image states `$LAB2_COMMIT`."""
+def source_commit(*folders: str) -> tuple[str | None, bool | None]:
+    """The commit that this code is of, and whether it, or `folders` beside it, was changed since.
+
+    An image states its own, in `$LAB2_COMMIT`.
+    """
     if stated := os.environ.get("LAB2_COMMIT"):
         return stated.removesuffix("-dirty"), stated.endswith("-dirty")
     root = Path(lab2.__file__).resolve().parents[1]
@@ -56,7 +59,7 @@ def source_commit() -> tuple[str | None, bool | None]:
         return None, None
     try:
         commit = _git(root, "rev-parse", "HEAD").strip()
-        return commit, bool(_git(root, "status", "--porcelain", "--", "lab2", "jobs"))
+        return commit, bool(_git(root, "status", "--porcelain", "--", "lab2", "jobs", *folders))
     except (OSError, subprocess.SubprocessError):
         return None, None
 

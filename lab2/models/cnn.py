@@ -1,7 +1,8 @@
 """A small convolutional network.
 
 Source: LeCun et al. 1998 (LeNet-5), with what has become usual since: ReLU, max pooling, dropout.
-Shapes: B images, C channels, S side (pixels), F filters, L side after both poolings, H hidden units, K classes.
+Shapes: B images, C channels, S side (pixels), F1 and F2 filters, M side after the first pooling, L after both, H hidden
+units, K classes.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class CNN(nn.Module):
         self.features = nn.Sequential(
             Normalize(shape.mean, shape.std),
             nn.Conv2d(shape.channels, first, config.kernel_size, padding=padding),
-            nn.MaxPool2d(2),  # before the ReLU, which commutes with it: a quarter the work
+            nn.MaxPool2d(2),  # (B, F1, M, M); before the ReLU, which commutes with it: a quarter the work
             nn.ReLU(),
             nn.Conv2d(first, second, config.kernel_size, padding=padding),
             nn.MaxPool2d(2),  # (B, F2, L, L)

@@ -50,7 +50,7 @@ def live_table(lines: Sequence[Line]) -> Group:
             Text(_doing(line), style=_style(line)),
             *([Text(line.node)] if nodes else []),
             ProgressBar(total=1.0, completed=share, width=10 if nodes else 14),
-            f"{now.epoch:.1f}/{now.epochs:.0f}" if now.epochs else "",
+            _epochs(now, "/") if now.epochs else "",
             "" if now.loss is None else f"{now.loss:.3f}",
             "" if now.validation_accuracy is None else f"{now.validation_accuracy:.2%}",
             _clock(now.seconds_left) if now.seconds_left is not None and line.state == "running" else "",
@@ -81,7 +81,7 @@ class PlainLines:
 def _sentence(line: Line, now: Progress | None) -> str:
     words = [f"{line.trial}: {_doing(line)}"]
     if line.state == "running" and now and now.validation_accuracy is not None and now.loss is not None:
-        words.append(f"epoch {now.epoch:.1f} of {now.epochs:.0f}, loss {now.loss:.3f}")
+        words.append(f"epoch {_epochs(now, ' of ')}, loss {now.loss:.3f}")
         words.append(f"validation accuracy {now.validation_accuracy:.2%}")
         words.append(f"trained {_clock(now.train_seconds)}, left {_clock(now.seconds_left or 0)}")
     return ", ".join(words + ([line.reason] if line.reason else []))
@@ -93,6 +93,10 @@ def _style(line: Line) -> str:
 
 def _doing(line: Line) -> str:
     return line.progress.state if line.state == "running" and line.progress else line.state
+
+
+def _epochs(now: Progress, of: str) -> str:
+    return f"{now.epoch:.3g}{of}{round(now.epochs, 2):g}"
 
 
 def _clock(seconds: float) -> str:

@@ -50,7 +50,7 @@ COUNTS = (
 
 def summarise(comparison: Comparison) -> pd.DataFrame:
     """The comparison table, in the order of the plan; the first columns are the lab's."""
-    jobs = comparison.frame().groupby("job", sort=False)
+    jobs = comparison.frame.groupby("job", sort=False)
     table = pd.DataFrame([_summary(str(job), rows, comparison.plan.smoke) for job, rows in jobs])
     return table.astype(dict.fromkeys(COUNTS, "Int64"))  # a count stays one beside a gap
 

@@ -71,7 +71,7 @@ COLUMNS = (
 
 def caption(comparison: Comparison) -> str:
     """What the numbers are of, and what they are not."""
-    frame = comparison.frame()
+    frame = comparison.frame
     found = frame.loc[frame["status"] == "ok", _ORIGIN].drop_duplicates()
     good: list[Any] = list(found.astype(object).where(found.notna(), None).itertuples(index=False))
     parts = [f"run {comparison.plan.run_id}"]
@@ -142,7 +142,7 @@ def write_report(run: RunDir, comparison: Comparison) -> None:
         "table.csv": summary.to_csv(index=False),
         "table.json": summary.to_json(orient="records", indent=2, force_ascii=False) + "\n",
         "table.md": markdown(comparison),
-        "trials.csv": comparison.frame().to_csv(index=False),
+        "trials.csv": comparison.frame.to_csv(index=False),
     }
     for name, content in files.items():
         write_whole(run.report / name, content.encode())

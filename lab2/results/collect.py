@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 import pyarrow as pa
@@ -11,12 +12,14 @@ import pyarrow as pa
 from lab2.errors import ShardError
 from lab2.results.columns import Mark, as_rows, as_table, keep, look, read_known
 from lab2.results.run_dir import RunDir
-from lab2.results.shard import Shard, Status, read_shard
+from lab2.results.shard import Shard, Status, read_shard, unfinished
 from lab2.spec.job import Trial
 from lab2.spec.plan import Plan
 
+Tell = Callable[[Plan, Sequence[Trial]], Mapping[str, tuple[Status, str]]]
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Comparison:
     """A row for each trial of the plan, in the plan's order, and what is wrong with the files."""
 
@@ -29,22 +32,34 @@ class Comparison:
         """The table's rows; for many, its columns are faster."""
         return as_rows(self.table)
 
+    @property
+    def statuses(self) -> list[str]:
+        """Of each row."""
+        found: list[str] = self.table["status"].to_pylist()
+        return found
+
+    @cached_property
     def frame(self) -> pd.DataFrame:
-        """The table for pandas, where a count beside a gap stays a count."""
+        """The table for pandas, where a count beside a gap stays a count; to be read, not changed."""
         frame: pd.DataFrame = self.table.to_pandas(types_mapper=pd.ArrowDtype)
         return frame
 
 
-def collect(run: RunDir, told: Mapping[str, tuple[Status, str]] | None = None) -> Comparison:
+def collect(run: RunDir, tell: Tell | None = None) -> Comparison:
     """Read what is there; a shard that cannot be believed is a warning and costs only its own row.
 
-    `told` says of trials without a shard what became of them, for those who know: status and reason.
+    `tell` is asked what became of the trials without a shard, for those who know: status and reason.
     Raises `RunError` where the run has no plan.
     """
     plan = run.read_plan()
     warnings: list[str] = []
+    told: Mapping[str, tuple[Status, str]] = {}
     known = read_known(run.collected)
     files = look(run.shards)
+    absent = [trial for trial in plan.trials if f"{trial.name}.json" not in files]
+    if tell and absent:
+        told = tell(plan, absent)
+        files = look(run.shards)  # one that has come while that was asked is believed
     fresh: list[Shard] = []
     numbers: list[int] = []  # the row of each trial: of those that are known, then of the fresh ones
     marks: list[Mark | None] = []  # of the file of each trial's shard; None: there is none that can be believed
@@ -69,22 +84,8 @@ def collect(run: RunDir, told: Mapping[str, tuple[Status, str]] | None = None) -
     return Comparison(plan=plan, table=table, warnings=tuple(warnings))
 
 
-def unfinished(trial: Trial, status: Status, reason: str) -> Shard:
-    """A row that says only what was asked for, and why there is no more."""
-    return Shard(
-        trial=trial.name,
-        job=trial.job.name,
-        architecture=trial.job.model.architecture,
-        dataset=trial.data.dataset,
-        seed=trial.seed,
-        digest=trial.digest,
-        status=status,
-        reason=reason,
-    )
-
-
-def _without_shard(trial: Trial, told: Mapping[str, tuple[Status, str]] | None) -> Shard:
-    return unfinished(trial, *(told or {}).get(trial.name, ("missing", "it has not reported yet")))
+def _without_shard(trial: Trial, told: Mapping[str, tuple[Status, str]]) -> Shard:
+    return unfinished(trial, *told.get(trial.name, ("missing", "it has not reported yet")))
 
 
 def _read(run: RunDir, plan: Plan, trial: Trial) -> Shard:

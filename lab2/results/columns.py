@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
@@ -16,11 +17,13 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lab2.results import shard
 from lab2.results.shard import Shard
 from lab2.whole_file import write_whole
 
 _TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
-_MARKS = ("file_number", "file_bytes", "file_nanoseconds")  # inode, size, time of change when it was read
+# How the file looked when it was read: inode, size, time of change.
+_MARKS = {"file_number": pa.uint64(), "file_bytes": pa.int64(), "file_nanoseconds": pa.int64()}
 _NAMES = tuple(field.name for field in fields(Shard))
 
 Mark = tuple[int, int, int]
@@ -34,7 +37,7 @@ def _type(hint: Any) -> pa.DataType:
 
 _HINTS = get_type_hints(Shard)
 SCHEMA = pa.schema([(name, _type(_HINTS[name])) for name in _NAMES])
-_KEPT = pa.schema([*SCHEMA, *((name, pa.int64()) for name in _MARKS)])
+_KEPT = pa.schema([*SCHEMA, *_MARKS.items()], {"schema": str(shard.SCHEMA)})
 
 
 def as_table(rows: Iterable[Shard]) -> pa.Table:
@@ -67,18 +70,23 @@ class Known:
 
 def look(folder: Path) -> dict[str, Mark]:
     """How each shard's file looks now, by its name; those that are being written are not there yet."""
-    with os.scandir(folder) as entries:
-        shards = [e for e in entries if e.name.endswith(".json") and not e.name.startswith(".")]
-        return {e.name: (s.st_ino, s.st_size, s.st_mtime_ns) for e in shards for s in [e.stat()]}
+    marks = {}
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:  # a copy of a run may lack an empty folder
+        for entry in entries:
+            if entry.name.endswith(".json") and not entry.name.startswith("."):
+                with suppress(FileNotFoundError):  # its trial begins anew
+                    now = entry.stat()
+                    marks[entry.name] = now.st_ino, now.st_size, now.st_mtime_ns
+    return marks
 
 
 def read_known(path: Path) -> Known:
     """What `keep` wrote; nothing, where there is no such file or it cannot be used."""
     try:
-        kept = pq.read_table(path)
+        kept = pq.read_table(path, page_checksum_verification=True)
     except (OSError, pa.ArrowException):  # the shards say the same, only more slowly
         kept = None
-    if kept is None or kept.schema != _KEPT:
+    if kept is None or not kept.schema.equals(_KEPT, check_metadata=True):
         kept = _KEPT.empty_table()
     marks = zip(*(kept[name].to_pylist() for name in _MARKS), strict=True)
     keys = zip(kept["trial"].to_pylist(), marks, strict=True)
@@ -89,10 +97,10 @@ def keep(path: Path, table: pa.Table, marks: Sequence[Mark | None]) -> None:
     """Write the rows of `table` that have a mark, of their shard's file, for the next reader."""
     table = table.filter(pa.array([mark is not None for mark in marks]))
     there = [mark for mark in marks if mark]
-    for place, name in enumerate(_MARKS):
-        table = table.append_column(name, pa.array([mark[place] for mark in there], pa.int64()))
+    for place, (name, kind) in enumerate(_MARKS.items()):
+        table = table.append_column(name, pa.array([mark[place] for mark in there], kind))
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink)
+    pq.write_table(table.replace_schema_metadata(_KEPT.metadata), sink, write_page_checksum=True)
     try:
         write_whole(path, sink.getvalue().to_pybytes())
     except OSError:  # a folder of somebody else: the next reader is no faster, that is all

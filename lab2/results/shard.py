@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from lab2.errors import ShardError
+from lab2.spec.job import Trial
 from lab2.whole_file import write_whole
 
 SCHEMA = 1
@@ -95,6 +96,20 @@ class Shard:
 
 
 SHARD: TypeAdapter[Shard] = TypeAdapter(Shard)
+
+
+def unfinished(trial: Trial, status: Status, reason: str) -> Shard:
+    """A row that says only what was asked for, and why there is no more."""
+    return Shard(
+        trial=trial.name,
+        job=trial.job.name,
+        architecture=trial.job.model.architecture,
+        dataset=trial.data.dataset,
+        seed=trial.seed,
+        digest=trial.digest,
+        status=status,
+        reason=reason,
+    )
 
 
 def write_shard(path: Path, shard: Shard) -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
-from lab2.spec.architectures import ModelConfig
+from lab2.spec.architectures import FasterRCNNConfig, ModelConfig
 from lab2.spec.checks import require, require_positive
 
 Precision = Literal["auto", "fp32", "bf16"]
@@ -27,9 +27,9 @@ class TrainConfig:
     weight_decay: float = 0.01
     warmup: float = 0.2  # share of the steps in which the learning rate rises, [0, 1)
     label_smoothing: float = 0.0
-    # Each training image is turned, stretched and moved by up to so much, a new draw each time.
+    # Classifiers: each training image is turned, stretched and moved by up to so much, a new draw each time.
     rotation: float = 0.0  # degrees
-    stretch: float = 0.0  # share of each side
+    stretch: float = 0.0  # of each side: its length becomes 1 / (1 + stretch) to 1 / (1 - stretch) of what it was
     shift: int = 0  # pixels
     precision: Precision = "auto"  # auto: bf16 where it is faster for this architecture on this device
     target_accuracy: float | None = None  # [0, 1], validation; the time to reach it is recorded
@@ -49,6 +49,9 @@ class TrainConfig:
             self.target_accuracy is None or 0 < self.target_accuracy <= 1,
             f"train.target_accuracy={self.target_accuracy} is not in (0, 1]; 99 % is 0.99",
         )
+
+
+_FOR_CLASSIFIERS = ("label_smoothing", "rotation", "stretch", "shift")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +102,13 @@ class JobSpec:
             re.fullmatch(r"[a-z][a-z0-9_]{0,63}", self.name) is not None,
             f"job name {self.name!r}: use small letters, digits and _, beginning with a letter",
         )
+        if isinstance(self.model, FasterRCNNConfig):
+            idle = [name for name in _FOR_CLASSIFIERS if getattr(self.train, name)]
+            require(
+                not idle,
+                f"{self.name}: train.{', train.'.join(idle)} would do nothing to a detector; "
+                "set it for the classifiers alone, as in --set cnn:train.shift=1",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
