@@ -6,17 +6,19 @@ and after.
 
 from __future__ import annotations
 
-import os
-import subprocess
+import json
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.apart import ROOT
+from benchmarks.apart import ROOT, measured_by
+from lab2 import cli
 from lab2.launch.plan import plan_trials, start_run
+from lab2.measure.memory import process_peak
 from lab2.results.shard import unfinished, write_shard
 from lab2.spec.catalogue import read_catalogue
 from lab2.spec.job import DataConfig
@@ -50,14 +52,8 @@ def measure() -> Iterator[Collected]:
 def _collect(runs: str, trials: int, fresh: int) -> Collected:
     """The command, from its start to the report's files."""
     began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lab2.cli", "collect", "--runs", runs], cwd=ROOT, stdout=subprocess.DEVNULL
-    )
-    _, status, used = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    if status:
-        raise subprocess.CalledProcessError(os.waitstatus_to_exitcode(status), "lab2 collect")
-    return Collected(trials=trials, fresh=fresh, seconds=seconds, peak_memory_bytes=1024 * used.ru_maxrss)
+    memory = measured_by("many_trials", runs)
+    return Collected(trials=trials, fresh=fresh, seconds=time.perf_counter() - began, **memory)
 
 
 def _make(runs: Path, count: int) -> list[Path]:
@@ -81,3 +77,10 @@ def markdown(rows: list[Collected]) -> str:
     return "\n".join(
         ["| trials | shards not read before | seconds to collect | peak memory |", "|---|---|---|---|", *lines]
     )
+
+
+if __name__ == "__main__":
+    sys.argv[1:] = ["collect", "--runs", sys.argv[1]]
+    with suppress(SystemExit):
+        cli.main()
+    print(json.dumps({"peak_memory_bytes": process_peak()}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -112,6 +114,13 @@ class TestDevice:
         bytes_, of = peak_memory(torch.device("cpu"))
         assert of == "process"
         assert 50e6 < bytes_ < 50e9
+
+    @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="LOUD: no /proc here")
+    def test_memory_of_a_process_is_not_that_of_the_one_that_launched_it(self):
+        ballast = np.ones(10**8)
+        code = "from lab2.measure.memory import process_peak; print(process_peak())"
+        said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        assert 1e6 < int(said) < ballast.nbytes / 4
 
 
 class TestPrecision:

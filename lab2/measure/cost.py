@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from lab2.measure.hardware import synchronize
+from lab2.measure.memory import process_peak
 
 T = TypeVar("T")
 
@@ -96,5 +95,4 @@ def peak_memory(device: torch.device) -> tuple[int, Literal["accelerator", "proc
     """Bytes at the peak so far, and of what: the accelerator, or the process where there is none."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device), "accelerator"
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024), "process"
+    return process_peak(), "process"

@@ -139,13 +139,13 @@ def write_report(run: RunDir, comparison: Comparison) -> None:
     summary = summarise(comparison)
     run.report.mkdir(exist_ok=True)
     files = {
-        "table.csv": summary.to_csv(index=False),
-        "table.json": summary.to_json(orient="records", indent=2, force_ascii=False) + "\n",
-        "table.md": markdown(comparison),
-        "trials.csv": comparison.frame.to_csv(index=False),
+        "table.csv": summary.to_csv(index=False).encode(),
+        "table.json": summary.to_json(orient="records", indent=2, force_ascii=False).encode() + b"\n",
+        "table.md": markdown(comparison).encode(),
+        "trials.csv": comparison.csv(),
     }
     for name, content in files.items():
-        write_whole(run.report / name, content.encode())
+        write_whole(run.report / name, content)
 
 
 def _cell(text: str) -> str:

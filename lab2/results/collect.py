@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from lab2.errors import ShardError
-from lab2.results.columns import Mark, as_rows, as_table, keep, look, read_known
+from lab2.results.columns import Mark, as_csv, as_rows, as_table, keep, look, read_known
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, Status, read_shard, unfinished
 from lab2.spec.job import Trial
@@ -31,6 +31,10 @@ class Comparison:
     def rows(self) -> tuple[Shard, ...]:
         """The table's rows; for many, its columns are faster."""
         return as_rows(self.table)
+
+    def csv(self) -> bytes:
+        """The table for programs."""
+        return as_csv(self.table)
 
     @property
     def statuses(self) -> list[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 
 from lab2.results import shard
@@ -50,6 +51,14 @@ def as_table(rows: Iterable[Shard]) -> pa.Table:
 def as_rows(table: pa.Table) -> tuple[Shard, ...]:
     """The rows of `as_table`."""
     return tuple(Shard(**row) for row in table.to_pylist())
+
+
+def as_csv(table: pa.Table) -> bytes:
+    """The columns for programs, with a line of their names."""
+    sink = pa.BufferOutputStream()
+    pa.csv.write_csv(table, sink)
+    text: bytes = sink.getvalue().to_pybytes()
+    return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
-from scipy import stats
+from scipy.special import stdtrit
 
 LEVEL = 0.95
 
@@ -25,13 +26,13 @@ def over_seeds(values: Sequence[float]) -> Interval:
     assert len(values) >= 2
     mean = math.fsum(values) / len(values)
     error = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1) / len(values))
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * error
+    reach = float(stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * error  # Student's quantile
     return Interval(mean, max(0.0, mean - reach), min(1.0, mean + reach))
 
 
 def of_share(share: float, count: int) -> Interval:
     """A share of `count` test images with Wilson's score interval (1927): for a single repetition."""
-    z = float(stats.norm.ppf((1 + LEVEL) / 2))
+    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
     centre = (share + z * z / (2 * count)) / (1 + z * z / count)
     reach = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
     return Interval(share, max(0.0, centre - reach), min(1.0, centre + reach))
