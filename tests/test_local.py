@@ -83,12 +83,17 @@ def test_a_trial_of_another_machine_or_container_is_not_killed_by_its_number(tmp
 
 
 def start(*words: str, runs: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "lab2.cli", *words, "--runs", str(runs)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    """The front desk as from a terminal: what a script starts in the background is deaf to Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "lab2.cli", *words, "--runs", str(runs)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def wait_for(claim, seconds: float = 60) -> None:
