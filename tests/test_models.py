@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lab2.data.datasets import DataShape
 from lab2.errors import ConfigError, WeightsError
@@ -74,6 +74,10 @@ def test_the_detector_answers_in_the_data_sets_own_labels():
     assert all(one["labels"].min() >= 0 and one["labels"].max() <= 9 for one in found)
 
 
+def named(name: str, module: nn.Module) -> dict[str, Tensor]:
+    return {f"{name}.{part}": tensor for part, tensor in module.state_dict().items()}
+
+
 class TestViT:
     def test_patches_are_cut_row_by_row(self):
         image = torch.arange(16.0).view(1, 1, 4, 4)
@@ -88,20 +92,26 @@ class TestViT:
         assert torch.cdist(sinusoids(7, 20), sinusoids(7, 20)).fill_diagonal_(1).min() > 0.05
         assert sinusoids(7, 20).abs().max() <= 1
 
-    def test_attention_is_that_of_pytorch(self):
+    def test_a_block_is_that_of_pytorch(self):
         torch.manual_seed(0)
         block = build(ViTConfig(dim=8), DIGITS).model.blocks[0]
-        theirs = nn.MultiheadAttention(8, 2, batch_first=True)
+        with torch.no_grad():
+            for weight in [*block.norm1.parameters(), *block.norm2.parameters()]:
+                weight.normal_()
+        theirs = nn.TransformerEncoderLayer(8, 2, 32, 0.0, "gelu", batch_first=True, norm_first=True)
         theirs.load_state_dict(
             {
-                "in_proj_weight": torch.cat([block.query.weight, block.key_value.weight]),
-                "in_proj_bias": torch.cat([block.query.bias, block.key_value.bias]),
-                "out_proj.weight": block.out.weight,
-                "out_proj.bias": block.out.bias,
+                "self_attn.in_proj_weight": torch.cat([block.query.weight, block.key_value.weight]),
+                "self_attn.in_proj_bias": torch.cat([block.query.bias, block.key_value.bias]),
+                **named("self_attn.out_proj", block.out),
+                **named("linear1", block.expand),
+                **named("linear2", block.contract),
+                **named("norm1", block.norm1),
+                **named("norm2", block.norm2),
             }
         )
         x = torch.randn(3, 50, 8)
-        torch.testing.assert_close(block.attend(x, None), theirs(x, x, x)[0])
+        torch.testing.assert_close(block(x), theirs(x))
 
     def test_a_token_sees_all_the_others_whether_or_not_they_ask_too(self):
         torch.manual_seed(0)
