@@ -15,13 +15,14 @@ ENGINE = $(shell for tool in docker podman buildah; do $$tool info >/dev/null 2>
 TAG = $(or $(IMAGE),lab2:$(VERSION))
 IN_IMAGE = mkdir -p runs && slurm/containers/in-image $(if $(filter %.sif,$(IMAGE)),apptainer,$(or $(ENGINE),docker)) \
   $(IMAGE) $(CURDIR)/runs $(CURDIR) --
+SLURM_TESTS := slurm-ends slurm-ends-unaccounted slurm-others
 READY := $(if $(wildcard $(SETUP_LOGIN)),$(SETUP_LOGIN),$(SETUP))# a login node may have no torch
 CHOICE = $(if $(JOBS),--jobs $(JOBS)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DATASET),--dataset $(DATASET)) \
   $(if $(QUICK),--quick) $(if $(PARALLEL),--parallel $(PARALLEL))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-login run-local submit resume status cancel report doctor test test-slurm test-image check \
-  format lock bench image image-archive image-sif cluster-up cluster-down clean
+  $(SLURM_TESTS) format lock bench image image-archive image-sif cluster-up cluster-down clean
 
 help: ## show this
 	@echo 'lab2: which vision architecture for this data, this budget, this machine?'
@@ -61,8 +62,13 @@ test: $(SETUP_DEV) ## all tests
 	@$(VENV)/bin/pytest
 
 test-slurm: $(SETUP_DEV) ## the tests on a real Slurm, with accounting and without
-	@LAB2_TEST_SLURM=1 ACCOUNTING=1 $(VENV)/bin/pytest tests/test_slurm.py
-	@LAB2_TEST_SLURM=1 ACCOUNTING=0 $(VENV)/bin/pytest -m ends tests/test_slurm.py
+	@echo 'three clusters at once, which mostly wait: about ten minutes; each shows its tests when it has ended'
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target $(SLURM_TESTS)
+
+slurm-ends slurm-others: export ACCOUNTING = 1
+slurm-ends-unaccounted: export ACCOUNTING = 0
+$(SLURM_TESTS): $(SETUP_DEV)
+	@LAB2_TEST_SLURM=1 $(VENV)/bin/pytest -m $(if $(filter %-others,$@),'not ends',ends) tests/test_slurm.py
 
 image: ## build the image IMAGE with docker, podman or buildah
 	@$(or $(ENGINE),docker) build $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) \
