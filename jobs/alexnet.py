@@ -1,7 +1,7 @@
 """AlexNet: what do 57 million parameters buy?
 
-Measured: 99.23 % of the test images after 203 s, random weights
-(seed 1, two CPU cores without AMX, fp32, commit c912796079a6).
+Measured: 99.32 % of the test images after 248 s, random weights
+(mean of seeds 21 to 23, two CPU cores without AMX, fp32, commit d3b383ed71d1).
 """
 
 from lab2.spec.architectures import AlexNetConfig
