@@ -65,10 +65,9 @@ test-slurm: $(SETUP_DEV) ## the tests on a real Slurm, with accounting and witho
 	@echo 'three clusters at once, which mostly wait: about ten minutes; each shows its tests when it has ended'
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target $(SLURM_TESTS)
 
-slurm-ends slurm-others: export ACCOUNTING = 1
-slurm-ends-unaccounted: export ACCOUNTING = 0
 $(SLURM_TESTS): $(SETUP_DEV)
-	@LAB2_TEST_SLURM=1 $(VENV)/bin/pytest -m $(if $(filter %-others,$@),'not ends',ends) tests/test_slurm.py
+	@LAB2_TEST_SLURM=1 ACCOUNTING=$(if $(filter %-unaccounted,$@),0,1) $(VENV)/bin/pytest \
+	  -m $(if $(filter %-others,$@),'not ends',ends) tests/test_slurm.py
 
 image: ## build the image IMAGE with docker, podman or buildah
 	@$(or $(ENGINE),docker) build $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) \
