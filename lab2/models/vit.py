@@ -3,7 +3,7 @@
 Source: Dosovitskiy et al. 2021 (arXiv:2010.11929); positions: sines and cosines (Vaswani et al. 2017,
 arXiv:1706.03762) over rows and columns.
 Differs: fixed sinusoidal positions, as the lab asks; small images; no dropout; two ways to compute the same function
-in half the time (benchmarks/README.md): the last block computes the class token alone, the one that is read, and
+in less time (benchmarks/README.md): the last block computes the class token alone, the one that is read, and
 what a layer norm multiplies and adds is done to the weights behind it, which are few, not to the tokens.
 Shapes: B images, C channels, S side, P patch side (pixels), N = (S/P)^2 patches, T = 1 + N tokens, Q tokens that ask,
 D width, H heads, K classes.
@@ -79,9 +79,7 @@ class Block(nn.Module):
         """Softmax(Q K^T / sqrt(D/H)) V of standardised tokens for all heads, as products that a FLOP counter sees."""
         batch, tokens, dim = x.shape
         heads = self.num_heads
-        q = (
-            behind(self.norm1, self.query, x[:, :queries]).view(batch, -1, heads, dim // heads).transpose(1, 2)
-        )  # (B, H, Q, D/H)
+        q = behind(self.norm1, self.query, x[:, :queries]).view(batch, -1, heads, dim // heads).transpose(1, 2)
         kv = behind(self.norm1, self.key_value, x).view(batch, tokens, 2, heads, dim // heads)
         k, v = kv.permute(2, 0, 3, 1, 4)  # (B, H, T, D/H)
         scores = (q * (dim // heads) ** -0.5) @ k.transpose(2, 3)  # (B, H, Q, T)
