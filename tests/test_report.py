@@ -35,7 +35,7 @@ class TestSummary:
         trials = [make_trial("cnn"), make_trial("vit")]
         run = make_run(tmp_path, *trials)
         write_shard(run.shard(trials[0].name), finished(trials[0], parameters=454922))
-        write_report(run, collect(run))
+        write_report(run, collect(run), summarise(collect(run)))
         assert ",454922," in (run.report / "table.csv").read_text()
 
     def test_the_caption_names_every_commit_and_size(self, tmp_path: Path):
@@ -60,7 +60,7 @@ class TestSummary:
         trial = make_trial("vit")
         run = make_run(tmp_path, trial, make_trial("cnn"))
         write_shard(run.shard(trial.name), finished(trial, parameters=10_730, peak_memory_bytes=5))
-        write_report(run, collect(run))
+        write_report(run, collect(run), summarise(collect(run)))
         rows = json.loads((run.report / "table.json").read_text())
         assert {"architecture", "status", "reason", "accuracy", "macro_f1", "train_seconds", "parameters"} <= rows[
             0
@@ -84,7 +84,7 @@ class TestSummary:
         trial = make_trial()
         run = make_run(tmp_path, trial)
         write_shard(run.shard(trial.name), unfinished(trial, "failed", "a | b\nc"))
-        text = markdown(collect(run))
+        text = markdown(collect(run), summarise(collect(run)))
         assert "a \\| b c" in text
         assert failures(summarise(collect(run))) == ["cnn: failed: a | b\nc"]
 

@@ -193,6 +193,25 @@ class TestCollect:
         assert [row.accuracy for row in once_more.rows] == [0.5, 0.6, None, None]
         assert once_more.rows[0] == finished(trials[0], accuracy=0.5, peak_memory_bytes=2**40)
 
+    def test_few_new_shards_are_read_again_rather_than_all_written_again(self, tmp_path: Path, read: list[str]):
+        trials = [make_trial(seed=s) for s in range(103)]
+        run = make_run(tmp_path, *trials)
+        for trial in trials[:101]:
+            write_shard(run.shard(trial.name), finished(trial))
+        collect(run)
+        kept = run.collected.read_bytes()
+        write_shard(run.shard("cnn-seed101"), finished(trials[101], accuracy=0.1))  # one to a hundred
+        for _ in range(2):
+            read.clear()
+            assert collect(run).rows[101].accuracy == 0.1
+            assert read == ["cnn-seed101"]
+        assert run.collected.read_bytes() == kept
+        write_shard(run.shard("cnn-seed102"), finished(trials[102]))
+        collect(run)
+        read.clear()
+        assert collect(run).statuses == ["ok"] * 103
+        assert read == []
+
     def test_a_shard_that_cannot_be_believed_is_read_again(self, tmp_path: Path, read: list[str]):
         run = make_run(tmp_path, make_trial())
         run.shard(make_trial().name).write_text("{")

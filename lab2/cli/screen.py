@@ -54,15 +54,16 @@ def show_table(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None
     from lab2.report.table import caption, failures, terminal_table, write_report
 
     comparison, without = gathered or gather(run)
+    summary = summarise(comparison)
     wide = out if out.is_terminal else Console(highlight=False, width=200)
-    wide.print(terminal_table(comparison, wide.width))
+    wide.print(terminal_table(summary, wide.width))
     say(caption(comparison), "dim")
-    for text in failures(summarise(comparison)):
+    for text in failures(summary):
         say(text, "red")
     for warning in (*comparison.warnings, *([without.caveat] if without.caveat else [])):
         warn(f"warning: {warning}")
     try:
-        write_report(run, comparison)
+        write_report(run, comparison, summary)
     except OSError as error:
         warn(f"warning: not written: {error.filename}: {error.strerror}")
     else:

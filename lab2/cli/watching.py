@@ -67,11 +67,12 @@ def logs(
 @app.command(epilog="Example: lab2 collect 20261123-150612-mnist")
 def collect(run_id: RunId = "latest", runs: Runs = HERE) -> None:
     """Merge the shards against the plan and write report/table.csv, table.json, table.md and trials.csv."""
+    from lab2.report.summary import summarise
     from lab2.report.table import write_report
 
     run = open_run(runs, run_id)
     comparison, without = _with_shards(run)
-    write_report(run, comparison)
+    write_report(run, comparison, summarise(comparison))
     for warning in (*comparison.warnings, *([without.caveat] if without.caveat else [])):
         warn(f"warning: {warning}")
     statuses = comparison.statuses

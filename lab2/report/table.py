@@ -11,7 +11,6 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from lab2.report.summary import summarise
 from lab2.results.collect import Comparison
 from lab2.results.run_dir import RunDir
 from lab2.whole_file import write_whole
@@ -99,13 +98,11 @@ def failures(summary: pd.DataFrame) -> list[str]:
     return [f"{row['job']}: {row['status']}: {row['reason']}" for _, row in summary.iterrows() if row["status"] != "ok"]
 
 
-def terminal_table(comparison: Comparison, width: int) -> Table:
-    """The comparison for a terminal of `width` characters; what no row fills or what does not fit is left out."""
-    summary = summarise(comparison)
+def terminal_table(summary: pd.DataFrame, width: int) -> Table:
+    """The summary for a terminal of `width` characters; what no row fills or what does not fit is left out."""
     rows = [row for _, row in summary.iterrows()]
-    table = Table(
-        box=SIMPLE_HEAD, pad_edge=False, title="SMOKE RUN, not a comparison" if comparison.plan.smoke else None
-    )
+    smoke = any(row["smoke"] for row in rows)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title="SMOKE RUN, not a comparison" if smoke else None)
     shown: list[Column] = []
     for column in COLUMNS:
         cells = [column.text(row) for row in rows]
@@ -122,9 +119,8 @@ def terminal_table(comparison: Comparison, width: int) -> Table:
     return table
 
 
-def markdown(comparison: Comparison) -> str:
+def markdown(comparison: Comparison, summary: pd.DataFrame) -> str:
     """The same table as Markdown, its caption above, and what went wrong below."""
-    summary = summarise(comparison)
     lines = [
         "| " + " | ".join(c.title for c in COLUMNS) + " |",
         "|" + "---|" * len(COLUMNS),
@@ -134,14 +130,13 @@ def markdown(comparison: Comparison) -> str:
     return "\n".join([caption(comparison), "", *lines, "", *notes]).rstrip() + "\n"
 
 
-def write_report(run: RunDir, comparison: Comparison) -> None:
-    """Write table.csv, table.json and table.md (a row a job) and trials.csv (a row a trial)."""
-    summary = summarise(comparison)
+def write_report(run: RunDir, comparison: Comparison, summary: pd.DataFrame) -> None:
+    """Write table.csv, table.json and table.md (a row a job, of `summary`) and trials.csv (a row a trial)."""
     run.report.mkdir(exist_ok=True)
     files = {
         "table.csv": summary.to_csv(index=False).encode(),
         "table.json": summary.to_json(orient="records", indent=2, force_ascii=False).encode() + b"\n",
-        "table.md": markdown(comparison).encode(),
+        "table.md": markdown(comparison, summary).encode(),
         "trials.csv": comparison.csv(),
     }
     for name, content in files.items():

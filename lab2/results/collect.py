@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +17,8 @@ from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, Status, read_shard, unfinished
 from lab2.spec.job import Trial
 from lab2.spec.plan import Plan
+
+KEEP_SHARE = 0.01  # of what is kept: to read so many shards again costs less than to write all that is known
 
 Tell = Callable[[Plan, Sequence[Trial]], Mapping[str, tuple[Status, str]]]
 
@@ -49,6 +53,19 @@ class Comparison:
         return frame
 
 
+@contextmanager
+def _cycles_left_alone() -> Iterator[None]:
+    """Inside, Python does not look for garbage in cycles: among rows by the hundred thousand it looks long, in vain."""
+    looked = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if looked:
+            gc.enable()
+
+
+@_cycles_left_alone()
 def collect(run: RunDir, tell: Tell | None = None) -> Comparison:
     """Read what is there; a shard that cannot be believed is a warning and costs only its own row.
 
@@ -60,16 +77,16 @@ def collect(run: RunDir, tell: Tell | None = None) -> Comparison:
     told: Mapping[str, tuple[Status, str]] = {}
     known = read_known(run.collected)
     files = look(run.shards)
-    absent = [trial for trial in plan.trials if f"{trial.name}.json" not in files]
+    absent = [t for t, name in zip(plan.trials, plan.names, strict=True) if f"{name}.json" not in files]
     if tell and absent:
         told = tell(plan, absent)
         files = look(run.shards)  # one that has come while that was asked is believed
     fresh: list[Shard] = []
     numbers: list[int] = []  # the row of each trial: of those that are known, then of the fresh ones
     marks: list[Mark | None] = []  # of the file of each trial's shard; None: there is none that can be believed
-    for trial in plan.trials:
-        mark = files.pop(f"{trial.name}.json", None)
-        number = known.number(trial.name, mark)
+    for trial, name in zip(plan.trials, plan.names, strict=True):
+        mark = files.pop(f"{name}.json", None)
+        number = known.number(name, mark)
         if number is None or not plan.expects(trial, known.digests[number]):
             number = len(known) + len(fresh)
             try:
@@ -83,7 +100,8 @@ def collect(run: RunDir, tell: Tell | None = None) -> Comparison:
         marks.append(mark)
     warnings += [f"{run.shards / name}: the plan expects no such shard; it is left out" for name in sorted(files)]
     table = pa.concat_tables([known.table, as_table(fresh)]).take(pa.array(numbers, pa.int64()))
-    if any(mark and number >= len(known) for number, mark in zip(numbers, marks, strict=True)):
+    unknown = sum(mark is not None and number >= len(known) for number, mark in zip(numbers, marks, strict=True))
+    if unknown > KEEP_SHARE * len(known):
         keep(run.collected, table, marks)
     return Comparison(plan=plan, table=table, warnings=tuple(warnings))
 

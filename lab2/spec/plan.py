@@ -30,17 +30,22 @@ class Plan:
     digests: tuple[str, ...] = ()  # of the trials, as the version of lab2 that planned them computed them
 
     def __post_init__(self) -> None:
-        twins = sorted(name for name, count in Counter(trial.name for trial in self.trials).items() if count > 1)
-        if twins:
+        if len(set(self.names)) < len(self.names):
+            twins = sorted(name for name, count in Counter(self.names).items() if count > 1)
             raise ConfigError(f"plan: {', '.join(twins)} more than once; give each seed once")
         if not self.trials:
             raise ConfigError("plan: no trial; choose at least one job and one seed")
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of the trials, in their order."""
+        return tuple(trial.name for trial in self.trials)
 
     def trial(self, name: str) -> Trial:
         """The trial of that name; raises `ConfigError` that lists what there is."""
         found = next((trial for trial in self.trials if trial.name == name), None)
         if found is None:
-            there = ", ".join(trial.name for trial in self.trials)
+            there = ", ".join(self.names)
             raise ConfigError(f"run {self.run_id} has no trial {name!r}; there are: {there}")
         return found
 
@@ -50,7 +55,7 @@ class Plan:
 
     @cached_property
     def _planned(self) -> dict[str, str]:
-        return dict(zip((trial.name for trial in self.trials), self.digests, strict=False))
+        return dict(zip(self.names, self.digests, strict=False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
