@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from lab2.measure.metrics import DetectionScores, Scores, score, score_detection
 from lab2.measure.predictions import NO_PREDICTION, Predictions, read_predictions, write_predictions
 from lab2.measure.provenance import provenance
 from lab2.spec.architectures import CNNConfig, FasterRCNNConfig, ViTConfig
-from lab2.train.precision import choose_precision
+from lab2.train.precision import choose_precision, has_amx
 
 
 def test_a_detector_that_finds_nothing_is_wrong_not_absent():
@@ -126,16 +127,36 @@ class TestDevice:
 class TestPrecision:
     CPU = torch.device("cpu")
 
-    def test_amx_makes_bf16_worth_it_but_not_for_small_operations(self, monkeypatch):
-        monkeypatch.setattr("lab2.train.precision.has_amx", lambda: True)
+    @pytest.fixture
+    def cpu(self, monkeypatch) -> Callable[[str, str], None]:
+        """Put another CPU in: its maker, and its flags."""
+
+        def put_in(maker: str, flags: str) -> None:
+            text = f"vendor_id\t: {maker}\nflags\t\t: fpu avx512f {flags}\nbogomips\t: 1\n"
+            monkeypatch.setattr(Path, "read_text", lambda _path: f"{text}\n{text}")
+
+        return put_in
+
+    def test_amx_makes_bf16_worth_it_but_not_for_small_operations(self, cpu):
+        cpu("GenuineIntel", "avx512_bf16 amx_bf16 amx_tile")
         assert choose_precision("auto", CNNConfig(), self.CPU) == "bf16"
         assert choose_precision("auto", ViTConfig(), self.CPU) == "fp32"
         assert choose_precision("auto", ViTConfig(dim=192), self.CPU) == "bf16"
         assert choose_precision("auto", FasterRCNNConfig(), self.CPU) == "fp32"
 
-    def test_without_amx_fp32_is_faster(self, monkeypatch):
-        monkeypatch.setattr("lab2.train.precision.has_amx", lambda: False)
+    def test_amds_vectors_make_it_worth_it_for_all(self, cpu):
+        cpu("AuthenticAMD", "avx512_bf16")
+        for config in (CNNConfig(), ViTConfig(), FasterRCNNConfig()):
+            assert choose_precision("auto", config, self.CPU) == "bf16"
+
+    @pytest.mark.parametrize(("maker", "flags"), [("GenuineIntel", "avx512_bf16"), ("AuthenticAMD", "avx2")])
+    def test_elsewhere_fp32_is_faster(self, cpu, maker: str, flags: str):
+        cpu(maker, flags)
         assert choose_precision("auto", CNNConfig(), self.CPU) == "fp32"
+
+    @pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="LOUD: no /proc/cpuinfo here")
+    def test_this_cpu_is_asked_as_torch_asks_it(self):
+        assert has_amx() == torch.cpu._is_amx_tile_supported()
 
     def test_what_is_asked_for_is_given(self):
         assert choose_precision("bf16", ViTConfig(), self.CPU) == "bf16"
