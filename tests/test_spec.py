@@ -75,7 +75,7 @@ class TestOverride:
         [
             ("train.batch_size=many", "found 'many', wanted"),
             ("train.batch_size=1.5", "found '1.5', wanted a valid integer"),
-            ("train.optimizer=adam", "wanted 'adamw' or 'sgd'"),
+            ("train.optimizer=adam", "wanted 'adamw', 'sgd' or 'muon'"),
             ("train.epochs", "wanted name=value"),
             ("train.epochs=-1", "train.epochs=-1"),
             ("gru:train.epochs=1", "no chosen job is called 'gru'"),

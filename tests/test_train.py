@@ -173,9 +173,11 @@ class Waits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("name", ["cnn", "vit", "alexnet", "vgg16"])
-def test_a_step_of_a_classifier_never_waits_for_the_accelerator(name: str):
-    trial = make_trial(name)
+@pytest.mark.parametrize(
+    ("name", "optimizer"), [*((name, "adamw") for name in ("cnn", "vit", "alexnet", "vgg16")), ("vit", "muon")]
+)
+def test_a_step_of_a_classifier_never_waits_for_the_accelerator(name: str, optimizer: str):
+    trial = make_trial(name, optimizer=optimizer)
     data = load_training(trial.data)
     job = replace(trial.job, train=replace(trial.job.train, rotation=10, stretch=0.1, shift=1))
     learner = trainer(job, build(job.model, data.shape), data.train, device=CPU, precision="fp32", seed=1)

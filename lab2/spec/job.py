@@ -23,7 +23,7 @@ class TrainConfig:
     epochs: float = 3.0  # passes over the training images; 1.5 is one and a half
     batch_size: int = 256
     learning_rate: float = 1e-3  # the peak of the cycle
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "sgd", "muon"] = "adamw"  # muon: hidden matrices by it, the rest by AdamW
     weight_decay: float = 0.01
     warmup: float = 0.2  # share of the steps in which the learning rate rises, [0, 1)
     label_smoothing: float = 0.0

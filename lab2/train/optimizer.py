@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -13,7 +13,9 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 from torch.profiler import record_function
 
 from lab2.spec.job import TrainConfig
+from lab2.train.muon import Muon
 
+ADAMW_BETAS = (0.9, 0.98)
 MAX_GRADIENT_NORM = 1.0  # one bad batch must not undo an epoch: VGG16 and AlexNet have no normalisation
 
 Group = dict[str, Any]
@@ -43,27 +45,21 @@ class OneCycle:
     """
 
     def __init__(self, parameter_groups: list[Group], config: TrainConfig, steps: int) -> None:
-        peaks = [group["max_lr"] for group in parameter_groups]
         self.parameters = [p for group in parameter_groups for p in group["params"]]
-        fused = _has_fused(self.parameters)
-        self.optimizer: Optimizer
-        match config.optimizer:
-            case "adamw":
-                self.optimizer = AdamW(parameter_groups, betas=(0.9, 0.98), fused=fused)
-            case "sgd":
-                self.optimizer = SGD(
-                    parameter_groups, lr=config.learning_rate, momentum=0.9, nesterov=True, fused=fused
-                )
+        self.optimizers = list(_optimizers(parameter_groups, config))
         total = max(steps, 2)
-        self.schedule: LRScheduler = OneCycleLR(
-            self.optimizer,
-            max_lr=peaks,
-            total_steps=total,
-            # A rise of exactly one step is none: OneCycleLR divides by the steps of the rise less one.
-            pct_start=0.0 if math.isclose(config.warmup * total, 1) else config.warmup,
-            cycle_momentum=False,
-            final_div_factor=1e3,
-        )
+        self.schedules: list[LRScheduler] = [
+            OneCycleLR(
+                optimizer,
+                max_lr=[group["max_lr"] for group in optimizer.param_groups],
+                total_steps=total,
+                # A rise of exactly one step is none: OneCycleLR divides by the steps of the rise less one.
+                pct_start=0.0 if math.isclose(config.warmup * total, 1) else config.warmup,
+                cycle_momentum=False,
+                final_div_factor=1e3,
+            )
+            for optimizer in self.optimizers
+        ]
 
     def step(self, loss: Tensor) -> None:
         """Backward, clip, move, and leave zeros behind."""
@@ -71,20 +67,47 @@ class OneCycle:
             loss.backward()
         with record_function("optimizer"):
             nn.utils.clip_grad_norm_(self.parameters, MAX_GRADIENT_NORM)
-            self.optimizer.step()
-            self.optimizer.zero_grad(set_to_none=False)
-            self.schedule.step()
+            for optimizer, schedule in zip(self.optimizers, self.schedules, strict=True):
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=False)
+                schedule.step()
 
     def state(self) -> dict[str, Any]:
         """To be taken between two steps."""
-        return {"optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
+        return {
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "schedules": [schedule.state_dict() for schedule in self.schedules],
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from where `state` was taken, with the zeros that a step leaves behind."""
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        for schedule, saved in zip(self.schedules, state["schedules"], strict=True):
+            schedule.load_state_dict(saved)
         for parameter in self.parameters:
             parameter.grad = torch.zeros_like(parameter)
+
+
+def _optimizers(parameter_groups: list[Group], config: TrainConfig) -> Iterator[Optimizer]:
+    """Who moves what: Muon the matrices of the hidden layers, or one optimiser everything."""
+    parameters = [p for group in parameter_groups for p in group["params"]]
+    fused = _has_fused(parameters)
+    match config.optimizer:
+        case "adamw":
+            yield AdamW(parameter_groups, betas=ADAMW_BETAS, fused=fused)
+        case "sgd":
+            yield SGD(parameter_groups, lr=config.learning_rate, momentum=0.9, nesterov=True, fused=fused)
+        case "muon":
+            hidden = {id(p) for p in [p for p in parameters if p.ndim > 1][1:-1]}  # not the first and the last layer
+            if hidden:
+                yield Muon(_only(parameter_groups, lambda p: id(p) in hidden))
+            yield AdamW(_only(parameter_groups, lambda p: id(p) not in hidden), betas=ADAMW_BETAS, fused=fused)
+
+
+def _only(parameter_groups: list[Group], wanted: Callable[[nn.Parameter], bool]) -> list[Group]:
+    kept = [{**group, "params": [p for p in group["params"] if wanted(p)]} for group in parameter_groups]
+    return [group for group in kept if group["params"]]
 
 
 def _has_fused(parameters: Iterable[nn.Parameter]) -> bool:
