@@ -13,7 +13,7 @@ from rich.console import Console
 
 from benchmarks import growth, launching, many_trials
 from benchmarks.machine import Machine, this_machine
-from benchmarks.side_by_side import COMPARISONS, Row, markdown, measure, row
+from benchmarks.side_by_side import COMPARISONS, Row, markdown, measure, rows
 from lab2.whole_file import write_whole
 
 RESULTS = Path(__file__).parent / "results"
@@ -37,18 +37,18 @@ def main(
     name = "side_by_side" if chosen >= jobs else f"side_by_side-{'-'.join(sorted(chosen & jobs))}"
     machine = this_machine()
     console.print(str(machine), markup=False)
-    rows: list[Row] = []
+    table: list[Row] = []
     raw: list[Any] = []
     for comparison in COMPARISONS:
         if comparison.job in chosen:
             measured = []
             for one in measure(comparison, repeats):
-                console.print(f"{one.job} {one.way}: {comparison.value(one):.1f} {comparison.measures}")
+                console.print(f"{one.job} {one.way}: {comparison.describe(one)}", markup=False)
                 measured.append(one)
             raw += map(asdict, measured)
-            rows.append(row(comparison, measured, machine))
-            text = f"Medians of {repeats}; in brackets the lowest and the highest.\n\n{markdown(rows)}"
-            _keep(name, machine, text, [asdict(one) for one in rows], raw)
+            table += rows(comparison, measured, machine)
+            text = f"Medians of {repeats}; in brackets the lowest and the highest.\n\n{markdown(table)}"
+            _keep(name, machine, text, [asdict(one) for one in table], raw)
     for other, room in OTHERS.items():
         if other in chosen:
             found: list[Any] = []

@@ -10,7 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -42,8 +42,8 @@ class Measured:
     seed: int
     seconds: float = 0.0
     images: int = 0
-    accuracy: float | None = None  # of the validation images, where a target was asked for
-    reached: bool | None = None
+    # Where a target was asked for: [seconds, accuracy of the validation images] after each epoch.
+    curve: list[tuple[float, float]] = field(default_factory=list)
     precision: str = "fp32"
     flops_per_image: int | None = None  # forward
 
@@ -111,18 +111,19 @@ class Ours:
 
 def _to_target(empty: Measured, subject: Textbook | Ours, target: float, limit: float) -> Measured:
     """Train until the validation images say so, asked after each epoch."""
-    seconds, images, reached = 0.0, 0, 0.0
+    seconds, images = 0.0, 0
+    curve: list[tuple[float, float]] = []
     started = time.perf_counter()
     for count, ends_epoch in subject.steps():
         images += count
         if not ends_epoch:
             continue
         seconds += time.perf_counter() - started
-        reached = subject.accuracy()
-        if reached >= target or seconds > limit:
+        curve.append((seconds, subject.accuracy()))
+        if curve[-1][1] >= target or seconds > limit:
             break
         started = time.perf_counter()
-    return replace(empty, seconds=seconds, images=images, accuracy=reached, reached=reached >= target)
+    return replace(empty, seconds=seconds, images=images, curve=curve)
 
 
 def _rate(empty: Measured, steps: Steps, count: int, warm_up: int) -> Measured:

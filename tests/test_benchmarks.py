@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.growth import Curve
 from benchmarks.machine import Machine
-from benchmarks.side_by_side import Comparison, markdown, row
+from benchmarks.side_by_side import Comparison, markdown, rows
 from benchmarks.textbook import Textbook, textbook_network
 from benchmarks.worker import Measured
 from lab2.data.datasets import load_training
@@ -26,26 +26,42 @@ def measured(way: str, seconds: float, **more) -> Measured:
     return Measured(way=way, job="cnn", seed=1, seconds=seconds, images=more.pop("images", 10), **more)
 
 
+def trained(way: str, *curve: tuple[float, float]) -> Measured:
+    return measured(way, curve[-1][0], curve=list(curve))
+
+
 def test_seconds_to_a_target_are_better_when_fewer():
-    comparison = Comparison("cnn", wanted=8, target=0.99)
-    ways = [
-        *(measured("textbook", s, reached=True) for s in (90.0, 100.0, 120.0)),
-        measured("lab2", 10.0, reached=True),
-    ]
-    found = row(comparison, ways, MACHINE)
+    comparison = Comparison("cnn", wanted=8, targets=(0.99,))
+    (found,) = rows(
+        comparison,
+        [*(trained("textbook", (50.0, 0.9), (s, 0.99)) for s in (90.0, 100.0, 120.0)), trained("lab2", (10.0, 0.995))],
+        MACHINE,
+    )
     assert (found.ratio, found.other.low, found.other.high, found.at_least) == (10.0, 90.0, 120.0, False)
     assert "| 100.0 (90.0 to 120.0) | 10.0 (10.0 to 10.0) | 10.0 |" in markdown([found])
 
 
+def test_a_training_passes_the_lower_targets_on_its_way():
+    comparison = Comparison("vit", wanted=5, targets=(0.95, 0.97))
+    ways = [
+        trained("textbook", (50.0, 0.95), (80.0, 0.94), (200.0, 0.97)),
+        trained("lab2", (5.0, 0.9), (10.0, 0.96), (20.0, 0.98)),
+    ]
+    assert [(one.measures, one.ratio) for one in rows(comparison, ways, MACHINE)] == [
+        ("seconds to 95.0%", 5.0),
+        ("seconds to 97.0%", 10.0),
+    ]
+
+
 def test_a_textbook_that_never_got_there_makes_a_lower_bound():
-    comparison = Comparison("cnn", wanted=8, target=0.99)
-    found = row(comparison, [measured("textbook", 100.0, reached=False), measured("lab2", 10.0, reached=True)], MACHINE)
+    comparison = Comparison("cnn", wanted=8, targets=(0.99,))
+    (found,) = rows(comparison, [trained("textbook", (100.0, 0.98)), trained("lab2", (10.0, 0.99))], MACHINE)
     assert "at least 10.0" in markdown([found])
 
 
 def test_a_target_that_lab2_missed_has_no_ratio():
-    comparison = Comparison("cnn", wanted=8, target=0.99)
-    found = row(comparison, [measured("textbook", 100.0, reached=True), measured("lab2", 10.0, reached=False)], MACHINE)
+    comparison = Comparison("cnn", wanted=8, targets=(0.99,))
+    (found,) = rows(comparison, [trained("textbook", (100.0, 0.99)), trained("lab2", (10.0, 0.98))], MACHINE)
     assert found.ratio is None
     assert "target missed" in markdown([found])
 
@@ -53,7 +69,7 @@ def test_a_target_that_lab2_missed_has_no_ratio():
 def test_images_a_second_are_better_when_more_and_the_share_counts_forward_three_times():
     comparison = Comparison("cnn", wanted=4, steps={"textbook": (1, 1), "lab2": (1, 1)})
     ours = measured("lab2", 2.0, images=100, precision="bf16", flops_per_image=8)
-    found = row(comparison, [measured("textbook", 2.0, images=20), ours], MACHINE)
+    (found,) = rows(comparison, [measured("textbook", 2.0, images=20), ours], MACHINE)
     assert found.ratio == 5.0
     assert found.utilisation == 3 * 8 * 100 / 2.0 / 4000.0
 
