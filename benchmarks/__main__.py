@@ -60,10 +60,10 @@ def main(
                 console.print(f"LOUD: {other} is not measured: {reason}", markup=False)
 
 
-def _keep(name: str, machine: Machine, text: str, rows: Sequence[Any], measured: Sequence[Any]) -> None:
+def _keep(name: str, machine: Machine, text: str, table: Sequence[Any], measured: Sequence[Any]) -> None:
     """Write what there is so far, over what an earlier benchmark wrote."""
     RESULTS.mkdir(exist_ok=True)
-    result = {"machine": asdict(machine), "rows": rows, "measured": measured}
+    result = {"machine": asdict(machine), "rows": table, "measured": measured}
     write_whole(RESULTS / f"{name}.json", (json.dumps(result, indent=2) + "\n").encode())
     write_whole(RESULTS / f"{name}.md", f"{machine}\n\n{text}\n".encode())
     console.print(f"\n{text}\n\nin {RESULTS}/{name}.md and .json", markup=False)

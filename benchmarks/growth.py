@@ -32,6 +32,7 @@ from lab2.spec.architectures import CNNConfig, ModelConfig, ViTConfig
 from lab2.spec.catalogue import read_catalogue
 from lab2.spec.job import JobSpec
 from lab2.train.classifier import ClassifierTrainer
+from lab2.train.precision import choose_precision
 
 STEPS, WARM_UP = 12, 3
 
@@ -67,8 +68,10 @@ def _learner(job: JobSpec, count: int, side: int) -> ClassifierTrainer:
     pixels = noise.integers(0, 256, (count, 1, side, side), dtype=np.uint8)
     images = Images(pixels, noise.integers(0, 10, count))
     shape = DataShape(1, side, tuple("0123456789"), (0.5,), (0.3,), plain_background=False)
+    device = torch.device("cpu")
+    precision = choose_precision(job.train.precision, job.model, device)
     model = build(job.model, shape).model
-    return ClassifierTrainer(model, job.train, images, device=torch.device("cpu"), precision="fp32", seed=1)
+    return ClassifierTrainer(model, job.train, images, device=device, precision=precision, seed=1)
 
 
 def _job(name: str, model: ModelConfig | None = None) -> JobSpec:
@@ -135,7 +138,7 @@ CURVES: dict[str, Callable[[], Curve]] = {
     "cnn-parameters": lambda: _parameters(
         "cnn", [CNNConfig(filters=(n, 2 * n), hidden=12 * n) for n in (16, 32, 64, 128)]
     ),
-    "vit-parameters": lambda: _parameters("vit", [ViTConfig(dim=dim) for dim in (20, 40, 80, 160, 320)]),
+    "vit-parameters": lambda: _parameters("vit", [ViTConfig(dim=dim, num_heads=4) for dim in (20, 40, 80, 160, 320)]),
 }
 
 

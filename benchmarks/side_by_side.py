@@ -31,7 +31,7 @@ class Comparison:
         return self.against, "lab2"
 
     def describe(self, one: Measured) -> str:
-        """For who waits meanwhile."""
+        """A line for whoever waits."""
         if not self.targets:
             return f"{one.images / one.seconds:.1f} images/s"
         return f"{one.seconds:.1f} s to {one.curve[-1][1]:.2%} of the validation images"
@@ -88,7 +88,7 @@ class Row:
     at_least: bool  # the other way was given up before it came to the target
     wanted: float
     precision: str  # of lab2
-    utilisation: float | None  # training FLOPs a second of lab2 over those of large products in its precision
+    utilisation: float | None  # training FLOPs a second of all that lab2 trained over those of large products
 
 
 def rows(comparison: Comparison, measured: Sequence[Measured], machine: Machine) -> list[Row]:
@@ -101,11 +101,10 @@ def _row(comparison: Comparison, measured: Sequence[Measured], machine: Machine,
     for way in comparison.ways:
         mine = [one for one in measured if one.way == way]
         if target is None:
-            values, there[way] = [one.images / one.seconds for one in mine], True
+            values = [one.images / one.seconds for one in mine]
         else:
-            reached = [next((s for s, accuracy in one.curve if accuracy >= target), None) for one in mine]
-            values = [one.seconds if s is None else s for one, s in zip(mine, reached, strict=True)]
-            there[way] = None not in reached
+            values = [_seconds_to(target, one) for one in mine]
+        there[way] = target is None or all(max(accuracy for _, accuracy in one.curve) >= target for one in mine)
         spreads[way] = Spread(median=statistics.median(values), low=min(values), high=max(values))
     other, lab2 = spreads[comparison.against].median, spreads["lab2"].median
     ours = [one for one in measured if one.way == "lab2"]
@@ -126,6 +125,11 @@ def _row(comparison: Comparison, measured: Sequence[Measured], machine: Machine,
         precision=ours[0].precision,
         utilisation=statistics.median(shares) if shares else None,
     )
+
+
+def _seconds_to(target: float, one: Measured) -> float:
+    """Of training, to the first epoch's end with that accuracy; of the whole training, where none has it."""
+    return next((seconds for seconds, accuracy in one.curve if accuracy >= target), one.seconds)
 
 
 def markdown(found: Sequence[Row]) -> str:

@@ -20,7 +20,7 @@ from lab2.data.datasets import TrainingData, load_training
 from lab2.measure.cost import flops_per_image
 from lab2.measure.hardware import available_cores
 from lab2.measure.metrics import score
-from lab2.run import set_up
+from lab2.run import Ready, set_up
 from lab2.spec.architectures import AlexNetConfig, VGG16Config
 from lab2.spec.catalogue import read_catalogue
 from lab2.spec.job import DataConfig, JobSpec, Trial
@@ -43,7 +43,7 @@ class Measured:
     seconds: float = 0.0
     images: int = 0
     # Where a target was asked for: [seconds, accuracy of the validation images] after each epoch.
-    curve: list[tuple[float, float]] = field(default_factory=list)
+    curve: list[list[float]] = field(default_factory=list)
     precision: str = "fp32"
     flops_per_image: int | None = None  # forward
 
@@ -57,8 +57,8 @@ def main(way: str, job: str, seed: str, mode: str, goal: str, limit: str) -> Non
             torch.set_num_threads(available_cores())
             subject = Textbook(trial.job, load_training(trial.data), trial.seed)
         case "plain":
-            data = set_up(trial, "cpu", None).data
-            subject = Ours(_plain(trial, data), data)
+            ready = set_up(trial, "cpu", None)
+            subject = Ours(_plain(trial, ready), ready.data)
         case "lab2":
             ready = set_up(trial, "cpu", None)
             subject = Ours(ready.learner, ready.data)
@@ -83,10 +83,13 @@ def _from_random_weights(job: JobSpec) -> JobSpec:
     return job
 
 
-def _plain(trial: Trial, data: TrainingData) -> Trainer:
-    network, _ = textbook_network(trial.job.model, data.shape)
-    device = torch.device("cpu")
-    return ClassifierTrainer(network, trial.job.train, data.train, device=device, precision="fp32", seed=trial.seed)
+def _plain(trial: Trial, ready: Ready) -> Trainer:
+    """A tutorial's network in lab2's loop, in the precision that lab2 chose for its own."""
+    network, _ = textbook_network(trial.job.model, ready.data.shape)
+    ours = ready.learner
+    return ClassifierTrainer(
+        network, trial.job.train, ready.data.train, device=ours.device, precision=ours.precision, seed=trial.seed
+    )
 
 
 class Ours:
@@ -112,14 +115,14 @@ class Ours:
 def _to_target(empty: Measured, subject: Textbook | Ours, target: float, limit: float) -> Measured:
     """Train until the validation images say so, asked after each epoch."""
     seconds, images = 0.0, 0
-    curve: list[tuple[float, float]] = []
+    curve: list[list[float]] = []
     started = time.perf_counter()
     for count, ends_epoch in subject.steps():
         images += count
         if not ends_epoch:
             continue
         seconds += time.perf_counter() - started
-        curve.append((seconds, subject.accuracy()))
+        curve.append([seconds, subject.accuracy()])
         if curve[-1][1] >= target or seconds > limit:
             break
         started = time.perf_counter()

@@ -11,7 +11,14 @@ JOB = JobSpec(
     name="alexnet",
     model=AlexNetConfig(),
     train=TrainConfig(
-        epochs=2.4, batch_size=128, learning_rate=1e-3, label_smoothing=0.1, shift=1, target_accuracy=0.99
+        epochs=2.4,
+        batch_size=128,
+        learning_rate=1e-3,
+        label_smoothing=0.1,
+        rotation=10,
+        stretch=0.1,
+        shift=1,
+        target_accuracy=0.99,
     ),
     resources=Resources(gpus=1, cpus=4, memory_gb=8, timeout_min=60),
 )

@@ -9,7 +9,9 @@ from lab2.spec.job import JobSpec, Resources, TrainConfig
 
 JOB = JobSpec(
     name="vit",
-    model=ViTConfig(),
-    train=TrainConfig(epochs=10, batch_size=128, learning_rate=1e-2, target_accuracy=0.97),
+    model=ViTConfig(num_heads=4),
+    train=TrainConfig(
+        epochs=5, batch_size=128, learning_rate=1e-2, optimizer="muon", label_smoothing=0.05, target_accuracy=0.97
+    ),
     resources=Resources(gpus=1, cpus=4, memory_gb=4, timeout_min=40),
 )

@@ -27,7 +27,7 @@ def measured(way: str, seconds: float, **more) -> Measured:
 
 
 def trained(way: str, *curve: tuple[float, float]) -> Measured:
-    return measured(way, curve[-1][0], curve=list(curve))
+    return measured(way, curve[-1][0], curve=list(map(list, curve)))
 
 
 def test_seconds_to_a_target_are_better_when_fewer():
@@ -51,6 +51,14 @@ def test_a_training_passes_the_lower_targets_on_its_way():
         ("seconds to 95.0%", 5.0),
         ("seconds to 97.0%", 10.0),
     ]
+
+
+def test_each_target_is_reached_or_missed_for_itself():
+    comparison = Comparison("vit", wanted=5, targets=(0.95, 0.97))
+    ways = [trained("textbook", (50.0, 0.96), (600.0, 0.96)), trained("lab2", (10.0, 0.96), (20.0, 0.96))]
+    first, second = rows(comparison, ways, MACHINE)
+    assert (first.ratio, first.at_least) == (5.0, False)
+    assert (second.ratio, second.at_least) == (None, True)
 
 
 def test_a_textbook_that_never_got_there_makes_a_lower_bound():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import io
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from lab2.spec.job import TrainConfig
 from lab2.train.muon import Muon, orthogonalise
 from lab2.train.optimizer import OneCycle, groups
 
-SHAPES = ((20, 20), (80, 20), (20, 80), (20, 20), (8, 3, 5, 5))
+SHAPES = ((20, 20), (80, 20), (20, 80), (20, 20), (8, 3, 5, 5), (64, 3, 3, 3))
 
 
 @pytest.mark.parametrize("shape", [(6, 6), (6, 24), (24, 6)])
@@ -29,14 +29,16 @@ def test_orthogonalised_matrices_keep_their_directions_and_lose_their_lengths(sh
 def test_muon_steps_as_torchs_does():
     generator = torch.Generator().manual_seed(2)
     ours = [nn.Parameter(torch.randn(shape, generator=generator)) for shape in SHAPES]
+    ours[-1].data = ours[-1].data.to(memory_format=torch.channels_last)  # as the trainers hold convolutions
     theirs = [nn.Parameter(p.detach().flatten(1).clone()) for p in ours]  # torch's takes no convolution
     mine = Muon([{"params": ours, "lr": 0.01, "weight_decay": 0.1}])
     reference = torch.optim.Muon(theirs, lr=0.01, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
     started = [p.detach().clone() for p in ours]
     for _ in range(5):
         for p, q in zip(ours, theirs, strict=True):
-            p.grad = torch.randn(p.shape, generator=generator)
-            q.grad = p.grad.flatten(1).clone()
+            gradient = torch.randn(p.shape, generator=generator)
+            p.grad = torch.empty_like(p).copy_(gradient)
+            q.grad = gradient.flatten(1)
         mine.step()
         reference.step()
     for before, p, q in zip(started, ours, theirs, strict=True):
@@ -44,9 +46,18 @@ def test_muon_steps_as_torchs_does():
         assert (p.flatten(1) - q).abs().mean() < 0.02 * moved  # torch's iterates in bf16, of 8 bits
 
 
-def network() -> nn.Sequential:
-    torch.manual_seed(3)
-    return nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 6), nn.Linear(6, 5), nn.Linear(5, 2))
+class Tokens(nn.Module):
+    """A tiny network with what must not be taken for a layer: a token and positions of the first axis 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.positions = nn.Parameter(torch.randn(1, 3, 4))
+        self.layers = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 6), nn.Linear(6, 5), nn.Linear(5, 2))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.layers(images + self.positions.sum(1))
+        return logits
 
 
 def train(model: nn.Module, cycle: OneCycle, steps: int, *, first: int = 0) -> None:
@@ -56,11 +67,14 @@ def train(model: nn.Module, cycle: OneCycle, steps: int, *, first: int = 0) -> N
 
 
 def test_muon_has_the_hidden_matrices_and_adamw_the_rest():
-    model = network()
-    cycle = OneCycle(groups(model, TrainConfig(optimizer="muon")), TrainConfig(optimizer="muon"), 10)
-    muon, rest = ({id(p) for g in o.param_groups for p in g["params"]} for o in cycle.optimizers)
-    assert muon == {id(model[1].weight), id(model[2].weight)}
-    assert rest == {id(p) for p in model.parameters()} - muon
+    model = Tokens()
+    config = TrainConfig(optimizer="muon", weight_decay=0.3)
+    cycle = OneCycle(groups(model, config), config, 10)
+    muon, rest = ({p for g in o.param_groups for p in g["params"]} for o in cycle.optimizers)
+    assert muon == {model.layers[1].weight, model.layers[2].weight}
+    assert rest == set(model.parameters()) - muon
+    decaying = {p for o in cycle.optimizers for g in o.param_groups if g["weight_decay"] for p in g["params"]}
+    assert decaying == {layer.weight for layer in model.layers}
 
 
 def test_a_network_without_hidden_matrices_is_adamws():
@@ -72,15 +86,18 @@ def test_a_network_without_hidden_matrices_is_adamws():
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
 def test_each_goes_on_from_where_it_was_left(optimizer: str):
     config = TrainConfig(optimizer=optimizer, learning_rate=1e-2)  # type: ignore[arg-type]  # one of the literal's words
-    whole, broken = network(), network()
+    whole, broken = Tokens(), Tokens()
     cycle = OneCycle(groups(whole, config), config, 10)
     train(whole, cycle, 10)
     begun = OneCycle(groups(broken, config), config, 10)
     train(broken, begun, 4)
-    resumed = network()
+    resumed = Tokens()
     resumed.load_state_dict(broken.state_dict())
     other = OneCycle(groups(resumed, config), config, 10)
-    other.restore(copy.deepcopy(begun.state()))
+    file = io.BytesIO()
+    torch.save(begun.state(), file)
+    file.seek(0)
+    other.restore(torch.load(file, weights_only=True))
     train(resumed, other, 6, first=4)
     for p, q in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(p, q)

@@ -100,6 +100,12 @@ def test_a_trial_leaves_a_whole_row_curve_and_predictions(name: str, tmp_path: P
     assert saved.probabilities.shape == (100, 10)
 
 
+def test_a_detector_that_is_asked_to_trains_in_bf16(tmp_path: Path):
+    trial = make_trial("faster_rcnn", precision="bf16")
+    shard = run_trial(trial, make_run(tmp_path, trial), device="cpu")
+    assert (shard.status, shard.reason, shard.precision) == ("ok", "", "bf16")
+
+
 @pytest.mark.parametrize("name", FAST)  # of the others the interrupted trial below says more
 def test_the_same_trial_twice_gives_the_same_bits(name: str, tmp_path: Path):
     trial = make_trial(name, **augmentation(name))
@@ -134,17 +140,20 @@ def interrupt(run: RunDir, trial: Trial) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*TINY, "transfer"])
+@pytest.mark.parametrize("name", [*TINY, "transfer", "muon"])
 def test_an_interrupted_trial_ends_with_the_same_bits(name: str, tmp_path: Path):
-    architecture = "alexnet" if name == "transfer" else name
-    trial = make_trial(architecture, **augmentation(architecture), epochs=3 if name in FAST else 1)
+    architecture = {"transfer": "alexnet", "muon": "vit"}.get(name, name)
+    small = architecture in FAST
+    trial = make_trial(architecture, **augmentation(architecture), epochs=3 if small else 1)
+    if name == "muon":
+        trial = replace(trial, job=replace(trial.job, train=replace(trial.job.train, optimizer="muon")))
     if name == "transfer":
         path = tmp_path / "w.safetensors"
         save_weights(path, build(TINY["alexnet"], load_training(SMALL).shape).model, "alexnet", "mnist")
         trial = replace(trial, job=replace(trial.job, model=AlexNetConfig(weights=str(path), dropout=0.5)))
     whole, broken = (make_run(tmp_path, trial, run_id=name) for name in ("whole", "broken"))
     assert run_trial(trial, whole, device="cpu").status == "ok"
-    times = 3 if name in FAST else 1  # the checkpoints of the others are large
+    times = 3 if small else 1  # the checkpoints of the others are large
     for _ in range(times):
         interrupt(broken, trial)
     checkpoint = torch.load(broken.checkpoint(trial.name), weights_only=True)
@@ -157,6 +166,17 @@ def test_an_interrupted_trial_ends_with_the_same_bits(name: str, tmp_path: Path)
     assert points[0] == points[1]
     assert not broken.checkpoint(trial.name).exists()
     assert before < shard.train_seconds  # of all attempts, not of the last
+
+
+def test_a_trial_goes_on_in_the_precision_in_which_it_began(tmp_path: Path, monkeypatch):
+    trial = make_trial("cnn", epochs=3)
+    whole, broken = (make_run(tmp_path, trial, run_id=name) for name in ("whole", "broken"))
+    monkeypatch.setattr("lab2.run.choose_precision", lambda *_: "bf16")
+    assert run_trial(trial, whole, device="cpu").precision == "bf16"
+    interrupt(broken, trial)
+    monkeypatch.setattr("lab2.run.choose_precision", lambda *_: "fp32")  # of a node of another kind
+    assert run_trial(trial, broken, device="cpu").precision == "bf16"
+    assert broken.predictions(trial.name).read_bytes() == whole.predictions(trial.name).read_bytes()
 
 
 class Waits(TorchDispatchMode):

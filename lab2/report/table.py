@@ -101,8 +101,8 @@ def failures(summary: pd.DataFrame) -> list[str]:
 def terminal_table(summary: pd.DataFrame, width: int) -> Table:
     """The summary for a terminal of `width` characters; what no row fills or what does not fit is left out."""
     rows = [row for _, row in summary.iterrows()]
-    smoke = any(row["smoke"] for row in rows)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, title="SMOKE RUN, not a comparison" if smoke else None)
+    title = "SMOKE RUN, not a comparison" if summary["smoke"].any() else None
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title)
     shown: list[Column] = []
     for column in COLUMNS:
         cells = [column.text(row) for row in rows]
@@ -120,7 +120,7 @@ def terminal_table(summary: pd.DataFrame, width: int) -> Table:
 
 
 def markdown(comparison: Comparison, summary: pd.DataFrame) -> str:
-    """The same table as Markdown, its caption above, and what went wrong below."""
+    """The same table as Markdown, its caption above, and what went wrong below; `summary` is that of `comparison`."""
     lines = [
         "| " + " | ".join(c.title for c in COLUMNS) + " |",
         "|" + "---|" * len(COLUMNS),
@@ -131,7 +131,7 @@ def markdown(comparison: Comparison, summary: pd.DataFrame) -> str:
 
 
 def write_report(run: RunDir, comparison: Comparison, summary: pd.DataFrame) -> None:
-    """Write table.csv, table.json and table.md (a row a job, of `summary`) and trials.csv (a row a trial)."""
+    """Write table.csv, table.json and table.md (`summary`, a row a job) and trials.csv (a row a trial)."""
     run.report.mkdir(exist_ok=True)
     files = {
         "table.csv": summary.to_csv(index=False).encode(),

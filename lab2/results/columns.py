@@ -1,7 +1,7 @@
 """Rows as columns: the shards of a run in one Arrow table, and the file that keeps what has been read.
 
 Shards are small files, and a run may have 100,000. Those that have been read, and have not changed since, are
-taken from `collected.parquet`; it may be deleted at any time.
+taken from `collected.parquet`, but for the few that came after it was written; it may be deleted at any time.
 """
 
 from __future__ import annotations

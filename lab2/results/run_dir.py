@@ -7,7 +7,7 @@ checkpoints/   to go on from             weights/      trained networks, if aske
 report/        the table
 
 On Slurm also profile.json, submissions/ (what was handed to it), exits/ (how each job ended) and
-scheduler.json (what it last said); collected.parquet is what `collect` has read so far.
+scheduler.json (what it last said); collected.parquet is most of what `collect` has read so far.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import hashlib
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import TypeAdapter
 
@@ -14,6 +14,7 @@ from lab2.spec.architectures import FasterRCNNConfig, ModelConfig
 from lab2.spec.checks import require, require_positive
 
 Precision = Literal["auto", "fp32", "bf16"]
+Optimizer = Literal["adamw", "sgd", "muon"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,8 @@ class TrainConfig:
     epochs: float = 3.0  # passes over the training images; 1.5 is one and a half
     batch_size: int = 256
     learning_rate: float = 1e-3  # the peak of the cycle
-    optimizer: Literal["adamw", "sgd", "muon"] = "adamw"  # muon: hidden matrices by it, the rest by AdamW
+    # muon: the hidden layers' matrices by it, the rest by AdamW. It costs little where matrices are small.
+    optimizer: Optimizer = "adamw"
     weight_decay: float = 0.01
     warmup: float = 0.2  # share of the steps in which the learning rate rises, [0, 1)
     label_smoothing: float = 0.0
@@ -39,6 +41,9 @@ class TrainConfig:
         require_positive("train.epochs", self.epochs)
         require_positive("train.batch_size", self.batch_size)
         require_positive("train.learning_rate", self.learning_rate)
+        for name, known in (("optimizer", Optimizer), ("precision", Precision)):
+            found, words = getattr(self, name), get_args(known)
+            require(found in words, f"train.{name}={found!r}, wanted {', '.join(words)}")
         require(0 <= self.weight_decay < math.inf, f"train.weight_decay={self.weight_decay} is negative or infinite")
         require(0 <= self.warmup < 1, f"train.warmup={self.warmup} is not in [0, 1)")
         require(0 <= self.label_smoothing < 1, f"train.label_smoothing={self.label_smoothing} is not in [0, 1)")
@@ -108,6 +113,10 @@ class JobSpec:
                 not idle,
                 f"{self.name}: train.{', train.'.join(idle)} would do nothing to a detector; "
                 "set it for the classifiers alone, as in --set cnn:train.shift=1",
+            )
+            require(
+                self.train.optimizer != "muon",
+                f"{self.name}: train.optimizer=muon is for classifiers: a detector has more than one last layer",
             )
 
 

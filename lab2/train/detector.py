@@ -86,7 +86,7 @@ class DetectorTrainer(Trainer):
         labels = torch.full((len(images),), NO_PREDICTION)
         scores = torch.zeros(len(images), len(self.model.shape.classes))
         for i, found in enumerate(self._detect(torch.from_numpy(images.pixels))):
-            scores[i].scatter_reduce_(0, found["labels"], found["scores"], "amax")
+            scores[i].scatter_reduce_(0, found["labels"], found["scores"].float(), "amax")
             if len(found["scores"]):
                 labels[i] = found["labels"][found["scores"].argmax()]
         return Predictions(images.labels, labels.numpy(), scores.numpy())

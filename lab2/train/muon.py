@@ -2,8 +2,8 @@
 
 Source: Jordan et al. 2024 (kellerjordan.github.io/posts/muon); the scale is that of Liu et al. 2025 (arXiv:2502.16982),
 with which AdamW's learning rates and weight decays serve as they are.
-Differs: matrices of one shape are orthogonalised together, in fp32. `torch.optim.Muon` takes them one by one, which
-costs a network of many small ones more than the rest of its step (benchmarks/README.md).
+Differs: matrices of one shape are orthogonalised together, in fp32; `torch.optim.Muon` takes them one by one, at three
+times the price for a ViT's small ones (benchmarks/README.md). Several projections in one matrix stay one.
 Shapes: P matrices of M rows and N columns; a convolution's filters count as rows.
 """
 
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-MOMENTUM = 0.95
+_MOMENTUM = 0.95
 _ITERATIONS = 5
 _A, _B, _C = 3.4445, -4.7750, 2.0315  # of the quintic that takes singular values from (0, 1] to about 1
 _RMS = 0.2  # of a step of AdamW's, over its learning rate
@@ -26,18 +26,17 @@ class Muon(Optimizer):
     """For parameters of two dimensions and more; those of one belong to another optimiser."""
 
     def __init__(self, parameter_groups: list[dict[str, Any]]) -> None:
-        super().__init__(parameter_groups, {"lr": 1e-3, "weight_decay": 0.0})
+        super().__init__(parameter_groups, {})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002  # torch's signature
         """Move the parameters by what their `grad` says."""
         for group in self.param_groups:
-            for alike in _by_shape(group["params"]):
+            for alike in _by_shape(p for p in group["params"] if p.grad is not None):
                 gradients = [p.grad for p in alike if p.grad is not None]
-                assert len(gradients) == len(alike)
                 averages = [self._average(p) for p in alike]
-                torch._foreach_lerp_(averages, gradients, 1 - MOMENTUM)
-                looked_ahead = torch._foreach_lerp(gradients, averages, MOMENTUM)  # Nesterov's
+                torch._foreach_lerp_(averages, gradients, 1 - _MOMENTUM)
+                looked_ahead = torch._foreach_lerp(gradients, averages, _MOMENTUM)  # Nesterov's
                 steps = orthogonalise(torch.stack(looked_ahead).flatten(2))  # (P, M, N)
                 scale = -group["lr"] * _RMS * max(steps.shape[1:]) ** 0.5
                 torch._foreach_mul_(alike, 1 - group["lr"] * group["weight_decay"])

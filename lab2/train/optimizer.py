@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, assert_never
 
 import torch
 from torch import Tensor, nn
@@ -30,15 +30,20 @@ def groups(module: nn.Module, config: TrainConfig, scale: float = 1.0) -> list[G
     made: dict[float, list[nn.Parameter]] = {}
     for parameter in module.parameters():
         if parameter.requires_grad:
-            decay = config.weight_decay if parameter.ndim > 1 else 0.0
+            decay = config.weight_decay if is_matrix(parameter) else 0.0
             made.setdefault(decay, []).append(parameter)
     return [
         {"params": parameters, "lr": rate, "max_lr": rate, "weight_decay": decay} for decay, parameters in made.items()
     ]
 
 
+def is_matrix(parameter: nn.Parameter) -> bool:
+    """Whether it maps many numbers to many: a layer's weights, not a bias, a gain, a token or positions (1, T, D)."""
+    return parameter.ndim > 1 and len(parameter) > 1
+
+
 class OneCycle:
-    """An optimiser whose learning rate rises to its peak and falls to nothing within `steps`.
+    """Optimisers whose learning rates rise to their peaks and fall to nothing within `steps`.
 
     Source: Smith and Topin 2018 (arXiv:1708.07120). Gradients keep their buffers between steps: giving
     them back costs a large network more than the backward pass (see `launch/environment.py`).
@@ -90,7 +95,7 @@ class OneCycle:
 
 
 def _optimizers(parameter_groups: list[Group], config: TrainConfig) -> Iterator[Optimizer]:
-    """Who moves what: Muon the matrices of the hidden layers, or one optimiser everything."""
+    """Who moves what: one optimiser everything, or Muon the hidden layers' matrices and AdamW the rest."""
     parameters = [p for group in parameter_groups for p in group["params"]]
     fused = _has_fused(parameters)
     match config.optimizer:
@@ -99,10 +104,12 @@ def _optimizers(parameter_groups: list[Group], config: TrainConfig) -> Iterator[
         case "sgd":
             yield SGD(parameter_groups, lr=config.learning_rate, momentum=0.9, nesterov=True, fused=fused)
         case "muon":
-            hidden = {id(p) for p in [p for p in parameters if p.ndim > 1][1:-1]}  # not the first and the last layer
+            hidden = set(list(filter(is_matrix, parameters))[1:-1])  # not the first and the last layer
             if hidden:
-                yield Muon(_only(parameter_groups, lambda p: id(p) in hidden))
-            yield AdamW(_only(parameter_groups, lambda p: id(p) not in hidden), betas=ADAMW_BETAS, fused=fused)
+                yield Muon(_only(parameter_groups, lambda p: p in hidden))
+            yield AdamW(_only(parameter_groups, lambda p: p not in hidden), betas=ADAMW_BETAS, fused=fused)
+        case _:
+            assert_never(config.optimizer)
 
 
 def _only(parameter_groups: list[Group], wanted: Callable[[nn.Parameter], bool]) -> list[Group]:

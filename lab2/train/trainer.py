@@ -59,6 +59,7 @@ class Trainer(ABC):
         on_gpu = self.device.type == "cuda"
         return {
             "stage": self._stage,
+            "precision": self.precision,
             "model": {name: value for name, value in self.model.state_dict().items() if name not in frozen},
             "course": self._course.state(),
             "random": torch.get_rng_state(),
@@ -73,6 +74,7 @@ class Trainer(ABC):
         )
         if self.resumed is not None and self.resumed["stage"] == stage:
             state, self.resumed = self.resumed, None
+            self.precision = state["precision"]  # another node may have chosen another
             self.model.load_state_dict(state["model"], strict=False)
             self._course.restore(state["course"])
             torch.set_rng_state(state["random"])
