@@ -1,6 +1,5 @@
-"""ViT of the same ten thousand parameters, trained for minutes: how much was the recipe, and how much the heads?
+"""ViT of the same ten thousand parameters, trained for minutes by AdamW: where do ten thousand parameters end?
 
-Four heads of five numbers instead of two of ten: as many parameters.
 Measured: 99.13 % of the test images after 357 s
 (mean of seeds 11 to 13, two CPU cores without AMX, fp32, commit a13ff0fc0550).
 """
