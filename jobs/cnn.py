@@ -10,6 +10,6 @@ from lab2.spec.job import JobSpec, Resources, TrainConfig
 JOB = JobSpec(
     name="cnn",
     model=CNNConfig(),
-    train=TrainConfig(epochs=0.75, batch_size=64, learning_rate=3e-3, label_smoothing=0.2, target_accuracy=0.98),
+    train=TrainConfig(epochs=0.85, batch_size=64, learning_rate=3e-3, label_smoothing=0.2, target_accuracy=0.98),
     resources=Resources(gpus=1, cpus=4, memory_gb=4, timeout_min=20),
 )
