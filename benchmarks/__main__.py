@@ -25,22 +25,24 @@ console = Console(highlight=False)
 def main(
     only: Annotated[
         str,
-        typer.Option(help="Jobs, with commas; growth, for its curves; collect and launch, for runs of many trials."),
+        typer.Option(
+            help="Jobs or vit-plain, with commas; growth: its curves; collect and launch: runs of many trials."
+        ),
     ] = "",
     repeats: Annotated[int, typer.Option(min=1)] = 3,
 ) -> None:
     """Compare lab2 with the textbook and with the machine's limits; measure how the price grows."""
-    jobs = {comparison.job for comparison in COMPARISONS}
-    chosen = set(only.split(",")) if only else {*jobs, *OTHERS}
-    if unknown := chosen - jobs - set(OTHERS):
-        raise typer.BadParameter(f"{', '.join(unknown)}: wanted some of {', '.join(sorted({*jobs, *OTHERS}))}")
-    name = "side_by_side" if chosen >= jobs else f"side_by_side-{'-'.join(sorted(chosen & jobs))}"
+    names = {comparison.name for comparison in COMPARISONS}
+    chosen = set(only.split(",")) if only else {*names, *OTHERS}
+    if unknown := chosen - names - set(OTHERS):
+        raise typer.BadParameter(f"{', '.join(unknown)}: wanted some of {', '.join(sorted({*names, *OTHERS}))}")
+    name = "side_by_side" if chosen >= names else f"side_by_side-{'-'.join(sorted(chosen & names))}"
     machine = this_machine()
     console.print(str(machine), markup=False)
     table: list[Row] = []
     raw: list[Any] = []
     for comparison in COMPARISONS:
-        if comparison.job in chosen:
+        if comparison.name in chosen:
             measured = []
             for one in measure(comparison, repeats):
                 console.print(f"{one.job} {one.way}: {comparison.describe(one)}", markup=False)

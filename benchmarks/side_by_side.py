@@ -27,6 +27,11 @@ class Comparison:
     against: str = "textbook"  # or "plain": lab2's loop around a tutorial's network
 
     @property
+    def name(self) -> str:
+        """By which `--only` knows it."""
+        return self.job if self.against == "textbook" else f"{self.job}-{self.against}"
+
+    @property
     def ways(self) -> tuple[str, str]:
         return self.against, "lab2"
 
