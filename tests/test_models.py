@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision.ops import roi_align
 
 from lab2.data.datasets import DataShape
 from lab2.errors import ConfigError, WeightsError
 from lab2.measure.cost import count_parameters, flops_per_image
 from lab2.models import build, check_model
-from lab2.models.faster_rcnn import Detector
+from lab2.models.faster_rcnn import Detector, RoIAlign
 from lab2.models.transfer import PooledLinear, TransferNet, folded
 from lab2.models.vgg16 import SmallMapConv2d
 from lab2.models.vit import patches, sinusoids
@@ -54,6 +55,26 @@ def test_a_gradient_reaches_every_weight(name):
     nn.functional.cross_entropy(model(torch.rand(8, 1, 28, 28)), torch.arange(8)).backward()
     without = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert not without
+
+
+def test_roi_align_is_torchvisions_and_so_is_its_gradient():
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(3, 4, 7, 9, generator=generator).requires_grad_()  # of images of 28 x 36 pixels
+    first = torch.rand(10, 2, generator=generator) * torch.tensor([25, 17])
+    boxes = torch.cat([first, first + 1 + torch.rand(10, 2, generator=generator) * 10], 1)
+    split = [boxes[:6], boxes[:0], boxes[6:]]
+
+    def pooled_and_gradient(pooled: Tensor) -> tuple[Tensor, Tensor]:
+        weights = torch.linspace(-1, 1, pooled.numel()).view_as(pooled)
+        return pooled, torch.autograd.grad((weights * pooled).sum(), maps)[0]
+
+    ours = pooled_and_gradient(RoIAlign(5)({"0": maps}, split, [(28, 36)] * 3))
+    theirs = pooled_and_gradient(roi_align(maps, split, 5, spatial_scale=1 / 4, sampling_ratio=1))
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_roi_align_of_no_boxes_is_empty():
+    assert RoIAlign(5)({"0": torch.randn(2, 4, 7, 7)}, [torch.empty(0, 4)] * 2, [(28, 28)] * 2).shape == (0, 4, 5, 5)
 
 
 def test_a_gradient_reaches_every_weight_of_the_detector():

@@ -85,7 +85,7 @@ def scratch_folder() -> str | None:
 def make_repeatable(seed: int) -> None:
     """Seed torch and choose algorithms that give the same bits each time on one machine.
 
-    Operations that have none on an accelerator (RoI align's backward) warn instead of failing.
+    Operations that have none on an accelerator (grid_sample's backward) warn instead of failing.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
     torch.manual_seed(seed)

@@ -2,7 +2,8 @@
 
 Source: Ren et al. 2015 (arXiv:1506.01497), torchvision's region proposals and RoI heads.
 Differs: a backbone of our own with stride 4; no resizing to 800 pixels; anchors and proposals scaled to
-images whose objects are about as large as the data set's images.
+images whose objects are about as large as the data set's images; one sample a cell in RoI align, by
+`grid_sample`, whose backward pass uses all cores.
 Shapes: B images or scenes, C channels, W side (pixels), F features, K classes; torchvision counts the
 background as class 0, so its labels are ours plus one.
 """
@@ -11,6 +12,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
@@ -43,7 +46,7 @@ class Detector(nn.Module):
             rpn_post_nms_top_n_train=config.proposals,
             rpn_post_nms_top_n_test=config.proposals,
             rpn_batch_size_per_image=64,
-            box_roi_pool=MultiScaleRoIAlign(["0"], output_size=config.roi_size, sampling_ratio=1),
+            box_roi_pool=RoIAlign(config.roi_size),
             box_head=TwoMLPHead(backbone.out_channels * config.roi_size**2, config.hidden),
             box_predictor=FastRCNNPredictor(config.hidden, 1 + len(shape.classes)),
             box_batch_size_per_image=config.proposals,
@@ -84,6 +87,35 @@ class Backbone(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         features: Tensor = self.layers(images)
         return features
+
+
+class RoIAlign(MultiScaleRoIAlign):
+    """Mask R-CNN's pooling of regions (arXiv:1703.06870) with one sample a cell, for one map of features.
+
+    `torchvision.ops.roi_align` gives the same, but 0 for a sample beyond the map, where this gives the edge's value.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(["0"], output_size=size, sampling_ratio=1)
+        self.size = size
+
+    def forward(self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
+        """The (R, 4) boxes in pixels of each of B images in its (F, H, W) map, to (all R, F, size, size)."""
+        (maps,) = features.values()
+        padded = pad_sequence(boxes, batch_first=True).float()  # (B, R, 4): as many as the image that has most
+        there = torch.arange(padded.shape[1]) < torch.tensor([len(one) for one in boxes])[:, None]
+        stride = image_shapes[0][0] / maps.shape[-2]
+        near, far = (padded / stride).unflatten(-1, (2, 2)).unbind(-2)  # (B, R, 2): x and y in cells of the map
+        centres = (torch.arange(self.size, device=maps.device) + 0.5) / self.size
+        points = near[..., None] + (far - near).clamp(min=1)[..., None] * centres  # (B, R, 2, size)
+        cells = torch.tensor([maps.shape[-1], maps.shape[-2]], device=maps.device)
+        x, y = (2 * points / (cells[:, None] - 1).clamp(min=1) - 1).unbind(
+            -2
+        )  # -1 and 1: the middles of the outermost cells
+        grid = torch.stack(torch.broadcast_tensors(x[:, :, None, :], y[..., None]), -1)  # (B, R, size, size, 2)
+        pooled = F.grid_sample(maps, grid.flatten(1, 2), padding_mode="border", align_corners=True)
+        each: Tensor = pooled.unflatten(2, (-1, self.size)).transpose(1, 2)  # (B, R, F, size, size)
+        return each[there.to(maps.device)]
 
 
 def _convolution(inside: int, outside: int) -> tuple[nn.Module, ...]:
