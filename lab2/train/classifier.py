@@ -46,13 +46,12 @@ def fit(
 
 
 class ClassifierTrainer(Trainer):
-    """A classifier: its images lie on its device, channels last."""
+    """A classifier: its images lie on its device."""
 
     def __init__(
         self, model: nn.Module, config: TrainConfig, train: Images, *, device: torch.device, precision: str, seed: int
     ) -> None:
         super().__init__(model, config, train, device=device, precision=precision, seed=seed)
-        self.model.to(memory_format=torch.channels_last)
         self.images, self.labels = self.images.to(device), self.labels.to(device)
 
     def fit(self) -> Iterator[Step]:

@@ -29,7 +29,7 @@ class Trainer(ABC):
         precision: str,
         seed: int,
     ) -> None:
-        self.model = model.to(device)
+        self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.config = config
         self.device = device
         self.precision = precision
