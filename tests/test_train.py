@@ -15,6 +15,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lab2.check import check_trials
@@ -25,7 +26,7 @@ from lab2.models import build
 from lab2.models.weights import save_weights
 from lab2.results.journal import read_history
 from lab2.results.run_dir import RunDir
-from lab2.run import run_trial
+from lab2.run import run_trial, set_up
 from lab2.spec.architectures import AlexNetConfig, CNNConfig, ViTConfig
 from lab2.spec.job import DataConfig, TrainConfig, Trial
 from lab2.stop import Stopped
@@ -98,6 +99,14 @@ def test_a_trial_leaves_a_whole_row_curve_and_predictions(name: str, tmp_path: P
     assert (saved.y_true == saved.y_pred).mean() == shard.accuracy
     assert saved.probabilities is not None
     assert saved.probabilities.shape == (100, 10)
+
+
+@pytest.mark.parametrize("name", ["cnn", "alexnet", "faster_rcnn"])
+def test_convolutions_are_held_channels_last(name: str):
+    network = set_up(make_trial(name), "cpu", 1).learner.model
+    kernels = [m.weight for m in network.modules() if isinstance(m, nn.Conv2d)]
+    assert kernels
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in kernels)
 
 
 def test_a_detector_that_is_asked_to_trains_in_bf16(tmp_path: Path):
