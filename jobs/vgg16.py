@@ -10,6 +10,8 @@ from lab2.spec.job import JobSpec, Resources, TrainConfig
 JOB = JobSpec(
     name="vgg16",
     model=VGG16Config(),
-    train=TrainConfig(epochs=2, batch_size=128, learning_rate=1e-3, shift=1, target_accuracy=0.99),
+    train=TrainConfig(
+        epochs=1.85, batch_size=128, learning_rate=5e-4, label_smoothing=0.1, shift=1, target_accuracy=0.99
+    ),
     resources=Resources(gpus=1, cpus=4, memory_gb=8, timeout_min=120),
 )
