@@ -10,6 +10,6 @@ from lab2.spec.job import JobSpec, Resources, TrainConfig
 JOB = JobSpec(
     name="faster_rcnn",
     model=FasterRCNNConfig(),
-    train=TrainConfig(epochs=2, batch_size=144, learning_rate=3e-3, target_accuracy=0.98),
+    train=TrainConfig(epochs=2.2, batch_size=144, learning_rate=3e-3, target_accuracy=0.98),
     resources=Resources(gpus=1, cpus=4, memory_gb=8, timeout_min=40),
 )

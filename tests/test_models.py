@@ -59,7 +59,7 @@ def test_a_gradient_reaches_every_weight(name):
 
 def test_roi_align_is_torchvisions_and_so_is_its_gradient():
     generator = torch.Generator().manual_seed(0)
-    maps = torch.randn(3, 4, 7, 9, generator=generator).requires_grad_()  # of images of 28 x 36 pixels
+    maps = torch.randn(3, 4, 7, 9, generator=generator).requires_grad_()  # of images of 30 x 36 pixels
     first = torch.rand(10, 2, generator=generator) * torch.tensor([25, 17])
     boxes = torch.cat([first, first + 1 + torch.rand(10, 2, generator=generator) * 10], 1)
     split = [boxes[:6], boxes[:0], boxes[6:]]
@@ -68,7 +68,7 @@ def test_roi_align_is_torchvisions_and_so_is_its_gradient():
         weights = torch.linspace(-1, 1, pooled.numel()).view_as(pooled)
         return pooled, torch.autograd.grad((weights * pooled).sum(), maps)[0]
 
-    ours = pooled_and_gradient(RoIAlign(5)({"0": maps}, split, [(28, 36)] * 3))
+    ours = pooled_and_gradient(RoIAlign(5)({"0": maps}, split, [(30, 36)] * 3))
     theirs = pooled_and_gradient(roi_align(maps, split, 5, spatial_scale=1 / 4, sampling_ratio=1))
     torch.testing.assert_close(ours, theirs)
 

@@ -1,10 +1,10 @@
 """Faster R-CNN at the scale of small images.
 
 Source: Ren et al. 2015 (arXiv:1506.01497), torchvision's region proposals and RoI heads.
-Differs: a backbone of our own with stride 4; no resizing to 800 pixels; anchors and proposals scaled to
+Differs: a backbone of our own with a stride of 4; no resizing to 800 pixels; anchors and proposals scaled to
 images whose objects are about as large as the data set's images; one sample a cell in RoI align, by
 `grid_sample`, whose backward pass uses all cores.
-Shapes: B images or scenes, C channels, W side (pixels), F features, K classes; torchvision counts the
+Shapes: B images or scenes, C channels, W side (pixels), F features, R regions, K classes; torchvision counts the
 background as class 0, so its labels are ours plus one.
 """
 
@@ -24,6 +24,7 @@ from lab2.data.datasets import DataShape
 from lab2.models.normalize import Normalize
 from lab2.spec.architectures import FasterRCNNConfig
 
+STRIDE = 4  # pixels of an image for one place on the map of features
 _ANCHORS = (0.4, 0.7)  # square root of the area over the side of an image
 _RATIOS = (1.0, 2.0)  # height over width
 
@@ -92,7 +93,8 @@ class Backbone(nn.Module):
 class RoIAlign(MultiScaleRoIAlign):
     """Mask R-CNN's pooling of regions (arXiv:1703.06870) with one sample a cell, for one map of features.
 
-    `torchvision.ops.roi_align` gives the same, but 0 for a sample beyond the map, where this gives the edge's value.
+    `torchvision.ops.roi_align` gives the same, but 0 for a sample more than a cell beyond the map, where this
+    gives the edge's value. It inherits because torchvision's `FasterRCNN` takes nothing else.
     """
 
     def __init__(self, size: int) -> None:
@@ -101,17 +103,15 @@ class RoIAlign(MultiScaleRoIAlign):
 
     def forward(self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
         """The (R, 4) boxes in pixels of each of B images in its (F, H, W) map, to (all R, F, size, size)."""
+        del image_shapes  # the stride is known
         (maps,) = features.values()
         padded = pad_sequence(boxes, batch_first=True).float()  # (B, R, 4): as many as the image that has most
         there = torch.arange(padded.shape[1]) < torch.tensor([len(one) for one in boxes])[:, None]
-        stride = image_shapes[0][0] / maps.shape[-2]
-        near, far = (padded / stride).unflatten(-1, (2, 2)).unbind(-2)  # (B, R, 2): x and y in cells of the map
+        near, far = (padded / STRIDE).unflatten(-1, (2, 2)).unbind(-2)  # (B, R, 2): x and y on the map
         centres = (torch.arange(self.size, device=maps.device) + 0.5) / self.size
         points = near[..., None] + (far - near).clamp(min=1)[..., None] * centres  # (B, R, 2, size)
-        cells = torch.tensor([maps.shape[-1], maps.shape[-2]], device=maps.device)
-        x, y = (2 * points / (cells[:, None] - 1).clamp(min=1) - 1).unbind(
-            -2
-        )  # -1 and 1: the middles of the outermost cells
+        last = torch.tensor([maps.shape[-1] - 1, maps.shape[-2] - 1], device=maps.device).clamp(min=1)
+        x, y = (2 * points / last[:, None] - 1).unbind(-2)  # -1 and 1: the middles of the outermost places
         grid = torch.stack(torch.broadcast_tensors(x[:, :, None, :], y[..., None]), -1)  # (B, R, size, size, 2)
         pooled = F.grid_sample(maps, grid.flatten(1, 2), padding_mode="border", align_corners=True)
         each: Tensor = pooled.unflatten(2, (-1, self.size)).transpose(1, 2)  # (B, R, F, size, size)

@@ -11,7 +11,7 @@ from torch.profiler import record_function
 from lab2.data.scenes import Scenes, compose, ink_boxes
 from lab2.data.source import Images
 from lab2.measure.predictions import NO_PREDICTION, Predictions
-from lab2.models.faster_rcnn import Detector
+from lab2.models.faster_rcnn import STRIDE, Detector
 from lab2.spec.architectures import FasterRCNNConfig
 from lab2.train.classifier import to_unit
 from lab2.train.course import Course, Step
@@ -28,7 +28,7 @@ Found = dict[str, Tensor]  # of one image: (D, 4) boxes in pixels, (D,) labels, 
 
 def scene_side(config: FasterRCNNConfig, image_side: int) -> int:
     """Side of a scene in pixels: a multiple of the backbone's stride."""
-    return -(-round(config.canvas * image_side) // 4) * 4
+    return -(-round(config.canvas * image_side) // STRIDE) * STRIDE
 
 
 def fit(model: Detector, course: Course, images: Tensor, labels: Tensor, *, precision: str) -> Iterator[Step]:

@@ -29,7 +29,8 @@ class Trainer(ABC):
         precision: str,
         seed: int,
     ) -> None:
-        self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = model.to(device)
+        self.model.to(memory_format=torch.channels_last)  # what convolutions are fastest with
         self.config = config
         self.device = device
         self.precision = precision
