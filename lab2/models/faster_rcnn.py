@@ -99,22 +99,22 @@ class RoIAlign(MultiScaleRoIAlign):
 
     def __init__(self, size: int) -> None:
         super().__init__(["0"], output_size=size, sampling_ratio=1)
-        self.size = size
 
     def forward(self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
         """The (R, 4) boxes in pixels of each of B images in its (F, H, W) map, to (all R, F, size, size)."""
         del image_shapes  # the stride is known
+        size, _ = self.output_size
         (maps,) = features.values()
         padded = pad_sequence(boxes, batch_first=True).float()  # (B, R, 4): as many as the image that has most
         there = torch.arange(padded.shape[1]) < torch.tensor([len(one) for one in boxes])[:, None]
         near, far = (padded / STRIDE).unflatten(-1, (2, 2)).unbind(-2)  # (B, R, 2): x and y on the map
-        centres = (torch.arange(self.size, device=maps.device) + 0.5) / self.size
+        centres = (torch.arange(size, device=maps.device) + 0.5) / size
         points = near[..., None] + (far - near).clamp(min=1)[..., None] * centres  # (B, R, 2, size)
         last = torch.tensor([maps.shape[-1] - 1, maps.shape[-2] - 1], device=maps.device).clamp(min=1)
         x, y = (2 * points / last[:, None] - 1).unbind(-2)  # -1 and 1: the middles of the outermost places
         grid = torch.stack(torch.broadcast_tensors(x[:, :, None, :], y[..., None]), -1)  # (B, R, size, size, 2)
         pooled = F.grid_sample(maps, grid.flatten(1, 2), padding_mode="border", align_corners=True)
-        each: Tensor = pooled.unflatten(2, (-1, self.size)).transpose(1, 2)  # (B, R, F, size, size)
+        each: Tensor = pooled.unflatten(2, (-1, size)).transpose(1, 2)  # (B, R, F, size, size)
         return each[there.to(maps.device)]
 
 
