@@ -11,6 +11,7 @@ import lab2
 from lab2.cli import machine, running, watching
 from lab2.cli.screen import say, warn
 from lab2.errors import Lab2Error
+from lab2.launch.environment import leave_threads_unbound
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,6 +38,7 @@ def options(
 
 def main() -> None:
     """Run the front desk; a user's mistake is one sentence and exit code 2."""
+    leave_threads_unbound()
     try:
         app()
     except Lab2Error as error:

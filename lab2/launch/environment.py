@@ -3,6 +3,10 @@
 Large tensors that go back to the system at every step are paged in again at the next. AlexNet at 64 pixels,
 batch 512, one backward pass on a busy 2-core machine: 13.1 s with glibc's defaults, 3.7 s with gradients
 kept, 1.1 s with the settings below.
+
+With `OMP_PROC_BIND`, `OMP_PLACES` or `GOMP_CPU_AFFINITY` set, OpenMP's library binds the main thread to one core as
+soon as torch is imported. Whoever asks for the process's cores after that is told of one, and every process started
+from there is held to it.
 """
 
 from __future__ import annotations
@@ -31,6 +35,15 @@ def trial_environment(threads: int) -> Iterator[None]:
     finally:
         for name in added:
             os.environ.pop(name, None)
+
+
+def leave_threads_unbound() -> None:
+    """Let this process, and those that it starts, use all cores that they were given; before torch is imported.
+
+    Overrides what a cluster's modules or a user have set: binding brought nothing (benchmarks/README.md), and two
+    trials on one machine would be bound to the same core.
+    """
+    os.environ["OMP_PROC_BIND"] = "false"  # also undoes the other two (libgomp's manual, "Environment Variables")
 
 
 def restart_with_allocation() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab2.launch.batch import GO_ON
+from lab2.launch.environment import leave_threads_unbound
 from lab2.results.run_dir import RunDir
 from lab2.stop import Stopped, StopSignal
 
@@ -40,6 +41,7 @@ class TrialTask:
 
     def __call__(self) -> str:
         """The status of the shard that it leaves. The result is the shard: nobody reads this pickle."""
+        leave_threads_unbound()
         if os.environ.get("LAB2_LIFELINE"):
             threading.Thread(target=_end_with_the_client, daemon=True).start()
         try:
