@@ -27,6 +27,7 @@ COLOURS = DataShape(3, 32, ("cat", "dog", "frog"), (0.5, 0.5, 0.5), (0.2, 0.2, 0
 
 FULL = {
     "cnn": (CNNConfig(), 449_546),
+    "cnn, normalised": (CNNConfig(batch_norm=True), 449_642),  # a gain more for each of 96 filters
     "vit": (ViTConfig(), 10_730),
     "vgg16": (VGG16Config(weights="random"), 134_301_514),  # torchvision's 138,357,544 with 10 classes for 1000
     "alexnet": (AlexNetConfig(weights="random"), 57_044_810),

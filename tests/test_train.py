@@ -149,13 +149,15 @@ def interrupt(run: RunDir, trial: Trial) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*TINY, "transfer", "muon"])
+@pytest.mark.parametrize("name", [*TINY, "batch_norm", "transfer", "muon"])
 def test_an_interrupted_trial_ends_with_the_same_bits(name: str, tmp_path: Path):
-    architecture = {"transfer": "alexnet", "muon": "vit"}.get(name, name)
+    architecture = {"batch_norm": "cnn", "transfer": "alexnet", "muon": "vit"}.get(name, name)
     small = architecture in FAST
     trial = make_trial(architecture, **augmentation(architecture), epochs=3 if small else 1)
     if name == "muon":
         trial = replace(trial, job=replace(trial.job, train=replace(trial.job.train, optimizer="muon")))
+    if name == "batch_norm":
+        trial = replace(trial, job=replace(trial.job, model=replace(TINY["cnn"], batch_norm=True)))
     if name == "transfer":
         path = tmp_path / "w.safetensors"
         save_weights(path, build(TINY["alexnet"], load_training(SMALL).shape).model, "alexnet", "mnist")

@@ -9,9 +9,9 @@ from lab2.spec.job import JobSpec, Resources, TrainConfig
 
 JOB = JobSpec(
     name="cnn_strong",
-    model=CNNConfig(filters=(48, 96), hidden=256, dropout=0.4),
+    model=CNNConfig(filters=(48, 96), hidden=256, dropout=0.4, batch_norm=True),
     train=TrainConfig(
-        epochs=24,
+        epochs=20,
         batch_size=128,
         learning_rate=3e-3,
         weight_decay=0.05,

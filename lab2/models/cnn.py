@@ -1,11 +1,14 @@
 """A small convolutional network.
 
-Source: LeCun et al. 1998 (LeNet-5), with what has become usual since: ReLU, max pooling, dropout.
+Source: LeCun et al. 1998 (LeNet-5), with what has become usual since: ReLU, max pooling, dropout, and batch
+normalisation (arXiv:1502.03167) where the config has it.
 Shapes: B images, C channels, S side (pixels), F1 and F2 filters, M side after the first pooling, L after both, H hidden
 units, K classes.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from torch import Tensor, nn
 
@@ -26,12 +29,8 @@ class CNN(nn.Module):
         padding, left = _padding(shape.side, config.kernel_size)
         self.features = nn.Sequential(
             Normalize(shape.mean, shape.std),
-            nn.Conv2d(shape.channels, first, config.kernel_size, padding=padding),
-            nn.MaxPool2d(2),  # (B, F1, M, M); before the ReLU, which commutes with it: a quarter the work
-            nn.ReLU(),
-            nn.Conv2d(first, second, config.kernel_size, padding=padding),
-            nn.MaxPool2d(2),  # (B, F2, L, L)
-            nn.ReLU(),
+            *_stage(shape.channels, first, config, padding),  # (B, F1, M, M)
+            *_stage(first, second, config, padding),  # (B, F2, L, L)
         )
         self.head = nn.Sequential(
             nn.Flatten(),
@@ -44,6 +43,18 @@ class CNN(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.head(self.features(images))
         return logits
+
+
+def _stage(inside: int, outside: int, config: CNNConfig, padding: int) -> Iterator[nn.Module]:
+    """Convolution, pooling and what follows, which looks at a quarter of what it would see before the pooling.
+
+    The ReLU commutes with the pooling; batch normalisation does so where its gains are positive.
+    """
+    yield nn.Conv2d(inside, outside, config.kernel_size, padding=padding, bias=not config.batch_norm)
+    yield nn.MaxPool2d(2)
+    if config.batch_norm:
+        yield nn.BatchNorm2d(outside)
+    yield nn.ReLU()
 
 
 def _padding(side: int, kernel_size: int) -> tuple[int, int]:

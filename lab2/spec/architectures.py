@@ -22,6 +22,7 @@ class CNNConfig:
     kernel_size: int = 5  # pixels; odd
     hidden: int = 384
     dropout: float = 0.1
+    batch_norm: bool = False  # after each pooling
 
     def __post_init__(self) -> None:
         require(min(self.filters) > 0, f"cnn: filters={self.filters}, both must be positive")
