@@ -250,17 +250,20 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-BOUND = {"OMP_PROC_BIND": "true", "OMP_PLACES": "cores"}
+def bound() -> dict[str, str]:
+    """This environment, as a cluster's modules may have left it, and without what Slurm grants."""
+    unlimited = {name: value for name, value in os.environ.items() if name != "SLURM_CPUS_PER_TASK"}
+    return unlimited | {"OMP_PROC_BIND": "true", "OMP_PLACES": "cores"}
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(cores() < 2, reason="LOUD: one core cannot tell a bound process from a free one")
 class TestThreadsBoundByTheEnvironment:
-    """A cluster's modules may set this; lab2 uses the cores that it was given all the same."""
+    """lab2 uses the cores that it was given all the same."""
 
     def test_of_a_launcher(self, tmp_path: Path, runs: Path):
         jobs = write_jobs(tmp_path / "jobs", {"a_cnn": TINY_JOBS["a_cnn"]})
-        lab2("run-local", "--jobs", jobs, "--runs", str(runs), *settings(), env=os.environ | BOUND)
+        lab2("run-local", "--jobs", jobs, "--runs", str(runs), *settings(), env=bound())
         (row,) = collect(open_run(runs, "latest")).rows
         assert row.threads == cores()
 
@@ -268,8 +271,7 @@ class TestThreadsBoundByTheEnvironment:
         trial = make_trial()
         run = make_run(tmp_path, trial)
         code = f"from pathlib import *; from lab2.launch.task import *; {TrialTask(run.path, trial.name, 'cpu')}()"
-        environment = {name: value for name, value in os.environ.items() if name != "SLURM_CPUS_PER_TASK"}
-        subprocess.run([sys.executable, "-c", code], env=environment | BOUND, check=True, timeout=120)
+        subprocess.run([sys.executable, "-c", code], env=bound(), check=True, timeout=120)
         assert read_shard(run.shard(trial.name)).threads == cores()
 
 
