@@ -28,6 +28,12 @@ from lab2.spec.job import DataConfig
 from tests.test_data import write_idx
 
 
+@pytest.fixture(autouse=True)
+def small_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A product in emulated bf16 takes seconds."""
+    monkeypatch.setattr("lab2.machine.survey.PRODUCT_SIDE", 64)
+
+
 @pytest.fixture
 def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A mirror of KMNIST with 40 images, and of AlexNet's weights, served on this machine."""

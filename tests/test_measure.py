@@ -15,7 +15,7 @@ import torch
 
 from lab2.errors import ResourceError, ShardError
 from lab2.measure.cost import Stopwatch, inference_cost, peak_memory
-from lab2.measure.hardware import available_cores, choose_device
+from lab2.measure.hardware import available_cores, choose_device, least_seconds
 from lab2.measure.metrics import DetectionScores, Scores, score, score_detections
 from lab2.measure.predictions import NO_PREDICTION, Predictions, read_predictions, write_predictions
 from lab2.measure.provenance import provenance
@@ -197,3 +197,10 @@ def test_provenance_names_the_commit_that_an_image_states(monkeypatch):
     assert (found.git_commit, found.git_dirty, found.scheduler_job_id) == ("abc", False, "5_2")
     monkeypatch.setenv("LAB2_COMMIT", "abc-dirty")
     assert (provenance().git_commit, provenance().git_dirty) == ("abc", True)
+
+
+def test_slow_work_is_timed_once_and_fast_work_several_times():
+    done: list[str] = []
+    least_seconds(lambda: done.append("slow"), times=3, enough=0)
+    least_seconds(lambda: done.append("fast"), times=3, enough=60)
+    assert done == ["slow", "fast", "fast", "fast"]

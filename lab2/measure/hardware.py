@@ -100,10 +100,10 @@ def product_rate(dtype: torch.dtype, side: int) -> float:
     return 2 * side**3 / least_seconds(lambda: a @ a)
 
 
-def least_seconds(work: Callable[[], object], times: int = 5) -> float:
-    """Of several times."""
-    seconds = []
-    for _ in range(times):
+def least_seconds(work: Callable[[], object], times: int = 5, enough: float = 1.0) -> float:
+    """Of several times; of fewer once they have taken `enough` seconds together."""
+    seconds: list[float] = []
+    while len(seconds) < times and sum(seconds) <= enough:
         started = time.perf_counter()
         work()
         seconds.append(time.perf_counter() - started)
