@@ -31,10 +31,10 @@ class Machine:
 
     def __str__(self) -> str:
         code = f"{(self.commit or 'unknown')[:12]}{' with changes' * bool(self.dirty)}"
-        products = ", ".join(f"{rate / 1e12:.2f} TFLOP/s in {name}" for name, rate in self.flops_per_second.items())
+        products = ", ".join(f"{rate / 1e12:.2g} TFLOP/s in {name}" for name, rate in self.flops_per_second.items())
         return (
             f"{self.cores} cores of {self.name} ({'with' if self.amx else 'without'} AMX), torch {self.torch}, "
-            f"commit {code}, {self.at}. Products of {PRODUCT_SIDE}: {products}; "
+            f"commit {code}, {self.at}. Products of up to {PRODUCT_SIDE}: {products}; "
             f"memory: {self.bytes_per_second / 1e9:.0f} GB/s."
         )
 

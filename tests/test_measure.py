@@ -15,7 +15,7 @@ import torch
 
 from lab2.errors import ResourceError, ShardError
 from lab2.measure.cost import Stopwatch, inference_cost, peak_memory
-from lab2.measure.hardware import available_cores, choose_device, least_seconds
+from lab2.measure.hardware import available_cores, choose_device, least_seconds, product_rate
 from lab2.measure.metrics import DetectionScores, Scores, score, score_detections
 from lab2.measure.predictions import NO_PREDICTION, Predictions, read_predictions, write_predictions
 from lab2.measure.provenance import provenance
@@ -197,6 +197,19 @@ def test_provenance_names_the_commit_that_an_image_states(monkeypatch):
     assert (found.git_commit, found.git_dirty, found.scheduler_job_id) == ("abc", False, "5_2")
     monkeypatch.setenv("LAB2_COMMIT", "abc-dirty")
     assert (provenance().git_commit, provenance().git_dirty) == ("abc", True)
+
+
+@pytest.mark.parametrize(("flops_per_second", "largest"), [(1e12, 512), (1e6, 128)])
+def test_a_product_that_would_take_long_is_not_timed(monkeypatch, flops_per_second, largest):
+    sides: list[int] = []
+
+    def seconds(product):
+        sides.append(len(product.args[0]))
+        return 2 * sides[-1] ** 3 / flops_per_second
+
+    monkeypatch.setattr("lab2.measure.hardware.least_seconds", seconds)
+    assert product_rate(torch.float32, 512) == pytest.approx(flops_per_second)
+    assert max(sides) == largest
 
 
 def test_slow_work_is_timed_once_and_fast_work_several_times():
