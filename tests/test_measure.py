@@ -15,7 +15,7 @@ import torch
 
 from lab2.errors import ResourceError, ShardError
 from lab2.measure.cost import Stopwatch, inference_cost, peak_memory
-from lab2.measure.hardware import available_cores, choose_device, least_seconds, product_rate
+from lab2.measure.hardware import available_cores, choose_device, product_rate
 from lab2.measure.metrics import DetectionScores, Scores, score, score_detections
 from lab2.measure.predictions import NO_PREDICTION, Predictions, read_predictions, write_predictions
 from lab2.measure.provenance import provenance
@@ -199,7 +199,7 @@ def test_provenance_names_the_commit_that_an_image_states(monkeypatch):
     assert (provenance().git_commit, provenance().git_dirty) == ("abc", True)
 
 
-@pytest.mark.parametrize(("flops_per_second", "largest"), [(1e12, 512), (1e6, 128)])
+@pytest.mark.parametrize(("flops_per_second", "largest"), [(1e12, 512), (1e7, 128)])
 def test_a_product_that_would_take_long_is_not_timed(monkeypatch, flops_per_second, largest):
     sides: list[int] = []
 
@@ -210,10 +210,3 @@ def test_a_product_that_would_take_long_is_not_timed(monkeypatch, flops_per_seco
     monkeypatch.setattr("lab2.measure.hardware.least_seconds", seconds)
     assert product_rate(torch.float32, 512) == pytest.approx(flops_per_second)
     assert max(sides) == largest
-
-
-def test_slow_work_is_timed_once_and_fast_work_several_times():
-    done: list[str] = []
-    least_seconds(lambda: done.append("slow"), times=3, enough=0)
-    least_seconds(lambda: done.append("fast"), times=3, enough=60)
-    assert done == ["slow", "fast", "fast", "fast"]
