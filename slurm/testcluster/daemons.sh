@@ -23,7 +23,7 @@ free_ports() { # how many: prints the first
 write_configuration() {
   local first file host text word track_wckey=no
   host=$(uname -n)
-  mkdir -- "$DIR"/{log,pid,run,spool}
+  mkdir -- "$DIR"/{log,pid,run,spool,tmp}
   mkdir -m 700 -- "$DIR/state"
   first=$(free_ports $((CLUSTER_NODES + 2)))
   [[ ,$CLUSTER_ENFORCE, == *,wckeys,* ]] && track_wckey=yes
@@ -75,8 +75,8 @@ start_munge() {
 
 start_database() {
   STARTING=mariadbd
-  mariadb-install-db --no-defaults --user="$(id -un)" --datadir="$DIR/database" --skip-test-db \
-    --skip-name-resolve --auth-root-authentication-method=socket \
+  mariadb-install-db --defaults-file="$DIR/mariadb.cnf" --skip-test-db --skip-name-resolve \
+    --auth-root-authentication-method=socket \
     --auth-root-socket-user="$(id -un)" >"$DIR/log/mariadbd.out" 2>&1
   start mariadbd mariadbd --defaults-file="$DIR/mariadb.cnf"
   wait_until 30 mariadbd test -S "$DIR/run/mariadb.socket"
