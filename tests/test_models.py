@@ -16,7 +16,7 @@ from lab2.measure.cost import count_parameters, flops_per_image
 from lab2.models import build, check_model
 from lab2.models.faster_rcnn import Detector, RoIAlign
 from lab2.models.transfer import PooledLinear, TransferNet, folded
-from lab2.models.vgg16 import SmallMapConv2d
+from lab2.models.vgg16 import Conv3x3
 from lab2.models.vit import patches, sinusoids
 from lab2.models.weights import IMAGENET, load_weights, save_weights
 from lab2.spec.architectures import AlexNetConfig, CNNConfig, FasterRCNNConfig, ImportedConfig, VGG16Config, ViTConfig
@@ -204,27 +204,37 @@ class TestFolding:
         torch.testing.assert_close(model(images), x, rtol=1e-3, atol=1e-5)
 
 
-class TestSmallMapConvolution:
-    @pytest.mark.parametrize("side", [2, 4])
-    def test_is_the_convolution(self, side: int):
+class TestConv3x3:
+    @pytest.mark.parametrize("side", [(2, 2), (4, 4), (8, 12), (6, 6)])
+    def test_is_the_convolution_and_has_its_gradients(self, side: tuple[int, int]):
         torch.manual_seed(0)
-        layer = SmallMapConv2d(6, 5, 3, padding=1)
-        x = torch.rand(3, 6, side, side)
+        layer = Conv3x3(6, 5, 3, padding=1)
+        x = torch.rand(3, 6, *side, requires_grad=True)
         expected = nn.functional.conv2d(x, layer.weight, layer.bias, padding=1)
-        torch.testing.assert_close(layer(x), expected)
+        y = layer(x)
+        torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-5)
+        wanted = torch.randn_like(y)
+        of = [x, layer.weight, layer.bias]
+        ours, theirs = (torch.autograd.grad(found, of, wanted) for found in (y, expected))
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
-    def test_has_its_gradient(self):
-        torch.manual_seed(0)
-        layer = SmallMapConv2d(6, 5, 3, padding=1)
-        x = torch.rand(3, 6, 2, 2)
-        (ours,) = torch.autograd.grad(layer(x).square().sum(), [layer.weight])
-        y = nn.functional.conv2d(x, layer.weight, layer.bias, padding=1)
-        (theirs,) = torch.autograd.grad(y.square().sum(), [layer.weight])
-        torch.testing.assert_close(ours, theirs)
+    def test_trains_in_a_quarter_of_the_multiplications(self):
+        layer = Conv3x3(64, 32, 3, padding=1)
+        x = torch.rand(50, 64, 8, 8)
+        direct, trained = (flops_per_image(layer.train(on), x) for on in (False, True))
+        of_transforms = 2 * 36 * (36 * 64 * 200 + 9 * 64 * 32 + 16 * 32 * 200)
+        assert direct == 2 * 9 * 64 * 64 * 32 * 50
+        assert trained - of_transforms == direct / 4
+
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+    def test_goes_by_winograd_in_fp32_only(self, dtype: torch.dtype):
+        layer = Conv3x3(6, 5, 3, padding=1).to(dtype)
+        x = torch.rand(3, 6, 8, 8, dtype=dtype)
+        assert torch.equal(layer(x), nn.functional.conv2d(x, layer.weight, layer.bias, padding=1))
 
     def test_in_bf16_its_gradient_is_off_by_no_more_than_two_roundings(self):
         torch.manual_seed(0)
-        layer = SmallMapConv2d(16, 8, 3, padding=1)
+        layer = Conv3x3(16, 8, 3, padding=1)
         x, wanted = torch.randn(64, 16, 2, 2), torch.randn(64, 8, 2, 2)
         y = nn.functional.conv2d(x, layer.weight, layer.bias, padding=1)
         (exact,) = torch.autograd.grad((y * wanted).sum(), [layer.weight])
