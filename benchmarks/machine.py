@@ -31,7 +31,7 @@ class Machine:
 
     def __str__(self) -> str:
         code = f"{(self.commit or 'unknown')[:12]}{' with changes' * bool(self.dirty)}"
-        products = ", ".join(f"{rate / 1e12:.2g} TFLOP/s in {name}" for name, rate in self.flops_per_second.items())
+        products = ", ".join(f"{rate / 1e12:.3g} TFLOP/s in {name}" for name, rate in self.flops_per_second.items())
         return (
             f"{self.cores} cores of {self.name} ({'with' if self.amx else 'without'} AMX), torch {self.torch}, "
             f"commit {code}, {self.at}. Products of up to {PRODUCT_SIDE}: {products}; "

@@ -54,6 +54,12 @@ def finished(trial: Trial, accuracy: float = 0.9, **more: object) -> Shard:
     return replace(unfinished(trial, "ok", ""), **{**values, **more})
 
 
+@pytest.fixture
+def small_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A product in emulated bf16 takes seconds."""
+    monkeypatch.setattr("lab2.machine.survey.PRODUCT_SIDE", 64)
+
+
 @pytest.fixture(scope="session")
 def mnist() -> TrainingData:
     """The full MNIST, read once."""

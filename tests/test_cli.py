@@ -116,6 +116,7 @@ def test_jobs_are_listed_with_their_questions(front_desk):
     assert "vit" in front_desk("jobs")[1]
 
 
+@pytest.mark.usefixtures("small_products")
 def test_doctor_says_what_there_is(front_desk):
     _, said, _ = front_desk("doctor")
     for what in ("cores", "memory", "bf16", "GPUs", "Slurm", "container tools", "mnist", "vgg16 weights", "disk"):

@@ -27,11 +27,7 @@ from lab2.models.weights import IMAGENET
 from lab2.spec.job import DataConfig
 from tests.test_data import write_idx
 
-
-@pytest.fixture(autouse=True)
-def small_products(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A product in emulated bf16 takes seconds."""
-    monkeypatch.setattr("lab2.machine.survey.PRODUCT_SIDE", 64)
+pytestmark = pytest.mark.usefixtures("small_products")
 
 
 @pytest.fixture

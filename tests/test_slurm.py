@@ -136,7 +136,7 @@ def undisturbed(tmp_path_factory) -> bytes:
 
 
 @pytest.mark.ends
-@pytest.mark.timeout(1200)  # a guard: alone it takes 89 s on two cores, and three clusters share them, slow ones too
+@pytest.mark.timeout(1200)  # a guard: alone it takes 89 s on two cores; three clusters share them, and they may be slow
 def test_five_architectures_give_the_table_that_they_give_locally(tmp_path: Path, runs: Path):
     resources = "gpus=0, cpus=2, memory_gb=5.5, timeout_min=10"
     jobs = write_jobs(tmp_path / "jobs", TINY_JOBS, resources=resources)

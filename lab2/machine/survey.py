@@ -21,7 +21,7 @@ from lab2.measure.hardware import available_cores, choose_device, device_name, m
 from lab2.models.weights import IMAGENET, imagenet_file
 
 _CONTAINER_TOOLS = ("apptainer", "enroot", "podman", "docker", "buildah")
-PRODUCT_SIDE = 2048  # of the largest matrices whose product is timed: half a second in all
+PRODUCT_SIDE = 2048  # of the largest matrices whose product is timed
 _NEEDED_DISK_GB = 2  # a run with saved weights of VGG16 and AlexNet
 
 
@@ -42,7 +42,7 @@ def survey() -> Iterator[Finding]:
     memory = memory_limit() / 2**30
     yield Finding("memory", memory >= 8, f"{memory:.1f} GiB; a trial takes up to 8")
     fp32, bf16 = (product_rate(dtype, PRODUCT_SIDE) / 1e12 for dtype in (torch.float32, torch.bfloat16))
-    yield Finding("bf16", bf16 > fp32, f"matrix products: {bf16:.2g} TFLOP/s in bf16, {fp32:.2g} in fp32")
+    yield Finding("bf16", bf16 > fp32, f"matrix products: {bf16:.3g} TFLOP/s in bf16, {fp32:.3g} in fp32")
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     chosen = choose_device().type
     yield Finding("GPUs", chosen != "cpu", ", ".join(names) or f"no CUDA; trials run on {chosen}")

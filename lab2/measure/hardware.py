@@ -13,7 +13,7 @@ import torch
 
 from lab2.errors import ResourceError
 
-_LONG = 1.5  # seconds: a product that would take more is not timed
+_LONG = 1.5  # seconds: a product expected to take more is not timed
 
 
 def choose_device(asked: str = "auto") -> torch.device:

@@ -1,8 +1,8 @@
 """VGG16, configuration D.
 
 Source: Simonyan and Zisserman 2015 (arXiv:1409.1556), torchvision's implementation and weights.
-Differs: the last layer is as wide as the data has classes; convolutions are computed in fewer products where
-that is quicker; see `transfer.py` for the rest.
+Differs: the last layer is as wide as the data has classes; all convolutions but the first are `Conv3x3`; see
+`transfer.py` for the rest.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def vgg16(config: VGG16Config) -> nn.Module:
     features = network.get_submodule("features")
     assert isinstance(features, nn.Sequential)
     for position, layer in enumerate(features):
-        if isinstance(layer, nn.Conv2d) and layer.in_channels > 3:
+        if isinstance(layer, nn.Conv2d) and layer.in_channels > 3:  # colours are too few to pay for transforms
             features[position] = Conv3x3(layer.in_channels, layer.out_channels, 3, padding=1)
     return network
 
@@ -31,17 +31,19 @@ class Conv3x3(nn.Conv2d):
     """A 3 x 3 convolution, padded by 1, in fewer products than the convolution's own kernels take.
 
     On 2 x 2 maps every output cell sees every input cell, so it is one linear map of all four, where kernels
-    spend most of their products on the padding. Trained in fp32 on a CPU, it goes by Winograd's algorithm;
-    bf16, for which that is not exact enough, saves more. Forward and backward, batch 128, fp32, 2 cores of an
-    AMD EPYC without AVX-512: 512 channels on 2 x 2 maps, 39 ms for 105; on 4 x 4, 97 for 278.
+    spend most of their products on the padding. In training, in fp32 on a CPU, it goes by Winograd's algorithm, for
+    which bf16 is not exact enough; testing one image at a time, its transform of the kernel would cost the most.
+    One layer of 512 channels, batch 128, forward and backward, fp32, 2 cores of an AMD EPYC without AVX-512, as a
+    convolution and so: 105 and 39 ms on 2 x 2 maps, 264 and 102 on 4 x 4 (benchmarks/README.md).
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        if input.shape[-2:] == (2, 2):
-            return self._linear(input)
         height, width = input.shape[-2:]
-        exact = input.device.type == "cpu" and input.dtype == torch.float32
-        if self.training and exact and height % 4 == width % 4 == 0:
+        if height == width == 2:
+            return self._linear(input)
+        fp32_on_cpu = input.device.type == "cpu" and input.dtype == torch.float32
+        fp32_on_cpu = fp32_on_cpu and not torch.is_autocast_enabled("cpu")
+        if self.training and fp32_on_cpu and height % 4 == width % 4 == 0:
             assert self.bias is not None
             return convolve(input, self.weight) + self.bias[:, None, None]
         return super().forward(input)
