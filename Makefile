@@ -22,7 +22,7 @@ CHOICE = $(if $(JOBS),--jobs $(JOBS)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DAT
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-login run-local submit resume status cancel report doctor test test-slurm test-image check \
-  $(SLURM_TESTS) format lock bench image image-archive image-sif cluster-up cluster-down clean
+  $(SLURM_TESTS) lint format lock bench image image-archive image-sif cluster-up cluster-down clean
 
 help: ## show this
 	@echo 'lab2: which vision architecture for this data, this budget, this machine?'
@@ -94,13 +94,15 @@ cluster-up: ## a real Slurm of three nodes on this machine, with ACCOUNTING=1 al
 cluster-down: ## end it
 	@slurm/testcluster/cluster down
 
-check: $(SETUP_DEV) ## lint, types and the fast tests: before each commit
+check: lint ## lint, types and the fast tests: before each commit
+	@$(VENV)/bin/pytest -q -m 'not slow and not slurm and not image'
+
+lint: $(SETUP_DEV) ## lint and types
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/hadolint Dockerfile
 	@$(VENV)/bin/shellcheck -x .ci/run slurm/containers/in-image slurm/containers/test-base slurm/testcluster/cluster
-	@$(VENV)/bin/pytest -q -m 'not slow and not slurm and not image'
 
 format: $(SETUP_DEV) ## lay the code out
 	@$(VENV)/bin/ruff check --fix .
