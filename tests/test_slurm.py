@@ -208,10 +208,10 @@ def test_an_array_that_is_preempted_loses_nothing_and_repeats_nothing(tmp_path: 
 
 def test_a_time_limit_shorter_than_the_trial_costs_nothing(tmp_path: Path, runs: Path):
     """Slurm looks every 30 s: of a minute less the signal's delay, and the start costs some: three pieces at least."""
-    jobs = write_jobs(tmp_path / "jobs", {"longer": PACED}, epochs=92, resources=SMALL_JOB)
+    jobs = write_jobs(tmp_path / "jobs", {"longer": PACED}, epochs=112, resources=SMALL_JOB)
     whole = submit(tmp_path, runs, jobs, LONG, "--rerun")
     short = ("--set", "resources.timeout_min=1")
-    cut = submit(tmp_path, runs, jobs, LONG, "--rerun", *short, profile=write_profile(tmp_path, signal_delay_s=45))
+    cut = submit(tmp_path, runs, jobs, LONG, "--rerun", *short, profile=write_profile(tmp_path, signal_delay_s=30))
     wait_until(whole, all_ended)
     wait_until(cut, all_ended)
     shards = [read_shard(run.shard("longer-seed1")) for run in (whole, cut)]
