@@ -21,7 +21,7 @@ class Machine:
 
     name: str
     cores: int
-    amx: bool
+    bf16: str  # by what it multiplies bf16: "AMX", "AVX-512" or "emulation"
     torch: str
     commit: str | None
     dirty: bool | None
@@ -33,7 +33,7 @@ class Machine:
         code = f"{(self.commit or 'unknown')[:12]}{' with changes' * bool(self.dirty)}"
         products = ", ".join(f"{rate / 1e12:.3g} TFLOP/s in {name}" for name, rate in self.flops_per_second.items())
         return (
-            f"{self.cores} cores of {self.name} ({'with' if self.amx else 'without'} AMX), torch {self.torch}, "
+            f"{self.cores} cores of {self.name} (bf16 by {self.bf16}), torch {self.torch}, "
             f"commit {code}, {self.at}. Products of up to {PRODUCT_SIDE}: {products}; "
             f"memory: {self.bytes_per_second / 1e9:.0f} GB/s."
         )
@@ -46,7 +46,7 @@ def this_machine() -> Machine:
     return Machine(
         name=device_name(torch.device("cpu")),
         cores=available_cores(),
-        amx=has_amx(),
+        bf16=_bf16_by(),
         torch=torch.__version__,
         commit=commit,
         dirty=dirty,
@@ -57,6 +57,12 @@ def this_machine() -> Machine:
         },
         bytes_per_second=bandwidth(),
     )
+
+
+def _bf16_by() -> str:
+    if has_amx():
+        return "AMX"
+    return "AVX-512" if torch.cpu.get_capabilities().get("avx512_bf16") else "emulation"
 
 
 def bandwidth() -> float:

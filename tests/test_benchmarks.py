@@ -17,7 +17,7 @@ from lab2.spec.architectures import AlexNetConfig, CNNConfig, FasterRCNNConfig, 
 from lab2.spec.job import DataConfig, JobSpec
 
 MACHINE = Machine(
-    name="x", cores=2, amx=False, torch="2", commit="abc", dirty=False, at="now",
+    name="x", cores=2, bf16="emulation", torch="2", commit="abc", dirty=False, at="now",
     flops_per_second={"fp32": 1000.0, "bf16": 4000.0}, bytes_per_second=1e9,
 )  # fmt: skip
 
