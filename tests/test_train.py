@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import resource
 import signal
 import threading
 import time
@@ -31,6 +32,7 @@ from lab2.spec.architectures import AlexNetConfig, CNNConfig, ViTConfig
 from lab2.spec.job import DataConfig, TrainConfig, Trial
 from lab2.stop import Stopped
 from lab2.train import trainer
+from lab2.train.checkpoint import Checkpoint, save_checkpoint
 from lab2.train.course import Course, Step, count_steps
 from lab2.train.optimizer import Group
 from tests.conftest import SMALL, TINY, make_run, make_trial, on_folder
@@ -246,6 +248,19 @@ class TestCheckpoint:
 
     def test_it_is_read_as_data_alone(self, trial: Trial, run: RunDir):
         assert torch.load(run.checkpoint(trial.name), weights_only=True)["digest"] == trial.digest
+
+    @pytest.mark.parametrize("room", [100, 5000])  # bytes; torch meets the refusal when it closes, or before
+    def test_one_that_the_disk_refuses_leaves_the_one_before(self, trial: Trial, run: RunDir, room: int):
+        before = run.checkpoint(trial.name).read_bytes()
+        larger = Checkpoint(digest="", made_by="", trainer={"weight": torch.zeros(100_000)}, so_far={})
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                save_checkpoint(run.checkpoint(trial.name), larger)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert run.checkpoint(trial.name).read_bytes() == before
 
     @pytest.mark.parametrize("harm", ["cut", "emptied", "foreign", "of another commit"])
     def test_one_that_cannot_be_gone_on_from_is_left_aside(self, trial: Trial, run: RunDir, harm: str, caplog):

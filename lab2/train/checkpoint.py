@@ -32,7 +32,12 @@ class Checkpoint:
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write it whole; what stood there before stays until then. Raises `OSError` as the disk does."""
     with whole_file(path) as file:
-        torch.save({name: getattr(checkpoint, name) for name in Checkpoint.__slots__}, file)
+        try:
+            torch.save({name: getattr(checkpoint, name) for name in Checkpoint.__slots__}, file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # torch, closing what the disk refused, raises its own over it
+                raise error.__context__ from None
+            raise
 
 
 def load_checkpoint(path: Path, *, digest: str, made_by: str) -> Checkpoint | None:
