@@ -41,6 +41,9 @@ def test_impossible_values_are_refused(make, message):
         make()
 
 
+IMPORTS = "from lab2.spec.architectures import *\nfrom lab2.spec.job import JobSpec, TrainConfig\n"
+
+
 @pytest.mark.parametrize("name", TINY)
 def test_a_trial_comes_back_from_json_as_it_was(name):
     trial = make_trial(name)
@@ -111,13 +114,25 @@ class TestCatalogue:
             ("JOB = 1", "binds no JOB"),
             ("import nothing_of_that_name", r"bad\.py:1: ModuleNotFoundError"),
             ("x = (", r"bad\.py:1: SyntaxError"),
+            ("\nJOB = JobSpec()", r"bad\.py:2: NameError"),
+            ("import sys\nsys.exit(0)", r"bad\.py:2: SystemExit"),
             ("from lab2.spec.architectures import CNNConfig\n\nCNNConfig(hidden=0)", r"bad\.py: cnn: hidden=0"),
+            (f"{IMPORTS}JOB = JobSpec(name='a', model='vit')", r"bad\.py: JOB: model='vit', wanted"),
+            (
+                f"{IMPORTS}JOB = JobSpec(name='a', model=CNNConfig(), train=TrainConfig(batch_size=32.5))",
+                r"bad\.py: JOB: train\.batch_size=32\.5, wanted a valid integer",
+            ),
+            (
+                f"{IMPORTS}JOB = JobSpec(name='a', model=ImportedConfig(network='a:b', options={{'of': object()}}))",
+                r"bad\.py: JOB: holds what no plan can",
+            ),
         ],
     )
-    def test_a_bad_file_is_named(self, tmp_path: Path, content, message):
+    def test_a_bad_file_is_named(self, tmp_path: Path, content, message, monkeypatch):
         (tmp_path / "bad.py").write_text(content)
+        monkeypatch.chdir(tmp_path)
         with pytest.raises(ConfigError, match=message):
-            read_catalogue(tmp_path)
+            read_catalogue(Path("../") / tmp_path.name)
 
     def test_an_unknown_job_asks_did_you_mean(self):
         with pytest.raises(ConfigError, match="did you mean 'alexnet'"):

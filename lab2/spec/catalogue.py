@@ -10,8 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+
 from lab2.errors import ConfigError
 from lab2.spec.job import JobSpec
+
+_JOB: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +76,30 @@ def _read_job(path: Path) -> Entry:
         spec.loader.exec_module(module)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
-    except Exception as error:  # the file is the user's: whatever it raises is theirs to mend
+    except (Exception, SystemExit) as error:  # the file is the user's: whatever it raises is theirs to mend
         raise ConfigError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from error
     job = getattr(module, "JOB", None)
     if not isinstance(job, JobSpec):
         raise ConfigError(f"{path}: binds no JOB; wanted: JOB = JobSpec(name=..., model=...)")
     question = (module.__doc__ or "").strip().partition("\n")[0]
-    return Entry(job=job, question=question, path=path)
+    return Entry(job=_as_planned(job, path), question=question, path=path)
 
 
-def _line(error: Exception, path: Path) -> str:
+def _as_planned(job: JobSpec, path: Path) -> JobSpec:
+    """`job` as a plan that holds it will be read: Python itself asks no field for its type."""
+    try:
+        return _JOB.validate_json(_JOB.dump_json(job, warnings=False))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name, wanted = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Input should be ")
+        raise ConfigError(f"{path}: JOB: {name}={first['input']!r}, wanted {wanted}") from error
+    except PydanticSerializationError as error:
+        raise ConfigError(f"{path}: JOB: holds what no plan can ({error}); wanted numbers, words and lists") from error
+
+
+def _line(error: BaseException, path: Path) -> str:
     if isinstance(error, SyntaxError):
         return f":{error.lineno}"
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+    file = path.resolve()
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == file]
     return f":{lines[-1]}" if lines else ""

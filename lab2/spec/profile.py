@@ -111,7 +111,7 @@ def read_profile(name: str) -> Profile:
     if not path.is_file():
         known = sorted(p.stem for p in path.parent.glob("*.toml"))
         close = difflib.get_close_matches(path.stem, known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else "copy one of them and adapt it;"
+        hint = f"did you mean {close[0]!r}?" if close else "copy one and adapt it."
         raise ConfigError(f"{path}: no such profile; {hint} There are: {', '.join(known) or 'none'}")
     try:
         raw = tomllib.loads(path.read_text())
