@@ -269,7 +269,7 @@ class _Attempt:
         )
         self.so_far.curve.append(point)
         self.journal.add(point)
-        LOG.info("%s", point)
+        LOG.info("epoch %.3g: %.2f %% of the validation images", point.epoch, 100 * point.validation_accuracy)
         self.so_far.now = replace(self.so_far.now, validation_accuracy=scores.accuracy)
         return scores.accuracy
 

@@ -346,6 +346,15 @@ class TestImported:
         check_model(config, DIGITS)
         assert sum(p.numel() for p in build(config, DIGITS).model.parameters()) == (3 * 784 + 1) * 7 + (7 + 1) * 10
 
+    def test_whatever_its_code_raises_is_a_sentence(self, tmp_path: Path):
+        (tmp_path / "net.py").write_text(
+            "import torch\nclass Net(torch.nn.Module):\n    def __init__(self, num_classes): super().__init__()\n"
+            "    def forward(self, images): assert images.shape[-1] == 224, 'wants 224'\n"
+        )
+        config = ImportedConfig(network=f"{tmp_path}/net.py:Net")
+        with pytest.raises(ConfigError, match=r"does not take images of 28 pixels \(AssertionError: wants 224\)"):
+            check_model(config, DIGITS)
+
     @pytest.mark.parametrize(
         ("network", "side", "message"),
         [

@@ -27,6 +27,7 @@ RunId = Annotated[str, typer.Argument(help="A run id, or latest.")]
 Parallel = Annotated[int, typer.Option(min=1, help="Trials at once; their cores are shared out.")]
 
 HERE = Path("runs")
+MOST_SEEDS = 100_000  # as many trials as the collector is measured with; a date is no number of seeds
 
 
 def chosen_jobs(jobs: list[str] | None) -> list[JobSpec]:
@@ -57,4 +58,9 @@ def chosen_seeds(text: str) -> list[int]:
     words = [word.strip() for word in text.split(",") if word.strip()]
     if not words or not all(word.isascii() and word.isdigit() for word in words) or words == ["0"]:
         raise ConfigError(f"--seeds {text}: wanted how many (3) or which (1,5,7)")
-    return [int(word) for word in words] if "," in text else list(range(1, int(words[0]) + 1))
+    if "," in text:
+        return [int(word) for word in words]
+    many = int(words[0])
+    if many > MOST_SEEDS:
+        raise ConfigError(f"--seeds {text}: so many seeds, {MOST_SEEDS} at most; for this one alone: --seeds {text},")
+    return list(range(1, many + 1))

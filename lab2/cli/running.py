@@ -226,7 +226,7 @@ def _launch(run: RunDir, plan: Plan, trials: list[Trial], parallel: int, gpus: l
     from lab2.measure.hardware import available_cores
 
     smoke = " (smoke run: a fraction of the data)" if plan.smoke else ""
-    say(f"run {plan.run_id}: {len(trials)} trials{smoke}, {run.path}")
+    say(f"run {plan.run_id}: {len(trials)} trial{'s' * (len(trials) > 1)}{smoke}, {run.path}")
     updates = run_locally(run, plan, trials, parallel=parallel, cores=available_cores(), gpus=gpus)
     try:
         watch(updates)

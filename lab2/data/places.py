@@ -68,6 +68,8 @@ NAMED = {
 def open_source(config: DataConfig) -> Source:
     """The data set that `config` names; raises `DataError` saying where it was looked for."""
     if (named := NAMED.get(config.dataset)) is not None:
+        if config.image_side is not None:
+            raise DataError(f"{config.dataset}: data.image_side={config.image_side} is for image folders; leave it out")
         if (folder := named.find()) is not None:
             return named.open(folder)
         places = ", ".join(str(cache_folder() / "data" / place) for place in named.places)

@@ -52,9 +52,10 @@ def check_output(model: ImportedNet, config: ImportedConfig, shape: DataShape) -
     where, wanted = f"imported: network={config.network}", (2, len(shape.classes))
     try:
         found = model(torch.empty(2, shape.channels, shape.side, shape.side, device="meta"))
-    except (RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:  # the code is the user's, as above
         raise ConfigError(
-            f"{where}: does not take images of {model.image_side} pixels ({error}); set model.image_side"
+            f"{where}: does not take images of {model.image_side} pixels ({type(error).__name__}: {error}); "
+            "set model.image_side, or name a classifier"
         ) from error
     if not isinstance(found, Tensor) or found.shape != wanted:
         is_found = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__

@@ -96,7 +96,7 @@ def _doing(line: Line) -> str:
 
 
 def _epochs(now: Progress, of: str) -> str:
-    return f"{now.epoch:.3g}{of}{round(now.epochs, 2):g}"
+    return f"{min(now.epoch, round(now.epochs, 2)):.3g}{of}{round(now.epochs, 2):g}"
 
 
 def _clock(seconds: float) -> str:
