@@ -269,7 +269,8 @@ class _Attempt:
         )
         self.so_far.curve.append(point)
         self.journal.add(point)
-        LOG.info("epoch %.3g: %.2f %% of the validation images", point.epoch, 100 * point.validation_accuracy)
+        share = 100 * point.validation_accuracy
+        LOG.info("epoch %.3g: loss %.3f, %.2f %% of the validation images", point.epoch, point.loss, share)
         self.so_far.now = replace(self.so_far.now, validation_accuracy=scores.accuracy)
         return scores.accuracy
 

@@ -117,10 +117,10 @@ class TestCatalogue:
             ("\nJOB = JobSpec()", r"bad\.py:2: NameError"),
             ("import sys\nsys.exit(0)", r"bad\.py:2: SystemExit"),
             ("from lab2.spec.architectures import CNNConfig\n\nCNNConfig(hidden=0)", r"bad\.py: cnn: hidden=0"),
-            (f"{IMPORTS}JOB = JobSpec(name='a', model='vit')", r"bad\.py: JOB: model='vit', wanted"),
+            (f"{IMPORTS}JOB = JobSpec(name='a', model='vit')", r"bad\.py: JOB: model: found 'vit', wanted"),
             (
                 f"{IMPORTS}JOB = JobSpec(name='a', model=CNNConfig(), train=TrainConfig(batch_size=32.5))",
-                r"bad\.py: JOB: train\.batch_size=32\.5, wanted a valid integer",
+                r"bad\.py: JOB: train\.batch_size: found 32\.5, wanted a valid integer",
             ),
             (
                 f"{IMPORTS}JOB = JobSpec(name='a', model=ImportedConfig(network='a:b', options={{'of': object()}}))",

@@ -96,7 +96,8 @@ def _doing(line: Line) -> str:
 
 
 def _epochs(now: Progress, of: str) -> str:
-    return f"{min(now.epoch, round(now.epochs, 2)):.3g}{of}{round(now.epochs, 2):g}"
+    whole = round(now.epochs, 2)
+    return f"{min(now.epoch, whole):.3g}{of}{whole:g}"  # steps are whole: the last may pass what was asked for
 
 
 def _clock(seconds: float) -> str:

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from lab2.errors import ConfigError
+from lab2.spec.checks import first_wrong
 from lab2.spec.job import JobSpec
 
 _JOB: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
@@ -90,9 +91,7 @@ def _as_planned(job: JobSpec, path: Path) -> JobSpec:
     try:
         return _JOB.validate_json(_JOB.dump_json(job, warnings=False))
     except ValidationError as error:
-        first = error.errors()[0]
-        name, wanted = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Input should be ")
-        raise ConfigError(f"{path}: JOB: {name}={first['input']!r}, wanted {wanted}") from error
+        raise ConfigError(f"{path}: JOB: {first_wrong(error)}") from error
     except PydanticSerializationError as error:
         raise ConfigError(f"{path}: JOB: holds what no plan can ({error}); wanted numbers, words and lists") from error
 

@@ -1,6 +1,8 @@
-"""The one way a config refuses an impossible value."""
+"""The one way a config refuses an impossible value, and says which."""
 
 import math
+
+from pydantic import ValidationError
 
 from lab2.errors import ConfigError
 
@@ -14,3 +16,10 @@ def require(claim: bool, message: str) -> None:
     """Raise `ConfigError(message)` unless `claim` holds."""
     if not claim:
         raise ConfigError(message)
+
+
+def first_wrong(error: ValidationError) -> str:
+    """The first thing that is wrong: the field, what was found, what is wanted."""
+    one = error.errors()[0]
+    wanted = one["msg"].removeprefix("Input should be ").replace("a valid tuple", 'a list, as in ["..."]')
+    return f"{'.'.join(map(str, one['loc']))}: found {one['input']!r}, wanted {wanted}"

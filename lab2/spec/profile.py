@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from lab2.errors import ConfigError
-from lab2.spec.checks import require
+from lab2.spec.checks import first_wrong, require
 from lab2.spec.job import Resources, Trial
 
 # What lab2 writes into the batch script itself: elsewhere in a profile these would contradict it.
@@ -133,14 +133,13 @@ def _from_anywhere(image: str) -> str:
 
 
 def _first(error: ValidationError) -> str:
-    """The first thing that is wrong: the field, what was found, what is wanted."""
+    """The first thing that is wrong; of an unknown field, the nearest known."""
     one = error.errors()[0]
-    where = ".".join(str(part) for part in one["loc"])
     if one["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        where = ".".join(map(str, one["loc"]))
         kind: Any = ResourceOverride if where.startswith("resources.") else Profile
         known = [f.name for f in fields(kind)]
         close = difflib.get_close_matches(str(one["loc"][-1]), known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
         return f"no field is called {where!r}; {hint}"
-    wanted = one["msg"].removeprefix("Input should be ").replace("a valid tuple", 'a list, as in ["..."]')
-    return f"{where}: found {one['input']!r}, wanted {wanted}"
+    return first_wrong(error)
