@@ -225,7 +225,7 @@ class TestReuse:
         source.predictions(trial.name).write_bytes(b"predictions")
         return trial, make_run(tmp_path, trial, run_id="second")
 
-    def taken(self, trial, run) -> dict:
+    def taken(self, trial, run) -> dict[str, str]:
         return dict(reuse(run, [trial], dataset_sha256={trial.data.dataset: "d"}, commit="c"))
 
     def test_the_same_configuration_data_and_code_is_taken_over(self, tmp_path: Path):
@@ -237,7 +237,7 @@ class TestReuse:
     @pytest.mark.parametrize(
         "other", [{"git_commit": "e"}, {"git_dirty": True}, {"dataset_sha256": "e"}, {"digest": "e"}]
     )
-    def test_anything_else_is_run(self, tmp_path: Path, other: dict):
+    def test_anything_else_is_run(self, tmp_path: Path, other: dict[str, object]):
         trial, run = self.finished_elsewhere(tmp_path, **other)
         assert self.taken(trial, run) == {}
 

@@ -236,7 +236,7 @@ class TestOnSlurm:
         name = f"lab2-{read_submissions(run)[0].job_id}"
         (client,) = [pid for pid in children(run.path) if command(pid).startswith("podman\0run")]
         os.kill(client, signal.SIGKILL)
-        now = wait_until(run, all_ended, seconds=60)
+        now = wait_until(run, all_ended)
         assert "ended by SIGKILL" in now.trials[0].reason
         until = time.monotonic() + 30
         while name in podman("ps", "--format", "{{.Names}}"):
@@ -258,5 +258,5 @@ class TestOnSlurm:
     def test_an_image_that_is_not_lab2s_is_a_row_with_that_reason(self, tmp_path, runs: Path, image: str, reason: str):
         jobs = write_jobs(tmp_path / "jobs", {"small": TINY_JOBS["a_cnn"]}, resources=SMALL_JOB)
         run = submit(tmp_path, runs, jobs, FEW, profile=self.profile(tmp_path, image))
-        now = wait_until(run, all_ended, seconds=60)
+        now = wait_until(run, all_ended)
         assert (now.trials[0].state, now.trials[0].reason[: len(reason)]) == ("failed", reason)

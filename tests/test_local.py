@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -40,7 +41,7 @@ TINY_JOBS = {
 FEW = ("data.train_images=150", "data.validation_images=50", "data.test_images=50")
 
 
-def lab2(*words: str, check: int | None = 0, **more: object) -> subprocess.CompletedProcess[str]:
+def lab2(*words: str, check: int | None = 0, **more: Any) -> subprocess.CompletedProcess[str]:
     """The front desk as a user runs it."""
     done = subprocess.run(
         [sys.executable, "-m", "lab2.cli", *words], capture_output=True, text=True, check=False, timeout=280, **more

@@ -85,7 +85,7 @@ def test_a_network_without_hidden_matrices_is_adamws():
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
 def test_each_goes_on_from_where_it_was_left(optimizer: str):
-    config = TrainConfig(optimizer=optimizer, learning_rate=1e-2)  # type: ignore[arg-type]  # one of the literal's words
+    config = TrainConfig(optimizer=optimizer, learning_rate=1e-2)
     whole, broken = Tokens(), Tokens()
     cycle = OneCycle(groups(whole, config), config, 10)
     train(whole, cycle, 10)

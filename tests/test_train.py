@@ -322,7 +322,7 @@ def test_transfer_beats_random_weights_when_images_are_few(tmp_path: Path, monke
     source = make_run(tmp_path, first, run_id="first")
     assert run_trial(first, source, device="cpu").status == "ok"
     pictures = upside_down_digits(tmp_path / "digits", train=200, test=300)
-    accuracies = {}
+    accuracies: dict[str, float | None] = {}
     for weights in ("random", str(source.weights(first.name))):
         trial = on_folder(make_trial("alexnet", model=AlexNetConfig(weights=weights), epochs=3), pictures)
         run = make_run(tmp_path, trial, run_id=f"second-{len(accuracies)}")
