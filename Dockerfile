@@ -43,18 +43,19 @@ RUN apt-get update && apt-get install -y --no-install-recommends python3-venv \
  && rm -rf /tools \
  && apt-get purge -y --auto-remove python3-venv \
  && rm -rf /var/lib/apt/lists/* /var/log/* /var/cache/*
-# lab2's code lies beside its packages: a change of it leaves these gigabytes alone.
-RUN echo /opt/lab2/code > /opt/lab2/venv/lib/python3.11/site-packages/lab2.pth \
- && printf '#!/bin/sh\nexec /opt/lab2/venv/bin/python -m lab2.cli "$@"\n' > /opt/lab2/venv/bin/lab2 \
- && chmod +x /opt/lab2/venv/bin/lab2 \
- && useradd --uid 10001 --create-home --shell /usr/sbin/nologin lab2 \
- && install -d -o lab2 -g lab2 /work /cache
 COPY --from=code /opt/lab2/code /opt/lab2/code
 COPY jobs /opt/lab2/jobs
 COPY slurm/profiles /opt/lab2/profiles
 ARG VERSION=unknown
 ARG COMMIT
 ARG SOURCE
+# After the arguments, for Buildah takes an ENV or a LABEL of other arguments from its cache unless a RUN lies between
+# (containers/buildah#5501). The code lies beside its packages: a change of it leaves their gigabytes alone.
+RUN echo /opt/lab2/code > /opt/lab2/venv/lib/python3.11/site-packages/lab2.pth \
+ && printf '#!/bin/sh\nexec /opt/lab2/venv/bin/python -m lab2.cli "$@"\n' > /opt/lab2/venv/bin/lab2 \
+ && chmod +x /opt/lab2/venv/bin/lab2 \
+ && useradd --uid 10001 --create-home --shell /usr/sbin/nologin lab2 \
+ && install -d -o lab2 -g lab2 /work /cache
 ENV PATH=/opt/lab2/venv/bin:$PATH \
     PYTHONSAFEPATH=1 \
     PYTHONDONTWRITEBYTECODE=1 \
