@@ -3,7 +3,7 @@
 Source: Ren et al. 2015 (arXiv:1506.01497), torchvision's region proposals and RoI heads.
 Differs: a backbone of our own with a stride of 4; no resizing to 800 pixels; anchors and proposals scaled to
 images whose objects are about as large as the data set's images; one sample a cell in RoI align, by
-`grid_sample`, whose backward pass uses all cores.
+`grid_sample`, whose backward pass uses all cores; wide convolutions are `Conv3x3`.
 Shapes: B images or scenes, C channels, W side (pixels), F features, R regions, K classes; torchvision counts the
 background as class 0, so its labels are ours plus one.
 """
@@ -21,6 +21,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import MultiScaleRoIAlign
 
 from lab2.data.datasets import DataShape
+from lab2.models.conv3x3 import use_conv3x3
 from lab2.models.normalize import Normalize
 from lab2.spec.architectures import FasterRCNNConfig
 
@@ -56,6 +57,7 @@ class Detector(nn.Module):
             box_detections_per_img=4 * config.max_objects,
         )
         self.network.transform = AtOwnScale()
+        use_conv3x3(self.network)
 
     def losses(self, images: Tensor, targets: list[dict[str, Tensor]]) -> Tensor:
         """The sum of the four losses (region and box: which, where) of (B, C, W, W) scenes."""

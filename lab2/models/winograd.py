@@ -2,15 +2,17 @@
 
 Source: Lavin and Gray 2016 (arXiv:1509.09308), F(4 x 4, 3 x 3); B^T, G and A^T are their transforms of the input,
 the kernel and the output.
-Differs: a transform is one product with a 36-wide matrix, not a chain of additions, and the gradient is by the
-transposes of all steps. In a training step of 128 of VGG16's images, transforms are by count half of the products for
-64 channels, a tenth for 512.
-Shapes: B images, C channels in, O channels out, H x W cells, P = B * H/4 * W/4 tiles of 4 x 4 cells of the output,
-each of which sees 6 x 6 of the input.
+Differs: transforms are products with those matrices, not chains of additions; some images go through all steps before
+the next ones do, so that each step finds its input in the cache; the gradient is by the transposes of all steps. In a
+training step of 128 of VGG16's images, transforms are by count a fifth of the products for 64 channels, a twentieth
+for 512.
+Shapes: B images, C channels in, O channels out, H x W cells, P = B * down * across tiles of 4 x 4 cells of the output,
+each of which sees 6 x 6 of the input; what lies beyond the output's edge is dropped.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -18,7 +20,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-_BT = torch.tensor([
+_OF_INPUT = torch.tensor([
     [4.0, 0, -5, 0, 1, 0],
     [0, -4, -4, 1, 1, 0],
     [0, 4, -4, -1, 1, 0],
@@ -26,64 +28,92 @@ _BT = torch.tensor([
     [0, 2, -1, -2, 1, 0],
     [0, 4, 0, -5, 0, 1],
 ])  # fmt: skip
-_G = torch.tensor([[6.0, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
-_AT = torch.tensor([[1.0, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
+_OF_KERNEL = torch.tensor([[6.0, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
+_OF_OUTPUT = torch.tensor([[1.0, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 
-# Along rows and columns at once: (36, 36), (36, 9) and (16, 36).
-_OF_INPUT, _OF_KERNEL, _OF_OUTPUT = (torch.kron(matrix, matrix) for matrix in (_BT, _G, _AT))
+_CACHED = 2**20  # numbers of one step, 4 MiB
 
 
 def convolve(x: Tensor, weight: Tensor) -> Tensor:
-    """(B, C, H, W) padded by 1 and convolved with (O, C, 3, 3): (B, O, H, W). fp32 on a CPU; H and W multiples of 4."""
+    """(B, C, H, W) padded by 1 and convolved with (O, C, 3, 3): (B, O, H, W), channels last. fp32 on a CPU."""
     y: Tensor = _Winograd.apply(x, weight)
     return y
 
 
 class _Winograd(torch.autograd.Function):
-    """With a gradient of its own: by autograd, a layer of 128 channels at 16 pixels takes three tenths longer."""
+    """With a gradient of its own: by autograd, a layer took three tenths longer (benchmarks/README.md)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         images, channels, height, width = x.shape
-        tiles = (_OF_INPUT @ _cut(x)).view(36, -1, channels)  # (36, P, C)
-        kernel = _OF_KERNEL @ weight.permute(2, 3, 0, 1).reshape(9, -1)  # (36, O C)
-        kernel = kernel.view(36, -1, channels)  # (36, O, C)
-        ctx.save_for_backward(tiles, kernel)
-        ctx.shape = x.shape
-        y = _OF_OUTPUT @ (tiles @ kernel.mT).flatten(1)  # (16, P O)
-        y = y.view(4, 4, images, height // 4, width // 4, -1).permute(2, 3, 0, 4, 1, 5)  # (B, H/4, 4, W/4, 4, O)
-        return y.reshape(images, height, width, -1).permute(0, 3, 1, 2)  # (B, O, H, W), channels last
+        down, across = math.ceil(height / 4), math.ceil(width / 4)
+        kernel = _transform(_OF_KERNEL, weight.permute(2, 3, 0, 1).reshape(3, 3, -1))  # (6, 6, O C)
+        kernel = kernel.view(36, -1, channels)
+        y = x.new_empty(images, down, 4, across, 4, len(weight))
+        at_once = _images_at_once(down * across, kernel)
+        seen = []
+        for some, part in zip(x.split(at_once), y.split(at_once), strict=True):
+            tiles = _transform(_OF_INPUT, _cut(some, down, across)).view(36, -1, channels)  # (36, P, C)
+            cells = _transform(_OF_OUTPUT, (tiles @ kernel.mT).view(6, 6, -1))  # (4, 4, P O)
+            part.copy_(cells.view(4, 4, len(some), down, across, -1).permute(2, 3, 0, 4, 1, 5))
+            seen.append(tiles)
+        ctx.save_for_backward(kernel, *seen)
+        ctx.at_once, ctx.shape = at_once, x.shape
+        y = y.view(images, 4 * down, 4 * across, -1)[:, :height, :width]
+        return y.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        tiles, kernel = ctx.saved_tensors
+        kernel, *seen = ctx.saved_tensors
         images, channels, height, width = ctx.shape
-        of_y = gradient.permute(0, 2, 3, 1).reshape(images, height // 4, 4, width // 4, 4, -1)
-        of_y = of_y.permute(2, 4, 0, 1, 3, 5).reshape(16, -1)  # (16, P O)
-        of_products = (_OF_OUTPUT.T @ of_y).view(36, tiles.shape[1], -1)  # (36, P, O)
-        of_weight = _OF_KERNEL.T @ (of_products.mT @ tiles).flatten(1)  # (9, O C)
-        of_weight = of_weight.view(3, 3, -1, channels).permute(2, 3, 0, 1)  # (O, C, 3, 3)
-        of_tiles = _OF_INPUT.T @ (of_products @ kernel).flatten(1)  # (36, P C)
-        return _add_up(of_tiles.view(6, 6, images, height // 4, width // 4, channels)), of_weight
+        down, across = math.ceil(height / 4), math.ceil(width / 4)
+        of_x = gradient.new_empty(images, height, width, channels)
+        of_kernel = torch.zeros_like(kernel)  # (36, O, C)
+        for some, part, tiles in zip(gradient.split(ctx.at_once), of_x.split(ctx.at_once), seen, strict=True):
+            cells = F.pad(some.permute(0, 2, 3, 1), (0, 0, 0, 4 * across - width, 0, 4 * down - height))
+            cells = cells.reshape(len(some), down, 4, across, 4, -1).permute(2, 4, 0, 1, 3, 5).reshape(4, 4, -1)
+            of_products = _transform(_OF_OUTPUT.T, cells).view(36, tiles.shape[1], -1)  # (36, P, O)
+            of_kernel.baddbmm_(of_products.mT, tiles)
+            of_tiles = _transform(_OF_INPUT.T, (of_products @ kernel).view(6, 6, -1))  # (6, 6, P C)
+            of_tiles = of_tiles.view(6, 6, len(some), down, across, channels)
+            part.copy_(_add_up(of_tiles)[:, :height, :width])
+        of_weight = _transform(_OF_KERNEL.T, of_kernel.view(6, 6, -1)).view(3, 3, -1, channels)
+        return of_x.permute(0, 3, 1, 2), of_weight.permute(2, 3, 0, 1)  # (B, C, H, W), channels last, (O, C, 3, 3)
 
 
-def _cut(x: Tensor) -> Tensor:
-    """(B, C, H, W), padded, as the (36, P C) cells that the tiles see."""
-    padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))  # (B, H + 2, W + 2, C)
-    tiles = padded.unfold(1, 6, 4).unfold(2, 6, 4)  # (B, H/4, W/4, C, 6, 6)
-    return tiles.permute(4, 5, 0, 1, 2, 3).reshape(36, -1)
+def _images_at_once(tiles: int, kernel: Tensor) -> int:
+    """How many images of so many tiles to take together: their numbers stay in the cache from step to step.
+
+    Fewer tiles than the (36, O, C) kernel has rows would have it read more often than they save.
+    """
+    _, outside, channels = kernel.shape
+    widest = max(outside, channels)
+    return math.ceil(max(_CACHED / (36 * widest), widest) / tiles)
+
+
+def _transform(matrix: Tensor, cells: Tensor) -> Tensor:
+    """The (m, n) matrix along both axes of (n, n, N) cells: (m, m, N)."""
+    rows = matrix @ cells.flatten(1)
+    return matrix @ rows.view(len(matrix), *cells.shape[1:])
+
+
+def _cut(x: Tensor, down: int, across: int) -> Tensor:
+    """(B, C, H, W), padded, as the (6, 6, P C) cells that the tiles see."""
+    beyond = (1, 4 * across + 1 - x.shape[3], 1, 4 * down + 1 - x.shape[2])
+    padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, *beyond))  # (B, 4 down + 2, 4 across + 2, C)
+    tiles = padded.unfold(1, 6, 4).unfold(2, 6, 4)  # (B, down, across, C, 6, 6)
+    return tiles.permute(4, 5, 0, 1, 2, 3).reshape(6, 6, -1)
 
 
 def _add_up(tiles: Tensor) -> Tensor:
-    """What `_cut` cut out, (6, 6, B, H/4, W/4, C), put back, overlaps added: (B, C, H, W), channels last."""
+    """What `_cut` cut out, (6, 6, B, down, across, C), put back, overlaps added: (B, 4 down, 4 across, C)."""
     _, _, images, down, across, channels = tiles.shape
-    tiles = tiles.permute(2, 3, 0, 4, 1, 5)  # (B, H/4, 6, W/4, 6, C)
+    tiles = tiles.permute(2, 3, 0, 4, 1, 5)  # (B, down, 6, across, 6, C)
     padded = tiles.new_zeros(images, down + 1, 4, across + 1, 4, channels)
     # The last two of a tile's six rows are the first two of the next; so it is with columns.
     parts = ((slice(None, -1), slice(0, 4), slice(0, 4)), (slice(1, None), slice(0, 2), slice(4, 6)))
     for row, to_row, from_row in parts:
         for column, to_column, from_column in parts:
             padded[:, row, to_row, column, to_column] += tiles[:, :, from_row, :, from_column]
-    padded = padded.view(images, 4 * down + 4, 4 * across + 4, channels)  # (B, H + 4, W + 4, C)
-    return padded[:, 1:-3, 1:-3].contiguous().permute(0, 3, 1, 2)
+    return padded.view(images, 4 * down + 4, 4 * across + 4, channels)[:, 1:-3, 1:-3]
