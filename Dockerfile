@@ -49,8 +49,8 @@ COPY slurm/profiles /opt/lab2/profiles
 ARG VERSION=unknown
 ARG COMMIT
 ARG SOURCE
-# After the arguments, for Buildah takes an ENV or a LABEL of other arguments from its cache unless a RUN lies between
-# (containers/buildah#5501). The code lies beside its packages: a change of it leaves their gigabytes alone.
+# After the arguments on purpose: of an ENV or LABEL Buildah's cache does not see that an argument in it is another, of a
+# RUN it does (containers/buildah#5501). The code lies beside its packages: a change of it leaves those gigabytes alone.
 RUN echo /opt/lab2/code > /opt/lab2/venv/lib/python3.11/site-packages/lab2.pth \
  && printf '#!/bin/sh\nexec /opt/lab2/venv/bin/python -m lab2.cli "$@"\n' > /opt/lab2/venv/bin/lab2 \
  && chmod +x /opt/lab2/venv/bin/lab2 \

@@ -79,9 +79,10 @@ def test_roi_align_of_no_boxes_is_empty():
     assert RoIAlign(5)({"0": torch.randn(2, 4, 7, 7)}, [torch.empty(0, 4)] * 2, [(28, 28)] * 2).shape == (0, 4, 5, 5)
 
 
-def test_a_gradient_reaches_every_weight_of_the_detector():
+@pytest.mark.parametrize("widths", [(8, 8, 16), (8, 48, 48)], ids=["narrow", "wide enough for Conv3x3"])
+def test_a_gradient_reaches_every_weight_of_the_detector(widths: tuple[int, int, int]):
     torch.manual_seed(0)
-    model = build(TINY["faster_rcnn"], DIGITS).model
+    model = build(replace(TINY["faster_rcnn"], widths=widths), DIGITS).model
     assert isinstance(model, Detector)
     target = {"boxes": torch.tensor([[4.0, 4.0, 24.0, 24.0]]), "labels": torch.tensor([3])}
     model.losses(torch.rand(8, 1, 56, 56), [target] * 8).backward()
@@ -207,24 +208,39 @@ class TestFolding:
 
 class TestConv3x3:
     @pytest.mark.parametrize(
-        ("side", "error"), [((2, 2), 1e-6), ((2, 4), 1e-6), ((3, 3), 1e-5), ((6, 7), 1e-5), ((8, 12), 1e-5)], ids=str
+        ("side", "cached", "error"),
+        [
+            ((2, 2), 0, 1e-6),
+            ((2, 4), 0, 1e-6),
+            ((3, 3), 0, 1e-5),  # in groups of 6 images and 1
+            ((6, 7), 0, 1e-5),  # 2, 2, 2 and 1
+            ((8, 12), 0, 1e-5),  # one by one
+            ((8, 12), 2**20, 1e-5),  # at once
+        ],
+        ids=str,
     )
     @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
-    @pytest.mark.parametrize("cached", [0, 2**20], ids=["one by one", "at once"])
     def test_is_the_convolution_and_has_its_gradients(
-        self, monkeypatch: pytest.MonkeyPatch, side: tuple[int, int], error: float, bias: bool, cached: int
+        self, monkeypatch: pytest.MonkeyPatch, side: tuple[int, int], cached: int, error: float, bias: bool
     ):
         monkeypatch.setattr(winograd, "_CACHED", cached)
         torch.manual_seed(0)
-        layer = Conv3x3(nn.Conv2d(6, 5, 3, padding=1, bias=bias))
+        convolution = nn.Conv2d(6, 5, 3, padding=1, bias=bias)
+        layer = Conv3x3(convolution)
         x = torch.rand(7, 6, *side, requires_grad=True)
-        expected = nn.functional.conv2d(x, layer.weight, layer.bias, padding=1)
-        y = layer(x)
+        expected, y = convolution(x), layer(x)
         wanted = torch.randn_like(y)
-        of = [x, *layer.parameters()]
+        of = [x, *convolution.parameters()]
         ours, theirs = ((found, *torch.autograd.grad(found, of, wanted)) for found in (y, expected))
         for mine, other in zip(ours, theirs, strict=True):
             assert (mine - other).norm() < error * other.norm()
+
+    @pytest.mark.parametrize("side", [2, 7, 8])
+    def test_takes_no_image_and_lets_what_follows_change_its_output(self, side: int):
+        layer = Conv3x3(nn.Conv2d(6, 5, 3, padding=1, bias=False))
+        assert layer(torch.rand(0, 6, side, side)).shape == (0, 5, side, side)
+        layer(torch.rand(2, 6, side, side)).relu_().sum().backward()
+        assert layer.weight.grad is not None
 
     @pytest.mark.parametrize("side", [2, 7, 8])
     def test_keeps_channels_last_on_both_ways(self, side: int):
@@ -238,30 +254,38 @@ class TestConv3x3:
     @pytest.mark.parametrize(
         ("layer", "stood_for"),
         [
-            (nn.Conv2d(48, 4, 3, padding=1), True),
+            (nn.Conv2d(48, 48, 3, padding=1), True),
+            (nn.Conv2d(48, 48, 3, padding=1, bias=False), True),
+            (nn.Conv2d(48, 48, 3, padding=1).eval(), True),
             (nn.Conv2d(24, 48, 3, padding=1), False),
-            (nn.Conv2d(48, 4, 3), False),
-            (nn.Conv2d(48, 4, 5, padding=1), False),
-            (nn.Conv2d(48, 4, 3, padding=1, stride=2), False),
-            (nn.Conv2d(48, 4, 3, padding=1, dilation=2), False),
-            (nn.Conv2d(48, 4, 3, padding=1, groups=4), False),
-            (nn.Conv2d(48, 4, 3, padding=1, padding_mode="reflect"), False),
-            (Conv3x3(nn.Conv2d(48, 4, 3, padding=1)), False),
+            (nn.Conv2d(48, 24, 3, padding=1), False),
+            (nn.Conv2d(48, 48, 3), False),
+            (nn.Conv2d(48, 48, 5, padding=1), False),
+            (nn.Conv2d(48, 48, 3, padding=1, stride=2), False),
+            (nn.Conv2d(48, 48, 3, padding=1, dilation=2), False),
+            (nn.Conv2d(48, 48, 3, padding=1, groups=4), False),
+            (nn.Conv2d(48, 48, 3, padding=1, padding_mode="reflect"), False),
+            (Conv3x3(nn.Conv2d(48, 48, 3, padding=1)), False),
         ],
         ids=str,
     )
     def test_stands_for_what_it_can_compute_and_has_its_parameters(self, layer: nn.Conv2d, stood_for: bool):
         network = nn.Sequential(nn.Sequential(layer))
-        before, known = torch.random.get_rng_state(), dict(network.named_parameters())
+        before = [(name, id(parameter)) for name, parameter in network.named_parameters()]
+        random = torch.random.get_rng_state()
         use_conv3x3(network)
         (now,) = network.get_submodule("0").children()
         assert (now is not layer) == stood_for
-        assert all(known[name] is parameter for name, parameter in network.named_parameters())
-        assert torch.equal(torch.random.get_rng_state(), before)
+        assert now.training == layer.training
+        assert [(name, id(parameter)) for name, parameter in network.named_parameters()] == before
+        assert torch.equal(torch.random.get_rng_state(), random)
 
-    @pytest.mark.parametrize(("name", "layers"), [("vgg16", 12), ("alexnet", 3), ("faster_rcnn", 3), ("cnn", 0)])
-    def test_stands_in_these_networks(self, name: str, layers: int):
-        config = FasterRCNNConfig() if name == "faster_rcnn" else FULL[name][0]
+    @pytest.mark.parametrize(
+        ("config", "layers"),
+        [(VGG16Config(weights="random"), 12), (AlexNetConfig(weights="random"), 3), (FasterRCNNConfig(), 3)],
+        ids=lambda value: getattr(value, "architecture", ""),
+    )
+    def test_stands_in_these_networks(self, config: VGG16Config | AlexNetConfig | FasterRCNNConfig, layers: int):
         with torch.device("meta"):
             network = build(config, DIGITS).model
         assert sum(isinstance(layer, Conv3x3) for layer in network.modules()) == layers

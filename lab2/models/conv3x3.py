@@ -8,20 +8,24 @@ from torch.nn import functional as F
 
 from lab2.models.winograd import convolve
 
-_CHANNELS = 48  # fewer do not pay for the transforms
+_MIN_CHANNELS = 48  # of input and output; fewer do not pay for the transforms
 
 
 def use_conv3x3(network: nn.Module) -> None:
-    """Put a `Conv3x3` in the place of each convolution inside `network` that one can stand for, with its parameters."""
+    """Put a `Conv3x3` in the place of each wide convolution inside `network` that one can stand for."""
     for parent in list(network.modules()):
         for name, layer in parent.named_children():
-            if type(layer) is nn.Conv2d and layer.in_channels >= _CHANNELS and _padded_3x3(layer):
+            if type(layer) is nn.Conv2d and _is_wide(layer) and _is_padded_3x3(layer):
                 parent.add_module(name, Conv3x3(layer))
 
 
-def _padded_3x3(layer: nn.Conv2d) -> bool:
-    odd = (layer.stride, layer.dilation, layer.groups, layer.padding_mode) != ((1, 1), (1, 1), 1, "zeros")
-    return layer.kernel_size == (3, 3) and layer.padding == (1, 1) and not odd
+def _is_wide(layer: nn.Conv2d) -> bool:
+    return min(layer.in_channels, layer.out_channels) >= _MIN_CHANNELS
+
+
+def _is_padded_3x3(layer: nn.Conv2d) -> bool:
+    dense = layer.stride == layer.dilation == (1, 1) and layer.groups == 1
+    return dense and layer.kernel_size == (3, 3) and layer.padding == (1, 1) and layer.padding_mode == "zeros"
 
 
 class Conv3x3(nn.Conv2d):
@@ -31,21 +35,22 @@ class Conv3x3(nn.Conv2d):
     spend most of their products on the padding. On larger ones it goes by Winograd's algorithm in
     training, in fp32 on a CPU: in bf16 that is off by 2.7 % where a convolution is by 0.2, and testing one image at a
     time its transform of the kernel would cost the most.
-    One layer of 512 channels, batch 128, forward and backward, fp32, 2 cores of an AMD EPYC without AVX-512, as a
-    convolution and so: 105 and 39 ms on 2 x 2 maps, 264 and 102 on 4 x 4 (benchmarks/README.md).
+    What each is worth stands in benchmarks/README.md.
     """
 
     def __init__(self, layer: nn.Conv2d) -> None:
+        assert _is_padded_3x3(layer)
         bias = layer.bias is not None
         super().__init__(layer.in_channels, layer.out_channels, 3, padding=1, bias=bias, device="meta")
         self.weight, self.bias = layer.weight, layer.bias
+        self.train(layer.training)
 
     def forward(self, input: Tensor) -> Tensor:
         height, width = input.shape[-2:]
         if height == width == 2:
             return self._linear(input)
-        exact = input.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-        if self.training and exact and input.device.type == "cpu" and min(height, width) > 2:
+        full_precision = input.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+        if self.training and full_precision and input.device.type == "cpu" and min(height, width) > 2:
             y = convolve(input, self.weight)
             return y if self.bias is None else y + self.bias[:, None, None]
         return super().forward(input)

@@ -2,10 +2,10 @@
 
 Source: Lavin and Gray 2016 (arXiv:1509.09308), F(4 x 4, 3 x 3); B^T, G and A^T are their transforms of the input,
 the kernel and the output.
-Differs: transforms are products with those matrices, not chains of additions; some images go through all steps before
-the next ones do, so that each step finds its input in the cache; the gradient is by the transposes of all steps. In a
-training step of 128 of VGG16's images, transforms are by count a fifth of the products for 64 channels, a twentieth
-for 512.
+Differs: transforms are products with those matrices, not chains of additions; a batch goes through all steps in groups
+of images; the gradient is by the transposes of all steps. In a training step of 128 of VGG16's images, transforms are
+by count a fifth of the products for 64 channels, a twentieth for 512. Where 4 does not divide the sides, more than a
+quarter is left: 36 products for 81 on maps of 3 x 3.
 Shapes: B images, C channels in, O channels out, H x W cells, P = B * down * across tiles of 4 x 4 cells of the output,
 each of which sees 6 x 6 of the input; what lies beyond the output's edge is dropped.
 """
@@ -31,64 +31,67 @@ _OF_INPUT = torch.tensor([
 _OF_KERNEL = torch.tensor([[6.0, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
 _OF_OUTPUT = torch.tensor([[1.0, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 
-_CACHED = 2**20  # numbers of one step, 4 MiB
+_CACHED = 2**20  # numbers of a group's tiles: 4 MiB
 
 
 def convolve(x: Tensor, weight: Tensor) -> Tensor:
     """(B, C, H, W) padded by 1 and convolved with (O, C, 3, 3): (B, O, H, W), channels last. fp32 on a CPU."""
+    height, width = x.shape[-2:]
     y: Tensor = _Winograd.apply(x, weight)
-    return y
+    return y[:, :height, :width].permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
 
 class _Winograd(torch.autograd.Function):
-    """With a gradient of its own: by autograd, a layer took three tenths longer (benchmarks/README.md)."""
+    """(B, C, H, W) and (O, C, 3, 3) to (B, 4 down, 4 across, O), with a gradient of its own.
+
+    By autograd, a layer took three to six tenths longer (benchmarks/README.md).
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         images, channels, height, width = x.shape
-        down, across = math.ceil(height / 4), math.ceil(width / 4)
+        outside, down, across = len(weight), math.ceil(height / 4), math.ceil(width / 4)
         kernel = _transform(_OF_KERNEL, weight.permute(2, 3, 0, 1).reshape(3, 3, -1))  # (6, 6, O C)
-        kernel = kernel.view(36, -1, channels)
-        y = x.new_empty(images, down, 4, across, 4, len(weight))
-        at_once = _images_at_once(down * across, kernel)
+        kernel = kernel.view(36, outside, channels)
+        y = x.new_empty(images, 4 * down, 4 * across, outside)
+        group = _images_of_a_group(down * across, kernel)
         seen = []
-        for some, part in zip(x.split(at_once), y.split(at_once), strict=True):
+        for some, part in zip(x.split(group), y.split(group), strict=True):
             tiles = _transform(_OF_INPUT, _cut(some, down, across)).view(36, -1, channels)  # (36, P, C)
             cells = _transform(_OF_OUTPUT, (tiles @ kernel.mT).view(6, 6, -1))  # (4, 4, P O)
-            part.copy_(cells.view(4, 4, len(some), down, across, -1).permute(2, 3, 0, 4, 1, 5))
+            cells = cells.view(4, 4, len(some), down, across, outside).permute(2, 3, 0, 4, 1, 5)
+            part.view(len(some), down, 4, across, 4, outside).copy_(cells)
             seen.append(tiles)
         ctx.save_for_backward(kernel, *seen)
-        ctx.at_once, ctx.shape = at_once, x.shape
-        y = y.view(images, 4 * down, 4 * across, -1)[:, :height, :width]
-        return y.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+        ctx.group, ctx.shape = group, x.shape
+        return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         kernel, *seen = ctx.saved_tensors
         images, channels, height, width = ctx.shape
-        down, across = math.ceil(height / 4), math.ceil(width / 4)
+        _, down, across, outside = gradient.shape
+        down, across = down // 4, across // 4
         of_x = gradient.new_empty(images, height, width, channels)
         of_kernel = torch.zeros_like(kernel)  # (36, O, C)
-        for some, part, tiles in zip(gradient.split(ctx.at_once), of_x.split(ctx.at_once), seen, strict=True):
-            cells = F.pad(some.permute(0, 2, 3, 1), (0, 0, 0, 4 * across - width, 0, 4 * down - height))
-            cells = cells.reshape(len(some), down, 4, across, 4, -1).permute(2, 4, 0, 1, 3, 5).reshape(4, 4, -1)
-            of_products = _transform(_OF_OUTPUT.T, cells).view(36, tiles.shape[1], -1)  # (36, P, O)
+        for some, part, tiles in zip(gradient.split(ctx.group), of_x.split(ctx.group), seen, strict=True):
+            cells = some.reshape(len(some), down, 4, across, 4, outside).permute(2, 4, 0, 1, 3, 5)
+            of_products = _transform(_OF_OUTPUT.T, cells.reshape(4, 4, -1)).view(36, -1, outside)  # (36, P, O)
             of_kernel.baddbmm_(of_products.mT, tiles)
             of_tiles = _transform(_OF_INPUT.T, (of_products @ kernel).view(6, 6, -1))  # (6, 6, P C)
-            of_tiles = of_tiles.view(6, 6, len(some), down, across, channels)
-            part.copy_(_add_up(of_tiles)[:, :height, :width])
-        of_weight = _transform(_OF_KERNEL.T, of_kernel.view(6, 6, -1)).view(3, 3, -1, channels)
+            part.copy_(_add_up(of_tiles.view(6, 6, len(some), down, across, channels))[:, :height, :width])
+        of_weight = _transform(_OF_KERNEL.T, of_kernel.view(6, 6, -1)).view(3, 3, outside, channels)
         return of_x.permute(0, 3, 1, 2), of_weight.permute(2, 3, 0, 1)  # (B, C, H, W), channels last, (O, C, 3, 3)
 
 
-def _images_at_once(tiles: int, kernel: Tensor) -> int:
-    """How many images of so many tiles to take together: their numbers stay in the cache from step to step.
+def _images_of_a_group(tiles: int, kernel: Tensor) -> int:
+    """How many images, of so many tiles each, go through all steps before the next ones.
 
-    Fewer tiles than the (36, O, C) kernel has rows would have it read more often than they save.
+    As many as have about `_CACHED` numbers in all their tiles, for a step to find the cache warm; but at least as many
+    tiles as the (36, O, C) kernel has channels, or reading it again for each group costs more than that saves.
     """
-    _, outside, channels = kernel.shape
-    widest = max(outside, channels)
+    widest = max(kernel.shape[1:])
     return math.ceil(max(_CACHED / (36 * widest), widest) / tiles)
 
 
