@@ -32,10 +32,9 @@ class Conv3x3(nn.Conv2d):
     """Stands for a 3 x 3 convolution, padded by 1, and has its parameters.
 
     On 2 x 2 maps every output cell sees every input cell, so it is one linear map of all four, where kernels
-    spend most of their products on the padding. On larger ones it goes by Winograd's algorithm in
-    training, in fp32 on a CPU: in bf16 that is off by 2.7 % where a convolution is by 0.2, and testing one image at a
-    time its transform of the kernel would cost the most.
-    What each is worth stands in benchmarks/README.md.
+    spend most of their products on the padding. On larger ones, training in fp32 on a CPU, it goes by Winograd's
+    algorithm: in bf16 that is off by 2.7 % where a convolution is by 0.2, and testing one image at a time its transform
+    of the kernel would cost the most. What each is worth stands in benchmarks/README.md.
     """
 
     def __init__(self, layer: nn.Conv2d) -> None:
