@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from lab2.data.datasets import DataShape
 from lab2.errors import ConfigError
+from lab2.models.conv3x3 import use_conv3x3
 from lab2.models.normalize import Normalize
 from lab2.models.transfer import in_colour
 from lab2.spec.architectures import ImportedConfig
@@ -40,6 +41,7 @@ class ImportedNet(nn.Module):
             raise ConfigError(f"{where}: {type(error).__name__}: {error}") from error
         if not isinstance(self.network, nn.Module):
             raise ConfigError(f"{where}: gives a {type(self.network).__name__}, wanted a torch.nn.Module")
+        use_conv3x3(self.network)
 
     def forward(self, images: Tensor) -> Tensor:
         x = in_colour(images, self.image_side)  # (B, 3, I, I)
