@@ -1,7 +1,8 @@
 """Any classifier that Python can import: torchvision's others, or a network of the user's own.
 
 Differs from the networks beside it: whoever wrote it knows its paper. Images come to it as those of
-`transfer.py` come to VGG16: three channels, normalised, at `image_side` pixels.
+`transfer.py` come to VGG16: three channels, normalised, at `image_side` pixels. Under equal rules its wide
+convolutions are `Conv3x3` too.
 Shapes: B images, C channels, S side, I side as the network sees it, K classes.
 """
 
