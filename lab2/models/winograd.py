@@ -44,7 +44,7 @@ def convolve(x: Tensor, weight: Tensor) -> Tensor:
 class _Winograd(torch.autograd.Function):
     """(B, C, H, W) and (O, C, 3, 3) to (B, 4 down, 4 across, O), with a gradient of its own.
 
-    By autograd, a layer took three to six tenths longer. What that needs of the input stays in memory as tiles, 2.25
+    By autograd, a layer took three to six tenths longer. What the gradient needs of the input stays as tiles, 2.25
     times its size: to cut them out again would take a tenth longer (benchmarks/README.md).
     """
 
