@@ -36,7 +36,7 @@ def test_is_the_convolution_and_has_its_gradients(
 ):
     monkeypatch.setattr(winograd, "_CACHED", cached)
     torch.manual_seed(0)
-    layer = Conv3x3(6, 5, 3, padding=1, bias=bias)
+    layer = Conv3x3(6, 5, bias=bias)
     x = torch.rand(7, 6, *side, requires_grad=True)
     expected, y = nn.functional.conv2d(x, layer.weight, layer.bias, padding=1), layer(x)
     wanted = torch.randn_like(y)
@@ -48,13 +48,13 @@ def test_is_the_convolution_and_has_its_gradients(
 
 @pytest.mark.parametrize("side", [1, 2, 7, 8])
 def test_takes_no_image(side: int):
-    layer = Conv3x3(6, 5, 3, padding=1)
+    layer = Conv3x3(6, 5)
     assert layer(torch.rand(0, 6, side, side)).shape == (0, 5, side, side)
 
 
 @pytest.mark.parametrize("side", [1, 2, 7, 8])
 def test_takes_one_image_without_a_batch(side: int):
-    layer = Conv3x3(6, 5, 3, padding=1)
+    layer = Conv3x3(6, 5)
     x = torch.rand(6, side, side)
     torch.testing.assert_close(layer(x), layer(x[None])[0])
 
@@ -62,7 +62,7 @@ def test_takes_one_image_without_a_batch(side: int):
 @pytest.mark.parametrize("side", [1, 2, 7, 8])
 def test_lets_what_follows_change_its_output(side: int):
     torch.manual_seed(0)
-    layer = Conv3x3(6, 5, 3, padding=1, bias=False)
+    layer = Conv3x3(6, 5, bias=False)
     x = torch.rand(2, 6, side, side)
     (ours,) = torch.autograd.grad(layer(x).relu_().sum(), [layer.weight])
     (theirs,) = torch.autograd.grad(nn.functional.conv2d(x, layer.weight, padding=1).relu().sum(), [layer.weight])
@@ -71,7 +71,7 @@ def test_lets_what_follows_change_its_output(side: int):
 
 @pytest.mark.parametrize("side", [1, 2, 7, 8])
 def test_keeps_channels_last_on_both_ways(side: int):
-    layer = Conv3x3(6, 5, 3, padding=1)
+    layer = Conv3x3(6, 5)
     x = torch.rand(3, 6, side, side).to(memory_format=torch.channels_last).requires_grad_()
     y = layer(x)
     (of_x,) = torch.autograd.grad(y.square().sum(), [x])
@@ -93,7 +93,7 @@ def test_keeps_channels_last_on_both_ways(side: int):
         (nn.Conv2d(48, 48, 3, padding=1, dilation=2), False),
         (nn.Conv2d(48, 48, 3, padding=1, groups=4), False),
         (nn.Conv2d(48, 48, 3, padding=1, padding_mode="reflect"), False),
-        (Conv3x3(48, 48, 3, padding=1), False),
+        (Conv3x3(48, 48), False),
     ],
     ids=str,
 )
@@ -130,7 +130,7 @@ def test_stands_in_these_networks(config: ModelConfig, layers: int):
 
 
 def test_passes_forward_in_a_quarter_of_the_multiplications_when_it_trains():
-    layer = Conv3x3(64, 32, 3, padding=1)
+    layer = Conv3x3(64, 32)
     x = torch.rand(50, 64, 8, 8)
     direct, trained = (flops_per_image(layer.train(on), x) for on in (False, True))
     # Along one axis, then along the other: 6 to 6 cells of the input, 3 to 6 of the kernel, 6 to 4 of the output.
@@ -141,13 +141,13 @@ def test_passes_forward_in_a_quarter_of_the_multiplications_when_it_trains():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
 def test_goes_by_winograd_in_fp32_only(dtype: torch.dtype):
-    layer = Conv3x3(6, 5, 3, padding=1).to(dtype)
+    layer = Conv3x3(6, 5).to(dtype)
     x = torch.rand(3, 6, 8, 8, dtype=dtype)
     assert torch.equal(layer(x), nn.functional.conv2d(x, layer.weight, layer.bias, padding=1))
 
 
 def test_leaves_autocast_to_the_convolution():
-    layer = Conv3x3(6, 5, 3, padding=1)
+    layer = Conv3x3(6, 5)
     x = torch.rand(3, 6, 8, 8)
     with torch.autocast("cpu", torch.bfloat16):
         y = layer(x)
@@ -156,7 +156,7 @@ def test_leaves_autocast_to_the_convolution():
 
 def test_in_bf16_its_gradient_is_off_by_no_more_than_two_roundings():
     torch.manual_seed(0)
-    layer = Conv3x3(16, 8, 3, padding=1)
+    layer = Conv3x3(16, 8)
     x, wanted = torch.randn(64, 16, 2, 2), torch.randn(64, 8, 2, 2)
     y = nn.functional.conv2d(x, layer.weight, layer.bias, padding=1)
     (exact,) = torch.autograd.grad((y * wanted).sum(), [layer.weight])

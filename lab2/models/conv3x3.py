@@ -36,10 +36,13 @@ class Conv3x3(nn.Conv2d):
     its transform of the kernel would cost the most. What each is worth stands in benchmarks/README.md.
     """
 
+    def __init__(self, in_channels: int, out_channels: int, *, bias: bool = True) -> None:
+        super().__init__(in_channels, out_channels, 3, padding=1, bias=bias)
+
     def forward(self, input: Tensor) -> Tensor:
-        height, width = input.shape[-2:]
         if input.ndim != 4:  # an imported network may take images one by one
             return super().forward(input)
+        height, width = input.shape[-2:]
         if height == width <= 2:
             return self._linear(input, height)
         full_precision = input.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
