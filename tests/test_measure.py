@@ -20,6 +20,7 @@ from lab2.measure.metrics import DetectionScores, Scores, score, score_detection
 from lab2.measure.predictions import NO_PREDICTION, Predictions, read_predictions, write_predictions
 from lab2.measure.provenance import provenance
 from lab2.spec.architectures import CNNConfig, FasterRCNNConfig, ViTConfig
+from lab2.spec.job import Precision
 from lab2.train.precision import choose_precision
 
 
@@ -133,7 +134,8 @@ class TestPrecision:
         """Put another CPU in: its name, and what it can."""
 
         def put_in(name: str, *able: str) -> None:
-            monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"cpu_name": name, **dict.fromkeys(able, True)})
+            known = {"cpu_name": name, "architecture": "x86_64"}
+            monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known | dict.fromkeys(able, True))
 
         return put_in
 
@@ -160,11 +162,21 @@ class TestPrecision:
     def test_torch_knows_this_cpu_as_linux_does(self):
         known = torch.cpu.get_capabilities()
         flags = set(Path("/proc/cpuinfo").read_text().split())
+        assert known["architecture"] == "x86_64"
         for name in ("avx2", "avx512_bf16", "amx_bf16"):
             assert known[name] == (name in flags)
+        assert known["avx512_bw"] == ("avx512bw" in flags)
 
     def test_what_is_asked_for_is_given(self):
         assert choose_precision("bf16", ViTConfig(), self.CPU) == "bf16"
+
+    @pytest.mark.parametrize(
+        ("asked", "able", "warned"), [("bf16", "avx2", True), ("bf16", "avx512_bw", False), ("auto", "avx2", False)]
+    )
+    def test_bf16_that_is_emulated_is_warned_of(self, cpu, caplog, asked: Precision, able: str, warned: bool):
+        cpu("AMD EPYC", able)
+        choose_precision(asked, CNNConfig(), self.CPU)
+        assert ("emulates" in caplog.text) == warned
 
 
 class TestStopwatch:

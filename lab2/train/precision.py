@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 import torch
 
 from lab2.spec.architectures import FasterRCNNConfig, ModelConfig, ViTConfig
 from lab2.spec.job import Precision
 
+LOG = logging.getLogger("lab2")
 _WIDE = 128  # width from which a transformer's products, not its launches, take the time
 
 
@@ -17,9 +20,11 @@ def choose_precision(asked: Precision, config: ModelConfig, device: torch.device
     AVX-512 BF16, on which classifiers make 1.3 to 1.7 times as many steps a second (benchmarks/README.md; VGG16 and
     AlexNet not compared since fp32 goes by Winograd's algorithm); 0.15 against 0.31 on an Intel Xeon without AMX.
     With AMX a small ViT loses more to conversions than it wins. A detector stays in fp32: of bf16's eight bits its
-    boxes and the order of its scores would be made.
+    boxes and the order of its scores would be made. What is asked for is given, with a warning where torch emulates it.
     """
     if asked != "auto":
+        if asked == "bf16" and device.type == "cpu" and emulates_bf16():
+            LOG.warning("train.precision=bf16, which this CPU emulates: fp32 or auto would be many times faster")
         return asked
     if isinstance(config, FasterRCNNConfig):
         return "fp32"
@@ -42,6 +47,15 @@ def has_amd_bf16() -> bool:
     """Whether it is one of AMD's that multiplies bf16 vectors; of no other maker's is it known to pay."""
     able = torch.cpu.get_capabilities()
     return bool(able.get("avx512_bf16")) and str(able.get("cpu_name")).startswith("AMD")
+
+
+def emulates_bf16() -> bool:
+    """Whether it is an x86-64 without AVX-512, for which oneDNN has no operations in bf16.
+
+    Source: oneDNN's developer guide, "Data Types", hardware limitations.
+    """
+    able = torch.cpu.get_capabilities()
+    return able.get("architecture") == "x86_64" and not able.get("avx512_bw")
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
