@@ -39,6 +39,7 @@ from tests.conftest import SMALL, TINY, make_run, make_trial, on_folder
 
 FAST = ("cnn", "vit", "faster_rcnn")
 CPU = torch.device("cpu")
+TWO_THOUSAND = replace(SMALL, train_images=2000, test_images=500)
 
 
 def make_course(*, images: int, batch_size: int, epochs: float, seed: int = 0) -> Course:
@@ -290,13 +291,12 @@ class TestCheckpoint:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "floor"), [("cnn", 0.93), ("vit", 0.60), ("alexnet", 0.80)])
+@pytest.mark.parametrize(("name", "floor"), [("cnn", 0.93), ("vit", 0.60)])  # AlexNet learns in the transfer below
 def test_it_learns_from_two_thousand_digits(name: str, floor: float, tmp_path: Path):
-    models = {"cnn": CNNConfig(filters=(8, 16), hidden=64), "vit": ViTConfig(), "alexnet": TINY["alexnet"]}
-    recipes = {"cnn": (8, 5e-3), "vit": (15, 1e-2), "alexnet": (3, 1e-3)}
+    models = {"cnn": CNNConfig(filters=(8, 16), hidden=64), "vit": ViTConfig()}
+    recipes = {"cnn": (8, 5e-3), "vit": (15, 1e-2)}
     epochs, rate = recipes[name]
-    trial = make_trial(name, model=models[name], epochs=epochs, learning_rate=rate)
-    trial = replace(trial, data=replace(SMALL, train_images=2000, test_images=500))
+    trial = replace(make_trial(name, model=models[name], epochs=epochs, learning_rate=rate), data=TWO_THOUSAND)
     shard = run_trial(trial, make_run(tmp_path, trial), device="cpu")
     assert shard.accuracy is not None
     assert shard.accuracy > floor
@@ -315,12 +315,13 @@ def test_the_detector_learns_to_find_and_to_name(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_transfer_beats_random_weights_when_images_are_few(tmp_path: Path, monkeypatch):
-    """AlexNet trained on MNIST, then fine-tuned on 200 digits of other writers, upside down."""
-    first = make_trial("alexnet", epochs=2, batch_size=64, learning_rate=1e-3, save_weights=True)
-    first = replace(first, data=replace(SMALL, train_images=3000))
+def test_alexnet_learns_and_its_weights_beat_random_ones_when_images_are_few(tmp_path: Path):
+    """Trained on two thousand digits of MNIST, then fine-tuned on 200 of other writers, upside down."""
+    first = replace(make_trial("alexnet", epochs=3, learning_rate=1e-3, save_weights=True), data=TWO_THOUSAND)
     source = make_run(tmp_path, first, run_id="first")
-    assert run_trial(first, source, device="cpu").status == "ok"
+    learned = run_trial(first, source, device="cpu")
+    assert learned.accuracy is not None, learned.reason
+    assert learned.accuracy > 0.80
     pictures = upside_down_digits(tmp_path / "digits", train=200, test=300)
     accuracies: dict[str, float | None] = {}
     for weights in ("random", str(source.weights(first.name))):
