@@ -44,19 +44,41 @@ class Conv3x3(nn.Conv2d):
             return super().forward(input)
         height, width = input.shape[-2:]
         if height == width <= 2:
-            return self._linear(input, height)
+            return _all_cells(input, *self._linear(height, input.dtype))
         full_precision = input.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
         if self.training and full_precision and input.device.type == "cpu" and min(height, width) > 2:
             y = convolve(input, self.weight)
             return y if self.bias is None else y + self.bias[:, None, None]
         return super().forward(input)
 
-    def _linear(self, input: Tensor, side: int) -> Tensor:
-        """(B, in, side, side) to (B, out, side, side); side is 1 or 2."""
-        kernel = self.weight.to(input.dtype).permute(0, 2, 3, 1)  # (out, 3, 3, in), as channels last lies in memory
+    def as_deployed(self, seen: torch.Size) -> nn.Module:
+        """One linear map of all cells, where (B, in, 1, 1) or (B, in, 2, 2) is what it sees."""
+        return LinearCells(*self._linear(seen[-1], self.weight.dtype)) if seen[-2] == seen[-1] <= 2 else self
+
+    def _linear(self, side: int, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+        """Weight and bias of the map from (side side in) to (side side out) numbers; side is 1 or 2."""
+        kernel = self.weight.to(dtype).permute(0, 2, 3, 1)  # (out, 3, 3, in), as channels last lies in memory
         at = range(side)
         seen = [kernel[:, 1 - y : 1 - y + side, 1 - x : 1 - x + side] for y in at for x in at]  # (out, side, side, in)
         linear = torch.stack(seen).flatten(0, 1).flatten(1)  # (side side out, side side in)
-        bias = None if self.bias is None else self.bias.repeat(side * side)
-        x = F.linear(input.permute(0, 2, 3, 1).flatten(1), linear, bias)  # (B, side side out)
-        return x.view(-1, side, side, self.out_channels).permute(0, 3, 1, 2)  # (B, out, side, side), channels last
+        return linear, None if self.bias is None else self.bias.repeat(side * side)
+
+
+class LinearCells(nn.Linear):
+    """What `Conv3x3` is on maps of one cell, or of 2 x 2, with its weights laid out for them."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        super().__init__(weight.shape[1], weight.shape[0], bias is not None, device="meta")
+        self.weight = nn.Parameter(weight, False)
+        if bias is not None:
+            self.bias = nn.Parameter(bias, False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return _all_cells(input, self.weight, self.bias)
+
+
+def _all_cells(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """(B, in, side, side) to (B, out, side, side), channels last, by one linear map of all cells."""
+    side = input.shape[-1]
+    x = F.linear(input.permute(0, 2, 3, 1).flatten(1), weight, bias)  # (B, side side out)
+    return x.view(len(x), side, side, -1).permute(0, 3, 1, 2)

@@ -95,6 +95,14 @@ class PooledLinear(nn.Linear):
         self.weight.requires_grad_(True)
         self.folded = None
 
+    def as_deployed(self, seen: torch.Size) -> nn.Module:
+        """A linear layer over single cells, where the (B, D, P, P) `seen` are that."""
+        if seen[-2:] != (1, 1):
+            return self
+        linear = nn.Linear(seen[1], self.out_features, device="meta")
+        linear.weight, linear.bias = nn.Parameter(self._sum(seen[1]), False), self.bias
+        return nn.Sequential(nn.Flatten(), linear)
+
     def _sum(self, depth: int) -> Tensor:
         return self.weight.view(self.out_features, depth, -1).sum(2)  # (out, D)
 

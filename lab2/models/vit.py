@@ -75,6 +75,17 @@ class Block(nn.Module):
         out: Tensor = x + self.contract(F.gelu(behind(self.norm2, self.expand, standardise(x))))
         return out
 
+    def as_deployed(self, _seen: torch.Size) -> nn.Module:
+        """The block with its norms' gains and biases in the linear maps behind them."""
+        behind_each = ((self.norm1, (self.query, self.key_value)), (self.norm2, (self.expand,)))
+        for norm, linears in behind_each:
+            for linear in linears:
+                weight, bias = folded(norm, linear)
+                linear.weight, linear.bias = nn.Parameter(weight, False), nn.Parameter(bias, False)
+            norm.register_parameter("weight", None)
+            norm.register_parameter("bias", None)
+        return self
+
     def attend(self, x: Tensor, queries: int | None) -> Tensor:
         """Softmax(Q K^T / sqrt(D/H)) V of standardised tokens for all heads, as products that a FLOP counter sees."""
         batch, tokens, dim = x.shape
@@ -95,7 +106,12 @@ def standardise(x: Tensor) -> Tensor:
 
 def behind(norm: nn.LayerNorm, linear: nn.Linear, standardised: Tensor) -> Tensor:
     """`linear(norm(x))` of `standardise(x)`."""
-    return F.linear(standardised, linear.weight * norm.weight, linear.bias + linear.weight @ norm.bias)
+    return F.linear(standardised, *((linear.weight, linear.bias) if norm.weight is None else folded(norm, linear)))
+
+
+def folded(norm: nn.LayerNorm, linear: nn.Linear) -> tuple[Tensor, Tensor]:
+    """Weight and bias of `linear` with the gain and bias of the `norm` before it in them."""
+    return linear.weight * norm.weight, linear.bias + linear.weight @ norm.bias
 
 
 def patches(images: Tensor, size: int) -> Tensor:
