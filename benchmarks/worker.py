@@ -101,13 +101,12 @@ class Ours:
         """Train to the end of the recipe."""
         size, before = len(self.data.train), 0
         for step in self.learner.fit():
-            seen = round(step.epoch * size)
-            yield seen - before, step.ends_epoch
-            before = seen
+            yield step.images - before, step.last or step.images // size > before // size
+            before = step.images
 
     def accuracy(self) -> float:
         """Of the validation images."""
-        return score(self.learner.predict(self.data.validation), len(self.data.shape.classes)).accuracy
+        return score(self.learner.predict(self.data.validation)).accuracy
 
 
 def _to_target(empty: Measured, subject: Textbook | Ours, target: float, limit: float) -> Measured:

@@ -31,3 +31,7 @@ class ShardError(Lab2Error):
 
 class ResourceError(Lab2Error):
     """A device that this machine does not have."""
+
+
+class TrainingError(Lab2Error):
+    """A training that led nowhere: its loss, its gradient or its answers are not finite numbers."""

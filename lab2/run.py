@@ -1,45 +1,35 @@
 """One trial, from its configuration to its shard: `run_trial` is the only function that a node runs.
 
-Around the loop, which only trains, it chooses the device, keeps the time, validates, checkpoints, measures
-and writes.
+It chooses the device, builds, lets an attempt train (`attempt.py`), measures (`evaluation.py`) and writes the shard.
 """
 
 from __future__ import annotations
 
 import logging
-import math
-import time
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import asdict, dataclass, replace
 
 import torch
 
-from lab2.data.datasets import TrainingData, check_batch, load_test, load_training
-from lab2.errors import Lab2Error, ResourceError, ShardError
-from lab2.measure.cost import Stopwatch, count_parameters, flops_per_image, inference_cost, peak_memory
+from lab2.attempt import TrialAttempt, now
+from lab2.data.datasets import TrainingData, check_batch, load_training
+from lab2.errors import Lab2Error, ShardError
+from lab2.evaluation import cost_of_inference, read_test_images
+from lab2.measure.cost import count_parameters
 from lab2.measure.hardware import available_cores, choose_device, device_name, make_repeatable
-from lab2.measure.metrics import score, score_detections
-from lab2.measure.predictions import write_predictions
-from lab2.measure.provenance import Provenance, provenance
+from lab2.measure.memory import in_use
 from lab2.models import Built, build
 from lab2.models.weights import save_weights
-from lab2.results.journal import Attempt, EpochEnd, Journal, Progress, read_attempts
+from lab2.results.journal import read_attempts
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, Status, read_shard, unfinished, write_shard
 from lab2.results.trial_lock import ASKING_SECONDS, DEAD_NODE_SECONDS, held
 from lab2.spec.job import Trial
 from lab2.stop import Stopped, StopSignal
 from lab2.train import trainer
-from lab2.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from lab2.train.course import Step
-from lab2.train.detector import DetectorTrainer
-from lab2.train.precision import choose_precision
+from lab2.train.precision import choose_precision, recorded
 from lab2.train.trainer import Trainer
 
 LOG = logging.getLogger("lab2")
-
-SAME_PLACE_ATTEMPTS = 3  # of one scheduler job that got no further: then it is not requeued again
 
 
 def run_trial(
@@ -63,11 +53,11 @@ def run_trial(
     with held(run.lock(trial.name), patience_seconds=DEAD_NODE_SECONDS if requeue else ASKING_SECONDS):
         if requeue and (done := _finished(trial, run)) is not None:
             return done  # the node died, or Slurm put the job back, between its shard and its end
-        attempt = _Attempt(trial, run, stop)
+        attempt = TrialAttempt(trial, run, stop)
         try:
             with stop.at_once():
                 attempt.begin(requeue)
-                shard = attempt.train_and_measure(device, threads)
+                shard = train_and_measure(attempt, device, threads)
         except Stopped as stopped:
             if requeue:
                 raise
@@ -80,9 +70,11 @@ def run_trial(
         shard = replace(
             shard,
             wall_seconds=attempt.wall_seconds,
+            startup_seconds=attempt.so_far.startup_seconds,
+            cpu_seconds=attempt.cpu_seconds,
             attempts=len(read_attempts(run, trial.name)),
             started_at=attempt.so_far.started_at,
-            ended_at=_now(),
+            ended_at=now(),
             **asdict(attempt.source),
         )
         write_shard(run.shard(trial.name), shard)
@@ -121,181 +113,48 @@ def set_up(trial: Trial, asked_device: str, threads: int | None) -> Ready:
     return Ready(learner, built, data)
 
 
-@dataclass(slots=True, kw_only=True)
-class _SoFar:
-    """What a trial has measured, over all its attempts."""
-
-    started_at: str
-    step: int = 0
-    now: Progress = field(default_factory=lambda: Progress(state="training"))
-    curve: list[EpochEnd] = field(default_factory=list)
-    seconds_to_target: float | None = None
-    wall_seconds: float = 0.0  # of the attempts before this one, up to the checkpoint
-    peak_memory_bytes: int = 0
-
-    @classmethod
-    def restored(cls, saved: dict[str, Any]) -> _SoFar:
-        """From what `asdict` made of it."""
-        now, curve = Progress(**saved["now"]), [EpochEnd(**point) for point in saved["curve"]]
-        return cls(**{**saved, "now": now, "curve": curve})
-
-
-class _Attempt:
-    """One process's work on a trial, from the start or from the last checkpoint."""
-
-    def __init__(self, trial: Trial, run: RunDir, stop: StopSignal) -> None:
-        self.trial, self.run, self.stop = trial, run, stop
-        self.journal = Journal(run, trial.name)
-        self.source = provenance()
-        self.so_far = _SoFar(started_at=_now())
-        self.saved: Checkpoint | None = None
-        self.began = self.kept = time.perf_counter()
-
-    @property
-    def wall_seconds(self) -> float:
-        """Seconds of all attempts so far."""
-        return self.so_far.wall_seconds + time.perf_counter() - self.began
-
-    def begin(self, requeued: bool) -> None:
-        """Look for a checkpoint, and say in the run that somebody is at work.
-
-        Raises `ResourceError` where `requeued` attempts came to the same place again and again.
-        """
-        run, trial = self.run, self.trial
-        run.shard(trial.name).unlink(missing_ok=True)  # of an attempt that did not end well
-        self.journal.note(Progress(state="starting"))
-        self.saved = load_checkpoint(run.checkpoint(trial.name), digest=trial.digest, made_by=_made_by(self.source))
-        if self.saved is not None:
-            self.so_far = _SoFar.restored(self.saved.so_far)
-            LOG.info("going on from step %d", self.so_far.step)
-        attempt = Attempt(
-            job_id=self.source.scheduler_job_id, host=self.source.host, step=self.so_far.step, started_at=_now()
-        )
-        before = [a for a in read_attempts(run, trial.name) if a.job_id == attempt.job_id][-SAME_PLACE_ATTEMPTS:]
-        self.journal.begin(attempt, self.so_far.curve)
-        if requeued and [a.step for a in before] == [attempt.step] * SAME_PLACE_ATTEMPTS:
-            raise ResourceError(
-                f"{SAME_PLACE_ATTEMPTS} attempts in a row ended without getting further than step {attempt.step} "
-                f"(on {', '.join(a.host for a in before)}); see its log, give it more with "
-                "--set resources.timeout_min=... or resources.checkpoint_seconds=..., then lab2 resume"
-            )
-
-    def train_and_measure(self, asked_device: str, threads: int | None) -> Shard:
-        trial, run = self.trial, self.run
-        ready = set_up(trial, asked_device, threads)
-        learner, built, data, device = ready.learner, ready.built, ready.data, ready.learner.device
-        with self.stop.at_once(safe=False):  # a step must not be torn: `_train` obeys between two
-            self._train(learner, data)
-        so_far = self.so_far
-        parameters, trainable = count_parameters(learner.model)
-        if trial.job.train.save_weights:
-            save_weights(run.weights(trial.name), learner.model, trial.job.model.architecture, trial.data.dataset)
-
-        # The test images are read here, once, and nothing after this line chooses anything by them.
-        self.journal.note(replace(so_far.now, state="testing"))
-        test = load_test(trial.data)
-        predictions = learner.predict(test)
-        write_predictions(run.predictions(trial.name), predictions)
-        scores = score(predictions, len(data.shape.classes))
-        detection = score_detections(*learner.detect_scenes(test)) if isinstance(learner, DetectorTrainer) else None
-        memory, memory_of = peak_memory(device)
-        learner.model.eval()
-        sample = torch.from_numpy(test.pixels[:1000]).to(device)
-        return replace(
-            unfinished(trial, "ok", ""),
-            accuracy=scores.accuracy,
-            macro_f1=scores.macro_f1,
-            map_50=detection.map_50 if detection else None,
-            map_50_95=detection.map_50_95 if detection else None,
-            validation_accuracy=so_far.now.validation_accuracy,
-            test_images=len(test),
-            train_seconds=so_far.now.train_seconds,
-            target_accuracy=trial.job.train.target_accuracy,
-            seconds_to_target=so_far.seconds_to_target,
-            epochs=so_far.now.epoch,
-            train_images=len(data.train),
-            train_images_per_second=so_far.now.epoch * len(data.train) / so_far.now.train_seconds,
-            parameters=parameters,
-            trainable_parameters=trainable,
-            flops_per_image=flops_per_image(learner.infer, sample[:1]),
-            peak_memory_bytes=max(memory, so_far.peak_memory_bytes),
-            memory_of=memory_of,
-            **asdict(inference_cost(learner.infer, sample)),
-            precision=learner.precision,
-            device=str(device),
-            device_name=device_name(device),
-            threads=torch.get_num_threads(),
-            weights=built.weights,
-            image_side=built.image_side,
-            dataset_sha256=data.sha256,
-        )
-
-    def _train(self, learner: Trainer, data: TrainingData) -> None:
-        """Work off the loop; time what it does, and nothing that is done here between its steps."""
-        target = self.trial.job.train.target_accuracy
-        so_far = self.so_far
-        if self.saved is not None:
-            learner.resumed, self.saved = self.saved.trainer, None
-        watch = Stopwatch(learner.device, so_far.now.train_seconds)
-        for step in watch.around(learner.fit(), waits=lambda step: step.ends_epoch):
-            so_far.step = step.number
-            so_far.now = replace(
-                so_far.now,
-                epoch=step.epoch,
-                epochs=step.epoch * step.total / step.number,
-                train_seconds=watch.seconds,
-                seconds_left=watch.seconds * (step.total - step.number) / step.number,
-            )
-            if step.ends_epoch:
-                reached = self._validate(learner, data, step) >= (target or math.inf)
-                if reached and so_far.seconds_to_target is None:
-                    so_far.seconds_to_target = watch.seconds
-            if step.ends_epoch or self.journal.due():
-                so_far.now = replace(so_far.now, loss=float(step.loss))
-                self.journal.note(so_far.now)
-            self._keep(learner, at_once=step.number == step.total)
-            self.stop.obey()
-        so_far.now = replace(so_far.now, train_seconds=watch.seconds)
-
-    def _validate(self, learner: Trainer, data: TrainingData, step: Step) -> float:
-        """Score the validation images and add a point to the learning curve; returns the accuracy."""
-        scores = score(learner.predict(data.validation), len(data.shape.classes))
-        point = EpochEnd(
-            epoch=step.epoch,
-            loss=float(step.loss),
-            validation_accuracy=scores.accuracy,
-            validation_macro_f1=scores.macro_f1,
-            train_seconds=self.so_far.now.train_seconds,
-        )
-        self.so_far.curve.append(point)
-        self.journal.add(point)
-        share = 100 * point.validation_accuracy
-        LOG.info("epoch %.3g: loss %.3f, %.2f %% of the validation images", point.epoch, point.loss, share)
-        self.so_far.now = replace(self.so_far.now, validation_accuracy=scores.accuracy)
-        return scores.accuracy
-
-    def _keep(self, learner: Trainer, *, at_once: bool) -> None:
-        """Write a checkpoint when it is time; one that the disk refuses costs only itself."""
-        due = time.perf_counter() - self.kept >= self.trial.job.resources.checkpoint_seconds
-        if not (due or at_once or self.stop.asked):
-            return
-        memory, _ = peak_memory(learner.device)
-        so_far = replace(
-            self.so_far,
-            wall_seconds=self.wall_seconds,
-            peak_memory_bytes=max(memory, self.so_far.peak_memory_bytes),
-        )
-        checkpoint = Checkpoint(
-            digest=self.trial.digest,
-            made_by=_made_by(self.source),
-            trainer=learner.state(),
-            so_far=asdict(so_far),
-        )
-        try:
-            save_checkpoint(self.run.checkpoint(self.trial.name), checkpoint)
-        except OSError as error:
-            LOG.warning("no checkpoint: %s", error)
-        self.kept = time.perf_counter()
+def train_and_measure(attempt: TrialAttempt, asked_device: str, threads: int | None) -> Shard:
+    """The rest of an attempt that has begun: train, read the test images, measure what the network costs."""
+    trial, run, library_memory = attempt.trial, attempt.run, in_use()
+    ready = set_up(trial, asked_device, threads)
+    learner, built, train_images, sha256 = ready.learner, ready.built, len(ready.data.train), ready.data.sha256
+    with attempt.stop.at_once(safe=False):  # a step must not be torn: `train` obeys between two
+        attempt.train(learner, ready.data)
+    so_far = attempt.so_far
+    parameters, trainable = count_parameters(learner.model)
+    if trial.job.train.save_weights:
+        save_weights(run.weights(trial.name), learner.model, trial.job.model.architecture, trial.data.dataset)
+    attempt.journal.note(replace(so_far.now, state="testing"))
+    tested, images = read_test_images(trial, run, learner, ready.data, so_far.step)
+    del ready  # its images are no part of what inference needs
+    cost = cost_of_inference(learner, images)
+    return replace(
+        unfinished(trial, "ok", ""),
+        **asdict(tested),
+        **asdict(cost),
+        validation_accuracy=so_far.now.validation_accuracy,
+        train_seconds=so_far.now.train_seconds,
+        train_cpu_seconds=so_far.usage.cpu_seconds,
+        train_wait_seconds=so_far.usage.wait_seconds,
+        target_accuracy=trial.job.train.target_accuracy,
+        seconds_to_target=so_far.seconds_to_target,
+        epochs=so_far.now.epoch,
+        train_images=train_images,
+        train_images_per_second=so_far.images / so_far.now.train_seconds,
+        parameters=parameters,
+        trainable_parameters=trainable,
+        trained_parameters=learner.trained_parameters,
+        peak_memory_bytes=so_far.usage.peak_bytes,
+        library_memory_bytes=library_memory,
+        memory_of=so_far.usage.memory_of,
+        precision=recorded(learner.precision, learner.device),
+        device=str(learner.device),
+        device_name=device_name(learner.device),
+        threads=torch.get_num_threads(),
+        weights=built.weights,
+        image_side=built.image_side,
+        dataset_sha256=sha256,
+    )
 
 
 def _finished(trial: Trial, run: RunDir) -> Shard | None:
@@ -304,16 +163,6 @@ def _finished(trial: Trial, run: RunDir) -> Shard | None:
     except ShardError:
         return None
     return shard if shard.status == "ok" and shard.digest == trial.digest else None
-
-
-def _made_by(source: Provenance) -> str:
-    """What has to be the same for a checkpoint to be gone on from."""
-    changed = " with changes" if source.git_dirty else ""
-    return f"lab2 {source.lab2_version} {source.git_commit or ''}{changed}, torch {source.torch_version}"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _diagnose(error: Exception) -> tuple[Status, str]:

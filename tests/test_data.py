@@ -19,7 +19,7 @@ from PIL import Image
 from lab2.data import folder
 from lab2.data.augment import shift, warp
 from lab2.data.cifar import CifarSource
-from lab2.data.datasets import load_test, load_training
+from lab2.data.datasets import load_test, load_training, mean_and_deviation
 from lab2.data.idx import IdxSource, parse_idx
 from lab2.data.places import open_source
 from lab2.data.scenes import compose, ink_boxes
@@ -36,6 +36,12 @@ def write_idx(folder: Path, images: np.ndarray, labels: np.ndarray, prefix: str,
     marks = struct.pack(">HBBI", 0, 8, 1, len(labels)) + labels.astype(np.uint8).tobytes()
     for name, content in ((f"{prefix}-images-idx3-ubyte", pixels), (f"{prefix}-labels-idx1-ubyte", marks)):
         (folder / (name + ".gz" * packed)).write_bytes(gzip.compress(content) if packed else content)
+
+
+def test_the_deviation_is_numpys_without_its_memory():
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 9, 9), dtype=np.uint8)
+    assert mean_and_deviation(pixels) == pytest.approx((pixels.mean(), pixels.std()), rel=1e-12)
+    assert mean_and_deviation(np.full((2, 3, 3), 7, np.uint8)) == (7.0, 0.0)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab2.report.summary import summarise
-from lab2.report.table import caption, failures, markdown, write_report
+from lab2.report.table import caption, failures, markdown, remarks, write_report
 from lab2.results.collect import collect
 from lab2.results.shard import unfinished, write_shard
 from lab2.results.statistics import of_share, over_seeds
@@ -30,6 +30,52 @@ class TestSummary:
         assert row["accuracy"] == pytest.approx(0.89)
         assert row["accuracy_high"] == pytest.approx(0.89 + 4.3027 * 0.01 / 3**0.5, abs=1e-6)
         assert (row["seeds"], row["seeds_expected"], row["status"]) == (3, 3, "ok")
+
+    def test_a_row_at_chance_is_marked(self, tmp_path: Path):
+        """70.4 % of 1,000 images where the commonest class has 70.4 %: Wilson's interval holds it."""
+        trials = [make_trial("cnn"), make_trial("vit")]
+        run = make_run(tmp_path, *trials)
+        for trial, accuracy in zip(trials, (0.704, 0.774), strict=True):
+            write_shard(run.shard(trial.name), finished(trial, accuracy, test_images=1000, majority_accuracy=0.704))
+        summary = summarise(collect(run))
+        assert summary["at_chance"].tolist() == [True, False]
+        assert "77.40% [74.71, 79.88] |" in markdown(collect(run), summary)
+        assert "70.40% [67.50, 73.15] † |" in markdown(collect(run), summary)
+        assert remarks(summary) == ["cnn: not shown to be better than always naming the commonest class (70.40%)"]
+
+    def test_times_of_different_machines_are_not_averaged(self, tmp_path: Path):
+        trials = [make_trial("cnn", seed=s) for s in (1, 2)]
+        run = make_run(tmp_path, *trials)
+        for trial, device, precision in zip(trials, ("Xeon", "EPYC"), ("bf16", "fp32"), strict=True):
+            machine = {"device": "cpu", "device_name": device, "threads": 2, "precision": precision}
+            write_shard(run.shard(trial.name), finished(trial, latency_p50_seconds=0.1, parameters=7, **machine))
+        (row,) = summarise(collect(run)).to_dict("records")
+        assert row["accuracy"] == 0.9
+        assert (row["train_seconds"], row["latency_p50_seconds"]) == (None, None)
+        assert (row["precision"], row["parameters"], row["threads"]) == ("bf16, fp32", 7, 2)
+        assert "different machines, Xeon (2 threads, bf16), EPYC (2 threads, fp32)" in row["notes"]
+
+    def test_a_busy_machine_is_told_of(self, tmp_path: Path):
+        trials = [make_trial("cnn"), make_trial("vit")]
+        run = make_run(tmp_path, *trials)
+        for trial, waited in zip(trials, (4.0, 0.2), strict=True):
+            write_shard(run.shard(trial.name), finished(trial, train_cpu_seconds=4.0, train_wait_seconds=waited))
+        busy, idle = summarise(collect(run))["notes"]
+        assert busy.startswith("a busy machine: its threads waited for a core for 50% of the time")
+        assert idle == ""
+
+    def test_classes_that_no_test_image_shows_are_told_of(self, tmp_path: Path):
+        run = make_run(tmp_path, make_trial())
+        write_shard(run.shard(make_trial().name), finished(make_trial(), classes=10, tested_classes=9))
+        assert summarise(collect(run))["notes"].tolist() == [
+            "1 of 10 classes have no test image: F1 is the mean over the others"
+        ]
+
+    def test_what_moves_is_shown_where_it_is_less_than_what_may(self, tmp_path: Path):
+        run = make_run(tmp_path, make_trial())
+        counts = {"parameters": 134_000_000, "trainable_parameters": 134_000_000, "trained_parameters": 33_600_000}
+        write_shard(run.shard(make_trial().name), finished(make_trial(), **counts))
+        assert "| 134.0 M (33.6 M trained) |" in markdown(collect(run), summarise(collect(run)))
 
     def test_counts_stay_counts_beside_a_row_without_any(self, tmp_path: Path):
         trials = [make_trial("cnn"), make_trial("vit")]

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from lab2.errors import RunError, ShardError
 from lab2.results import collect as collecting
 from lab2.results.collect import collect
-from lab2.results.journal import EpochEnd, Journal, Progress, read_history, read_progress
+from lab2.results.journal import CurvePoint, Journal, Progress, read_history, read_progress
 from lab2.results.run_dir import known_runs, new_run_id, open_run
-from lab2.results.shard import SHARD, Shard, Status, read_shard, unfinished, write_shard
+from lab2.results.shard import SCHEMA, SHARD, Shard, Status, read_shard, unfinished, write_shard
 from lab2.results.trial_lock import held, is_held
 from lab2.spec.job import Trial
 from lab2.whole_file import write_whole
@@ -78,8 +78,16 @@ class TestShard:
     def test_a_newer_schema_says_so(self, tmp_path: Path):
         path = tmp_path / "a.json"
         path.write_text(json.dumps({"sha256": "", "row": {"schema": 99}}))
-        with pytest.raises(ShardError, match="schema 99, this version reads 1; update lab2"):
+        with pytest.raises(ShardError, match="schema 99, this version reads 2; update lab2"):
             read_shard(path)
+
+    def test_one_of_an_older_schema_is_read_without_what_meant_something_else(self):
+        """Written by lab2 at be65c34, by a smoke run."""
+        shard = read_shard(Path(__file__).parent / "shards" / "schema-1.json")
+        assert (shard.trial, shard.status, shard.schema) == ("cnn-seed1", "ok", SCHEMA)
+        assert (shard.accuracy, shard.parameters, shard.git_commit[:7]) == (0.898, 449_546, "be65c34")
+        assert shard.train_seconds > 0
+        assert (shard.peak_memory_bytes, shard.latency_p50_seconds, shard.wall_seconds) == (None, None, None)
 
     def test_deep_nesting_is_refused(self, tmp_path: Path):
         path = tmp_path / "a.json"
@@ -141,13 +149,13 @@ class TestCollect:
             write_shard(run.shard(trial.name), finished(trial))
         torn = run.shard("cnn-seed0")
         torn.write_bytes(torn.read_bytes()[:50])
-        run.shard("cnn-seed1").write_text('{"sha256": "", "row": {"schema": 2}}')
+        run.shard("cnn-seed1").write_text('{"sha256": "", "row": {"schema": 3}}')
         write_shard(run.shard("cnn-seed2"), finished(trials[3]))  # a copy under another's name
         write_shard(run.shard("cnn-seed3"), finished(make_trial("cnn", seed=3, epochs=9)))  # another configuration
         write_shard(run.shard("stranger"), finished(trials[4]))
         found = collect(run)
         assert [row.status for row in found.rows] == ["missing"] * 4 + ["ok"]
-        for number, words in enumerate(("not whole", "schema 2", "a copy of the shard", "another configuration")):
+        for number, words in enumerate(("not whole", "schema 3", "a copy of the shard", "another configuration")):
             assert words in found.rows[number].reason
             assert words in found.warnings[number]
         assert "expects no such shard" in found.warnings[4]
@@ -304,7 +312,7 @@ class TestJournal:
         run = make_run(tmp_path, make_trial())
         run.history("cnn-seed1").symlink_to("/dev/full")
         journal = Journal(run, "cnn-seed1")
-        point = EpochEnd(epoch=1, loss=None, validation_accuracy=0.9, validation_macro_f1=0.8, train_seconds=2)
+        point = CurvePoint(epoch=1, loss=None, validation_accuracy=0.9, validation_macro_f1=0.8, train_seconds=2)
         journal.add(point)
         journal.add(point)
         assert caplog.text.count("the disk refuses notes") == 1
@@ -313,7 +321,7 @@ class TestJournal:
         run = make_run(tmp_path, make_trial())
         journal = Journal(run, "cnn-seed1")
         journal.note(Progress(state="training", epoch=1.5, epochs=3))
-        point = EpochEnd(epoch=1, loss=0.5, validation_accuracy=0.9, validation_macro_f1=0.8, train_seconds=2)
+        point = CurvePoint(epoch=1, loss=0.5, validation_accuracy=0.9, validation_macro_f1=0.8, train_seconds=2)
         journal.add(point)
         journal.add(replace(point, epoch=2))
         run.history("cnn-seed1").open("ab").write(b'{"epoch": 3, "lo')  # a crash in mid-line
@@ -356,4 +364,4 @@ class TestRunDir:
 
 def test_the_schema_is_pinned():
     """A change of the fields is a change of the schema: raise SCHEMA with this number."""
-    assert len(SHARD.json_schema()["properties"]) == len(fields(Shard)) == 49
+    assert len(SHARD.json_schema()["properties"]) == len(fields(Shard)) == 59

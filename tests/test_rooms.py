@@ -19,6 +19,8 @@ FLOORS = [
     ["measure"],
     ["models"],
     ["train"],
+    ["attempt"],
+    ["evaluation"],
     ["run", "check"],
     ["launch", "report", "machine", "trace"],
     ["cli"],

@@ -51,7 +51,7 @@ def gather(run: RunDir) -> tuple[Comparison, RunStatus]:
 def show_table(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None) -> None:
     """Print the table, then write the report; a disk that refuses it does not hide what is known."""
     from lab2.report.summary import summarise
-    from lab2.report.table import caption, failures, terminal_table, write_report
+    from lab2.report.table import caption, failures, remarks, terminal_table, write_report
 
     comparison, without = gathered or gather(run)
     summary = summarise(comparison)
@@ -60,6 +60,8 @@ def show_table(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None
     say(caption(comparison), "dim")
     for text in failures(summary):
         say(text, "red")
+    for text in remarks(summary):
+        warn(f"note: {text}")
     for warning in (*comparison.warnings, *([without.caveat] if without.caveat else [])):
         warn(f"warning: {warning}")
     try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lab2.data.places import open_source
 from lab2.data.source import Images
@@ -43,15 +45,29 @@ def load_training(config: DataConfig) -> TrainingData:
     train, validation = split(source.read("train"), config)
     pixels = train.pixels
     rim = np.concatenate([pixels[:, :, [0, -1], :].ravel(), pixels[:, :, :, [0, -1]].ravel()])
+    colours = [mean_and_deviation(pixels[:, channel]) for channel in range(pixels.shape[1])]
     shape = DataShape(
         channels=pixels.shape[1],
         side=pixels.shape[2],
         classes=source.classes,
-        mean=tuple(float(m) for m in pixels.mean((0, 2, 3)) / 255),
-        std=tuple(max(float(s), 1e-3) for s in pixels.std((0, 2, 3)) / 255),
+        mean=tuple(mean / 255 for mean, _ in colours),
+        std=tuple(max(deviation / 255, 1e-3) for _, deviation in colours),
         plain_background=bool((rim == 0).mean() > 0.5),
     )
     return TrainingData(train, validation, shape, source.sha256())
+
+
+def mean_and_deviation(pixels: NDArray[np.uint8]) -> tuple[float, float]:
+    """Mean and standard deviation of all `pixels`, from how often each of the 256 values occurs.
+
+    Exact, and without the copy in float64, of eight times the size, that numpy's own would make.
+    """
+    counts = np.zeros(256, np.int64)
+    for image in pixels:
+        counts += np.bincount(image.ravel(), minlength=256)
+    values = np.arange(256)
+    number, total, squares = int(counts.sum()), int(counts @ values), int(counts @ values**2)
+    return total / number, math.sqrt(number * squares - total * total) / number
 
 
 def load_test(config: DataConfig) -> Images:

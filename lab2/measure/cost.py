@@ -1,11 +1,10 @@
-"""What an architecture costs: parameters, products, memory, seconds."""
+"""What an architecture costs: parameters, products, seconds."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,10 +12,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from lab2.measure.hardware import synchronize
-from lab2.measure.memory import process_peak
 
 T = TypeVar("T")
 
+WARM_UP_REPEATS = 5
 LATENCY_REPEATS = 100
 THROUGHPUT_BATCH = 250
 
@@ -42,36 +41,30 @@ class Stopwatch:
         self.seconds += time.perf_counter() - started
 
 
-@dataclass(frozen=True, slots=True)
-class InferenceCost:
-    """Seconds for one image alone, and images a second in large batches."""
-
-    latency_p50_seconds: float
-    latency_p95_seconds: float
-    throughput_images_per_second: float
+@torch.inference_mode()
+def latency(predict: Callable[[Tensor], object], images: Tensor) -> tuple[float, float]:
+    """Median and 95th percentile of the seconds that `predict` takes for one of the (N, C, S, S) `images` alone."""
+    singles = [images[i % len(images)][None] for i in range(LATENCY_REPEATS)]
+    for single in singles[:WARM_UP_REPEATS]:
+        predict(single)
+    p50, p95 = np.percentile([_seconds(predict, single) for single in singles], [50, 95])
+    return float(p50), float(p95)
 
 
 @torch.inference_mode()
-def inference_cost(predict: Callable[[Tensor], object], images: Tensor) -> InferenceCost:
-    """Time `predict` on the (N, C, S, S) `images`, after a warm-up that is not counted."""
-    device = images.device
-
-    def seconds(batch: Tensor) -> float:
-        synchronize(device)
-        started = time.perf_counter()
-        predict(batch)
-        synchronize(device)
-        return time.perf_counter() - started
-
-    singles = [images[i % len(images)][None] for i in range(LATENCY_REPEATS)]
-    for single in singles[:5]:
-        predict(single)
-    latencies = [seconds(single) for single in singles]
+def throughput(predict: Callable[[Tensor], object], images: Tensor) -> float:
+    """How many of the (N, C, S, S) `images` `predict` does a second in batches: the best of three, after one more."""
     batch = images[:THROUGHPUT_BATCH]
     predict(batch)
-    fastest = min(seconds(batch) for _ in range(3))
-    p50, p95 = np.percentile(latencies, [50, 95])
-    return InferenceCost(float(p50), float(p95), len(batch) / fastest)
+    return len(batch) / min(_seconds(predict, batch) for _ in range(3))
+
+
+def _seconds(predict: Callable[[Tensor], object], batch: Tensor) -> float:
+    synchronize(batch.device)
+    started = time.perf_counter()
+    predict(batch)
+    synchronize(batch.device)
+    return time.perf_counter() - started
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:
@@ -89,10 +82,3 @@ def flops_per_image(forward: Callable[[Tensor], object], image: Tensor) -> int:
     with FlopCounterMode(display=False) as counter:
         forward(image)
     return int(counter.get_total_flops())
-
-
-def peak_memory(device: torch.device) -> tuple[int, Literal["accelerator", "process"]]:
-    """Bytes at the peak so far, and of what: the accelerator, or the process where there is none."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device), "accelerator"
-    return process_peak(), "process"

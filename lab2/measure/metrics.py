@@ -6,7 +6,9 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score
 from torch import Tensor
 
@@ -18,7 +20,7 @@ class Scores:
     """Fractions in [0, 1]."""
 
     accuracy: float
-    macro_f1: float  # mean over the classes; one that is nowhere predicted counts 0
+    macro_f1: float  # mean over the classes that there are images of; one that is nowhere predicted counts 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +31,19 @@ class DetectionScores:
     map_50_95: float  # mean over 0.5, 0.55, ... 0.95
 
 
-def score(predictions: Predictions, num_classes: int) -> Scores:
-    """Accuracy and macro F1; `NO_PREDICTION` is a wrong answer of no class."""
+def score(predictions: Predictions) -> Scores:
+    """Accuracy and macro F1; `NO_PREDICTION` is a wrong answer of no class.
+
+    A class without an image has no F1: nobody can recognise it or fail to. Who names it is wrong about another class.
+    """
     truth, answer = predictions.y_true, predictions.y_pred
-    f1 = f1_score(truth, answer, labels=range(num_classes), average="macro", zero_division=0)
+    f1 = f1_score(truth, answer, labels=np.unique(truth), average="macro", zero_division=0)
     return Scores(accuracy=float(accuracy_score(truth, answer)), macro_f1=float(f1))
+
+
+def majority_accuracy(trained_on: NDArray[np.int64], tested_on: NDArray[np.int64]) -> float:
+    """Accuracy on the labels `tested_on` of always naming the commonest class of the labels `trained_on`."""
+    return float((tested_on == np.bincount(trained_on).argmax()).mean())
 
 
 def score_detections(found: Iterable[dict[str, Tensor]], wanted: Iterable[dict[str, Tensor]]) -> DetectionScores:

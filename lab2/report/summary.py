@@ -4,48 +4,43 @@ from __future__ import annotations
 
 import pandas as pd
 
+from lab2.report.notes import MACHINE, no_better_than_chance, notes
 from lab2.results.collect import Comparison
 from lab2.results.statistics import Interval, of_share, over_seeds
 
 # What is averaged over the seeds that ended well.
-MEANS = (
-    "macro_f1",
-    "map_50",
-    "map_50_95",
+MEANS = ("macro_f1", "map_50", "map_50_95", "validation_accuracy", "majority_accuracy")
+# What is averaged too, unless the seeds ran on different machines.
+MACHINE_MEANS = (
     "train_seconds",
+    "train_cpu_seconds",
+    "train_wait_seconds",
     "wall_seconds",
+    "startup_seconds",
+    "cpu_seconds",
     "seconds_to_target",
     "train_images_per_second",
     "peak_memory_bytes",
+    "inference_memory_bytes",
+    "library_memory_bytes",
     "latency_p50_seconds",
     "latency_p95_seconds",
     "throughput_images_per_second",
-    "validation_accuracy",
-)
-# What is the same for all seeds of a job.
-SHARED = (
-    "parameters",
-    "trainable_parameters",
-    "flops_per_image",
-    "epochs",
-    "train_images",
-    "test_images",
-    "image_side",
-    "precision",
-    "device",
-    "device_name",
-    "threads",
-    "git_commit",
 )
 COUNTS = (
     "parameters",
     "trainable_parameters",
+    "trained_parameters",
     "flops_per_image",
     "train_images",
     "test_images",
+    "classes",
+    "tested_classes",
     "image_side",
     "threads",
 )
+# What should be the same for all seeds of a job: where it is not, a text names all there are and a number is left out.
+SHARED = (*COUNTS, "epochs", *(name for name in MACHINE if name not in COUNTS), "git_commit")
 
 
 def summarise(comparison: Comparison) -> pd.DataFrame:
@@ -76,12 +71,22 @@ def _summary(job: str, rows: pd.DataFrame, smoke: bool) -> dict[str, object]:
         "accuracy_high": accuracy.high if accuracy else None,
         "interval": ("", "Wilson, over test images", "t, over seeds")[min(len(good), 2)],
     }
-    for name in MEANS:
+    mixed = len(good[list(MACHINE)].drop_duplicates()) > 1
+    for name in (*MEANS, *MACHINE_MEANS):
         values = good[name].dropna()
-        table[name] = None if values.empty else float(values.mean())
+        left_out = values.empty or (mixed and name in MACHINE_MEANS)
+        table[name] = None if left_out else float(values.mean())
     for name in SHARED:
-        table[name] = None if good.empty or pd.isna(good[name].iloc[0]) else good[name].iloc[0]
+        table[name] = _shared(good[name].dropna().unique().tolist())
+    table["at_chance"] = no_better_than_chance(good, accuracy)
+    table["notes"] = "; ".join(notes(good, accuracy))
     return {**table, "dataset": rows["dataset"].iloc[0], "smoke": smoke}
+
+
+def _shared(values: list[object]) -> object:
+    if len(values) == 1:
+        return values[0]
+    return ", ".join(map(str, values)) if values and isinstance(values[0], str) else None
 
 
 def _accuracy(good: pd.DataFrame) -> Interval | None:

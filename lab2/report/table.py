@@ -16,9 +16,11 @@ from lab2.results.run_dir import RunDir
 from lab2.whole_file import write_whole
 
 ABSENT = "–"
+CHANCE = " †"  # beside an accuracy: not shown to be better than naming the commonest class
 # What the caption tells of the trials that ended well.
 _ORIGIN = [
-    *("job", "dataset", "train_images", "weights", "device_name", "device", "threads"),
+    *("job", "dataset", "train_images", "weights", "precision", "device_name", "device", "threads"),
+    *("library_memory_bytes", "memory_of"),
     *("lab2_version", "git_commit", "git_dirty"),
 ]
 
@@ -42,6 +44,10 @@ def _count(value: float) -> str:
     return f"{value:.0f}"
 
 
+def _gibibytes(value: float) -> str:
+    return f"{value / 2**30:.2f} GiB"
+
+
 def _seconds(value: float) -> str:
     return f"{value:,.0f} s" if value >= 10 else f"{value:.1f} s"
 
@@ -49,7 +55,17 @@ def _seconds(value: float) -> str:
 def _accuracy(row: pd.Series) -> str:
     if pd.isna(row["accuracy"]):
         return ABSENT
-    return f"{row['accuracy']:.2%} [{100 * row['accuracy_low']:.2f}, {100 * row['accuracy_high']:.2f}]"
+    interval = f"[{100 * row['accuracy_low']:.2f}, {100 * row['accuracy_high']:.2f}]"
+    return f"{row['accuracy']:.2%} {interval}{CHANCE * bool(row['at_chance'])}"
+
+
+def _parameters(row: pd.Series) -> str:
+    """All, and how many the optimiser moved where that is fewer than may move."""
+    if pd.isna(row["parameters"]):
+        return ABSENT
+    trained = row["trained_parameters"]
+    fewer = not pd.isna(trained) and trained != row["trainable_parameters"]
+    return _count(row["parameters"]) + (f" ({_count(trained)} trained)" if fewer else "")
 
 
 COLUMNS = (
@@ -57,11 +73,13 @@ COLUMNS = (
     Column("test accuracy [95 %]", _accuracy),
     Column("F1", _number("macro_f1", lambda v: f"{v:.4f}")),
     Column("training", _number("train_seconds", _seconds)),
-    Column("parameters", _number("parameters", _count)),
+    Column("parameters", _parameters),
     Column("status", lambda row: str(row["status"])),
     Column("weights", lambda row: str(row["weights"]) or ABSENT),
     Column("mAP50", _number("map_50", lambda v: f"{v:.3f}")),
-    Column("peak memory", _number("peak_memory_bytes", lambda v: f"{v / 2**30:.1f} GiB")),
+    Column("precision", lambda row: str(row["precision"] or ABSENT)),
+    Column("memory to train", _number("peak_memory_bytes", _gibibytes)),
+    Column("to infer", _number("inference_memory_bytes", _gibibytes)),
     Column("latency p50", _number("latency_p50_seconds", lambda v: f"{1000 * v:.1f} ms")),
     Column("FLOPs/image", _number("flops_per_image", _count)),
     Column("seeds", lambda row: f"{row['seeds']} of {row['seeds_expected']}"),
@@ -78,19 +96,30 @@ def caption(comparison: Comparison) -> str:
         where = {f"{r.device_name}, {r.device}, {r.threads} threads" for r in good}
         counts = " or ".join(f"{n:,}" for n in sorted({r.train_images or 0 for r in good}))
         parts += [f"{good[0].dataset}, {counts} training images", "; ".join(sorted(where))]
-        origins: dict[str, list[str]] = {}
-        for row in good:
-            origins.setdefault(row.weights or "unknown", []).append(row.job)
-        if len(origins) == 1:
-            parts.append(f"weights: {next(iter(origins))}")
-        else:
-            parts += [f"{origin} weights: {', '.join(dict.fromkeys(jobs))}" for origin, jobs in origins.items()]
+        parts += _by_jobs([(row.precision, row.job) for row in good], "in {0}", "{1} in {0}")
+        parts += _by_jobs([(row.weights, row.job) for row in good], "weights: {0}", "{0} weights: {1}")
+        libraries = [r.library_memory_bytes for r in good if r.memory_of == "process" and r.library_memory_bytes]
+        parts += [f"{_gibibytes(max(libraries))} of memory are Python and its libraries"] if libraries else []
         code = {f"{r.lab2_version} at {(r.git_commit or 'unknown')[:12]}{'+changes' * bool(r.git_dirty)}" for r in good}
         parts.append(f"lab2 {', '.join(sorted(code))}")
     text = "; ".join(parts)
     if comparison.plan.smoke:
         text += "\nSMOKE RUN on a fraction of the data: it shows that everything works, and compares nothing."
     return text
+
+
+def _by_jobs(found: list[tuple[str | None, str]], one: str, several: str) -> list[str]:
+    """What was found of each job: `one` of it where all are alike, else `several`, with the jobs that it is of."""
+    jobs: dict[str, list[str]] = {}
+    for value, job in found:
+        jobs.setdefault(value or "unknown", []).append(job)
+    form = one if len(jobs) == 1 else several
+    return [form.format(value, ", ".join(dict.fromkeys(names))) for value, names in jobs.items()]
+
+
+def remarks(summary: pd.DataFrame) -> list[str]:
+    """What has to be said of rows that have numbers."""
+    return [f"{row['job']}: {row['notes']}" for _, row in summary.iterrows() if row["notes"]]
 
 
 def failures(summary: pd.DataFrame) -> list[str]:
@@ -126,7 +155,7 @@ def markdown(comparison: Comparison, summary: pd.DataFrame) -> str:
         "|" + "---|" * len(COLUMNS),
         *("| " + " | ".join(_cell(c.text(row)) for c in COLUMNS) + " |" for _, row in summary.iterrows()),
     ]
-    notes = [f"- {_cell(text)}" for text in (*failures(summary), *comparison.warnings)]
+    notes = [f"- {_cell(text)}" for text in (*failures(summary), *remarks(summary), *comparison.warnings)]
     return "\n".join([caption(comparison), "", *lines, "", *notes]).rstrip() + "\n"
 
 

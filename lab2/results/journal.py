@@ -1,4 +1,4 @@
-"""What a trial tells while it runs: a line an epoch that stays, and a note of what it is doing now."""
+"""What a trial tells while it runs: a line at each validation that stays, and a note of what it is doing now."""
 
 from __future__ import annotations
 
@@ -33,13 +33,16 @@ class Progress:
     validation_accuracy: float | None = None
     seconds_left: float | None = None  # of training
     train_seconds: float = 0.0
+    wall_seconds: float = 0.0  # of all attempts, as far as they are known
+    cpu_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EpochEnd:
+class CurvePoint:
     """One point of the learning curve."""
 
     epoch: float
+    images: int = 0  # seen so far, each as often as it was
     loss: float | None  # of the last batch; None: not a number, the training has diverged
     validation_accuracy: float
     validation_macro_f1: float
@@ -47,7 +50,7 @@ class EpochEnd:
 
 
 _PROGRESS: TypeAdapter[Progress] = TypeAdapter(Progress)
-_EPOCH: TypeAdapter[EpochEnd] = TypeAdapter(EpochEnd)
+_POINT: TypeAdapter[CurvePoint] = TypeAdapter(CurvePoint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +74,12 @@ class Journal:
         self.last = 0.0
         self.refused = False
 
-    def begin(self, attempt: Attempt, curve: Sequence[EpochEnd]) -> None:
+    def begin(self, attempt: Attempt, curve: Sequence[CurvePoint]) -> None:
         """Note that a process begins; of the learning curve stays what it goes on from."""
         with self._forgiving():
             with self.run.attempts(self.trial).open("ab") as file:
                 file.write(_ATTEMPT.dump_json(attempt) + b"\n")
-            write_whole(self.run.history(self.trial), b"".join(_EPOCH.dump_json(point) + b"\n" for point in curve))
+            write_whole(self.run.history(self.trial), b"".join(_POINT.dump_json(point) + b"\n" for point in curve))
 
     def due(self) -> bool:
         """Whether the last note is old enough for the next."""
@@ -88,10 +91,10 @@ class Journal:
         with self._forgiving():
             write_whole(self.run.progress(self.trial), _PROGRESS.dump_json(progress))
 
-    def add(self, point: EpochEnd) -> None:
+    def add(self, point: CurvePoint) -> None:
         """Append one point of the learning curve."""
         with self._forgiving(), self.run.history(self.trial).open("ab") as file:
-            file.write(_EPOCH.dump_json(point) + b"\n")
+            file.write(_POINT.dump_json(point) + b"\n")
 
     @contextmanager
     def _forgiving(self) -> Iterator[None]:
@@ -112,9 +115,9 @@ def read_progress(run: RunDir, trial: str) -> Progress | None:
         return None
 
 
-def read_history(run: RunDir, trial: str) -> list[EpochEnd]:
+def read_history(run: RunDir, trial: str) -> list[CurvePoint]:
     """The learning curve so far."""
-    return _read_lines(run.history(trial), _EPOCH)
+    return _read_lines(run.history(trial), _POINT)
 
 
 def read_attempts(run: RunDir, trial: str) -> list[Attempt]:

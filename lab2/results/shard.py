@@ -19,7 +19,20 @@ from lab2.errors import ShardError
 from lab2.spec.job import Trial
 from lab2.whole_file import write_whole
 
-SCHEMA = 1
+SCHEMA = 2
+# Schemas that are read too, and which of their fields meant something else: those are not measured as they are now.
+OLDER: dict[int, tuple[str, ...]] = {
+    1: (
+        "wall_seconds",  # without the process's start
+        "seconds_to_target",  # looked at when an epoch ended
+        "flops_per_image",  # without fused attention
+        "peak_memory_bytes",  # of testing, too
+        "memory_of",
+        "latency_p50_seconds",  # of a network that was not folded
+        "latency_p95_seconds",
+        "throughput_images_per_second",
+    ),
+}
 
 Status = Literal["ok", "failed", "timeout", "out_of_memory", "cancelled", "missing"]
 
@@ -43,11 +56,20 @@ class Shard:
     map_50: float | None = None  # detectors only
     map_50_95: float | None = None
     validation_accuracy: float | None = None
+    majority_accuracy: float | None = None  # of always naming the training images' commonest class
     test_images: int | None = None
+    classes: int | None = None
+    tested_classes: int | None = None  # of which there are test images
 
     # Time.
     train_seconds: float | None = None  # all that one waits for while it trains; evaluation is not in it
-    wall_seconds: float | None = None  # the whole trial, from start to shard; waiting between attempts is not in it
+    # Of the part above that training takes: CPU seconds, and those for which its threads waited for a core.
+    train_cpu_seconds: float | None = None
+    train_wait_seconds: float | None = None
+    # The whole trial, from its process's start to its shard, over all attempts; between them nothing is counted.
+    wall_seconds: float | None = None
+    startup_seconds: float | None = None  # of it, before the first step of each attempt
+    cpu_seconds: float | None = None
     attempts: int | None = None  # processes that it took: more than one where it was interrupted
     target_accuracy: float | None = None  # on the validation images, as the job states it
     seconds_to_target: float | None = None  # training seconds; None: not reached
@@ -58,9 +80,13 @@ class Shard:
     # Cost.
     parameters: int | None = None
     trainable_parameters: int | None = None
+    trained_parameters: int | None = None  # numbers that the optimiser moved: fewer, where copies move as one
     flops_per_image: int | None = None  # forward; a multiply-add is two
-    peak_memory_bytes: int | None = None
-    memory_of: Literal["process", "accelerator"] | None = None
+    peak_memory_bytes: int | None = None  # while it trains
+    inference_memory_bytes: int | None = None  # while it infers single images, deployed
+    library_memory_bytes: int | None = None  # of the process before it reads data: Python and its libraries
+    memory_of: Literal["process", "accelerator"] | None = None  # the first two; libraries are in a process's
+    # Of the network as deployed: folded, its weights cast once.
     latency_p50_seconds: float | None = None  # batch of 1
     latency_p95_seconds: float | None = None
     throughput_images_per_second: float | None = None  # inference, large batches
@@ -129,13 +155,15 @@ def read_shard(path: Path) -> Shard:
     row = raw.get("row") if isinstance(raw, dict) else None
     if not isinstance(row, dict):
         raise ShardError(f"{path}: not a shard; wanted an object with sha256 and row")
-    if row.get("schema") != SCHEMA:
-        raise ShardError(f"{path}: schema {row.get('schema')!r}, this version reads {SCHEMA}; update lab2")
+    schema = row.get("schema")
+    if schema != SCHEMA and schema not in OLDER:
+        raise ShardError(f"{path}: schema {schema!r}, this version reads {SCHEMA}; update lab2")
     if raw.get("sha256") != _digest(row):
         raise ShardError(f"{path}: its checksum does not fit; it was altered after it was written")
     unknown = row.keys() - {field.name for field in fields(Shard)}
     if unknown:
         raise ShardError(f"{path}: unknown fields {sorted(unknown)}; another program wrote it")
+    row = {name: value for name, value in row.items() if name not in OLDER.get(schema, ())} | {"schema": SCHEMA}
     try:
         return SHARD.validate_python(row)
     except ValidationError as error:

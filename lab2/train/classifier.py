@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import torch
@@ -68,11 +69,12 @@ class ClassifierTrainer(Trainer):
         return logits.float()
 
     def predict(self, images: Images) -> Predictions:
-        """The likeliest class of each image, and all probabilities."""
+        """The likeliest class of each image, and all probabilities: not a number where a logit is not finite."""
         batches = torch.from_numpy(images.pixels).split(PREDICT_BATCH)
         with evaluating(self.model):
             logits = torch.cat([self.infer(batch.to(self.device)).cpu() for batch in batches])
-        return Predictions(images.labels, logits.argmax(1).numpy(), logits.softmax(1).numpy())
+        probabilities = logits.softmax(1).where(logits.isfinite().all(1, keepdim=True), math.nan)
+        return Predictions(images.labels, logits.argmax(1).numpy(), probabilities.numpy())
 
 
 def to_unit(images: Tensor) -> Tensor:

@@ -17,13 +17,18 @@ State = dict[str, Any]  # tensors, numbers, words, and dicts and lists of them: 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step is done. `loss` stays on its device: reading it would make the accelerator wait."""
+    """One step is done. Tensors stay on their device: reading one would make the accelerator wait."""
 
     number: int  # from 1
     total: int
+    images: int  # seen so far, each as often as it was
     epoch: float  # passes over the training images so far
     loss: Tensor  # scalar, detached
-    ends_epoch: bool
+    gradient_norm: Tensor  # scalar, before clipping
+
+    @property
+    def last(self) -> bool:
+        return self.number == self.total
 
 
 def count_steps(images: int, batch_size: int, epochs: float) -> int:
@@ -64,11 +69,10 @@ class Course:
 
     def step(self, loss: Tensor) -> Step:
         """Move the weights against the gradient of the scalar `loss`."""
-        self.optimizer.step(loss)
+        gradient_norm = self.optimizer.step(loss)
         self.number += 1
         seen = self.number * self.batch_size
-        ends = (seen - self.batch_size) // self.images != seen // self.images or self.number == self.total
-        return Step(self.number, self.total, seen / self.images, loss.detach(), ends)
+        return Step(self.number, self.total, seen, seen / self.images, loss.detach(), gradient_norm)
 
     def state(self) -> State:
         """To be taken between two steps."""

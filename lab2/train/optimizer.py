@@ -66,16 +66,17 @@ class OneCycle:
             for optimizer in self.optimizers
         ]
 
-    def step(self, loss: Tensor) -> None:
-        """Backward, clip, move, and leave zeros behind."""
+    def step(self, loss: Tensor) -> Tensor:
+        """Backward, clip, move, and leave zeros behind; returns the gradient's norm before it was clipped."""
         with record_function("backward"):
             loss.backward()
         with record_function("optimizer"):
-            nn.utils.clip_grad_norm_(self.parameters, MAX_GRADIENT_NORM)
+            norm = nn.utils.clip_grad_norm_(self.parameters, MAX_GRADIENT_NORM)
             for optimizer, schedule in zip(self.optimizers, self.schedules, strict=True):
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=False)
                 schedule.step()
+        return norm
 
     def state(self) -> dict[str, Any]:
         """To be taken between two steps."""

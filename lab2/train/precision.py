@@ -58,6 +58,21 @@ def emulates_bf16() -> bool:
     return able.get("architecture") == "x86_64" and not able.get("avx512_bw")
 
 
+def dtype_of(precision: str) -> torch.dtype:
+    """What the products of a forward pass are in."""
+    return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
+def recorded(precision: str, device: torch.device) -> str:
+    """The precision as a table should say it: on GPUs that have TF32, products in fp32 are made in it.
+
+    `make_repeatable` lets torch do so. TF32 keeps 10 bits of the mantissa; compute capability 8.0 brought it.
+    """
+    if precision == "fp32" and device.type == "cuda" and torch.version.hip is None:
+        return "tf32" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
+    return precision
+
+
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """The context in which a forward pass runs."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

@@ -38,12 +38,19 @@ class Trainer(ABC):
         self.images = torch.from_numpy(train.pixels)
         self.labels = torch.from_numpy(train.labels)
         self.resumed: State | None = None  # where `fit` is to go on
+        self.trained_parameters = 0  # numbers that the optimiser moves, of the stage that moves most
         self._stage = ""
         self._course: Course | None = None
 
     @abstractmethod
     def fit(self) -> Iterator[Step]:
         """Train; between two steps the caller may look at the network."""
+
+    def release(self) -> None:
+        """Give back what only training needs; from here on there is `infer` and `predict`."""
+        self._course = None
+        self.images, self.labels = self.images.new_empty(0), self.labels.new_empty(0)
+        self.model.zero_grad(set_to_none=True)
 
     @abstractmethod
     def infer(self, images: Tensor) -> object:
@@ -70,6 +77,8 @@ class Trainer(ABC):
     def course(self, stage: str, parameter_groups: list[Group], epochs: float) -> Course:
         """The course of that name, from its start, or from where `resumed` was taken in it."""
         self._stage = stage
+        moved = sum(p.numel() for group in parameter_groups if group["max_lr"] for p in group["params"])
+        self.trained_parameters = max(self.trained_parameters, moved)
         self._course = Course(
             parameter_groups, self.config, images=len(self.images), epochs=epochs, generator=self.generator
         )

@@ -66,7 +66,9 @@ class TransferTrainer(ClassifierTrainer):
             slow = groups(model.features, config, self.transfer.feature_lr_scale)
             course = self.course("all", [*slow, *groups(model.classifier, config)], config.epochs)
             for step in fit(model, course, self.images, self.labels, config, precision=self.precision):
-                yield dataclasses.replace(step, number=head + step.number, total=total, epoch=head_epochs + step.epoch)
+                images = head * config.batch_size + step.images
+                number, epoch = head + step.number, head_epochs + step.epoch
+                yield dataclasses.replace(step, number=number, total=total, images=images, epoch=epoch)
 
     @torch.no_grad()
     def _features(self, folder: str) -> Tensor:

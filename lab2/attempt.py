@@ -1,0 +1,263 @@
+"""One process's work on a trial, from the start or from the last checkpoint, up to the end of its training.
+
+Around the loop, which only trains, it keeps the time, validates, checkpoints, and ends what has diverged.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lab2.data.datasets import TrainingData
+from lab2.data.source import Images
+from lab2.errors import ResourceError, TrainingError
+from lab2.measure.cost import Stopwatch
+from lab2.measure.metrics import score
+from lab2.measure.predictions import Predictions
+from lab2.measure.process import TrialClock
+from lab2.measure.provenance import Provenance, provenance
+from lab2.measure.usage import Meter, Usage
+from lab2.results.journal import Attempt, CurvePoint, Journal, Progress, read_attempts, read_progress
+from lab2.results.run_dir import RunDir
+from lab2.spec.job import Trial
+from lab2.stop import StopSignal
+from lab2.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from lab2.train.course import Step
+from lab2.train.trainer import Trainer
+
+LOG = logging.getLogger("lab2")
+
+SAME_PLACE_ATTEMPTS = 3  # of one scheduler job that got no further: then it is not requeued again
+
+
+@dataclass(slots=True, kw_only=True)
+class SoFar:
+    """What a trial has measured, over all its attempts."""
+
+    started_at: str
+    step: int = 0
+    images: int = 0  # seen
+    now: Progress = field(default_factory=lambda: Progress(state="training"))
+    curve: list[CurvePoint] = field(default_factory=list)
+    seconds_to_target: float | None = None
+    wall_seconds: float = 0.0  # of the attempts before this one, up to the last that is known of them
+    startup_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    usage: Usage = field(default_factory=Usage)  # of training
+
+    @classmethod
+    def restored(cls, saved: dict[str, Any]) -> SoFar:
+        """From what `asdict` made of it."""
+        now, curve = Progress(**saved["now"]), [CurvePoint(**point) for point in saved["curve"]]
+        return cls(**{**saved, "now": now, "curve": curve, "usage": Usage(**saved["usage"])})
+
+
+class TrialAttempt:
+    """A trial's way from here to the end of its training."""
+
+    def __init__(self, trial: Trial, run: RunDir, stop: StopSignal) -> None:
+        self.trial, self.run, self.stop = trial, run, stop
+        self.clock = TrialClock()
+        self.journal = Journal(run, trial.name)
+        self.source = provenance()
+        self.so_far = SoFar(started_at=now())
+        self.saved: Checkpoint | None = None
+        self.kept = time.monotonic()
+
+    @property
+    def wall_seconds(self) -> float:
+        """Seconds of all attempts so far."""
+        return self.so_far.wall_seconds + self.clock.wall_seconds
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU seconds of all attempts so far."""
+        return self.so_far.cpu_seconds + self.clock.cpu_seconds
+
+    def begin(self, requeued: bool) -> None:
+        """Look for a checkpoint, and say in the run that somebody is at work.
+
+        Raises `ResourceError` where `requeued` attempts came to the same place again and again.
+        """
+        run, trial = self.run, self.trial
+        run.shard(trial.name).unlink(missing_ok=True)  # of an attempt that did not end well
+        last = read_progress(run, trial.name)
+        self.journal.note(Progress(state="starting"))
+        self.saved = load_checkpoint(run.checkpoint(trial.name), digest=trial.digest, made_by=_made_by(self.source))
+        if self.saved is not None:
+            self.so_far = SoFar.restored(self.saved.so_far)
+            LOG.info("going on from step %d", self.so_far.step)
+        if last is not None:  # an attempt that was killed has taken time after its checkpoint, too
+            self.so_far.wall_seconds = max(self.so_far.wall_seconds, last.wall_seconds)
+            self.so_far.cpu_seconds = max(self.so_far.cpu_seconds, last.cpu_seconds)
+        attempt = Attempt(
+            job_id=self.source.scheduler_job_id, host=self.source.host, step=self.so_far.step, started_at=now()
+        )
+        before = [a for a in read_attempts(run, trial.name) if a.job_id == attempt.job_id][-SAME_PLACE_ATTEMPTS:]
+        self.journal.begin(attempt, self.so_far.curve)
+        if requeued and [a.step for a in before] == [attempt.step] * SAME_PLACE_ATTEMPTS:
+            raise ResourceError(
+                f"{SAME_PLACE_ATTEMPTS} attempts in a row ended without getting further than step {attempt.step} "
+                f"(on {', '.join(a.host for a in before)}); see its log, give it more with "
+                "--set resources.timeout_min=... or resources.checkpoint_seconds=..., then lab2 resume"
+            )
+
+    def train(self, learner: Trainer, data: TrainingData) -> None:
+        """Work off the loop; time what it does, and nothing that is done here between its steps.
+
+        Raises `TrainingError` where it diverges, and `Stopped` between two steps.
+        """
+        so_far = self.so_far
+        if self.saved is not None:
+            learner.resumed, self.saved = self.saved.trainer, None
+        so_far.startup_seconds += self.clock.wall_seconds
+        schedule = ValidationSchedule(len(data.validation), seen=so_far.images)
+        watch = Stopwatch(learner.device, so_far.now.train_seconds)
+        meter, guard = Meter(learner.device, so_far.usage), _Guard()
+        with meter.running():
+            for step in watch.around(learner.fit(), schedule.asks_at):
+                guard.saw(step)
+                stopping = self.stop.asked is not None
+                validates = schedule.asks_at(step)
+                keeps = step.last or stopping or self._checkpoint_is_due()
+                so_far.step, so_far.images, so_far.now = step.number, step.images, self._progress(step, watch.seconds)
+                if validates or keeps or self.journal.due():
+                    guard.check()
+                    so_far.now = replace(so_far.now, loss=float(step.loss))
+                    self.journal.note(so_far.now)
+                if validates or keeps:
+                    with meter.paused():
+                        so_far.usage = meter.usage
+                        if validates:
+                            self._validate(learner, data, step)
+                        if keeps:
+                            self._keep(learner)
+                schedule.go_on_from(step.images)
+                if stopping:
+                    self.stop.obey()
+        so_far.now = replace(so_far.now, train_seconds=watch.seconds)
+        so_far.usage = meter.usage
+
+    def _progress(self, step: Step, seconds: float) -> Progress:
+        return replace(
+            self.so_far.now,
+            epoch=step.epoch,
+            epochs=step.epoch * step.total / step.number,
+            train_seconds=seconds,
+            seconds_left=seconds * (step.total - step.number) / step.number,
+            wall_seconds=self.wall_seconds,
+            cpu_seconds=self.cpu_seconds,
+        )
+
+    def _validate(self, learner: Trainer, data: TrainingData, step: Step) -> None:
+        """Score the validation images, add a point to the learning curve, and note when the target is reached."""
+        scores = score(finite_predictions(learner, data.validation, step.number))
+        point = CurvePoint(
+            epoch=step.epoch,
+            images=step.images,
+            loss=float(step.loss),
+            validation_accuracy=scores.accuracy,
+            validation_macro_f1=scores.macro_f1,
+            train_seconds=self.so_far.now.train_seconds,
+        )
+        self.so_far.curve.append(point)
+        self.journal.add(point)
+        share = 100 * point.validation_accuracy
+        LOG.info("epoch %.3g: loss %.3f, %.2f %% of the validation images", point.epoch, point.loss, share)
+        self.so_far.now = replace(self.so_far.now, validation_accuracy=scores.accuracy)
+        target = self.trial.job.train.target_accuracy
+        if self.so_far.seconds_to_target is None and scores.accuracy >= (target or math.inf):
+            self.so_far.seconds_to_target = point.train_seconds
+
+    def _checkpoint_is_due(self) -> bool:
+        return time.monotonic() - self.kept >= self.trial.job.resources.checkpoint_seconds
+
+    def _keep(self, learner: Trainer) -> None:
+        """Write a checkpoint; one that the disk refuses costs only itself."""
+        so_far = replace(self.so_far, wall_seconds=self.wall_seconds, cpu_seconds=self.cpu_seconds)
+        checkpoint = Checkpoint(
+            digest=self.trial.digest,
+            made_by=_made_by(self.source),
+            trainer=learner.state(),
+            so_far=asdict(so_far),
+        )
+        try:
+            save_checkpoint(self.run.checkpoint(self.trial.name), checkpoint)
+        except OSError as error:
+            LOG.warning("no checkpoint: %s", error)
+        self.kept = time.monotonic()
+
+
+class _Guard:
+    """Finds the first step whose loss or gradient is not finite, without making the accelerator wait at each."""
+
+    def __init__(self) -> None:
+        self.unread: list[tuple[Step, Tensor]] = []
+
+    def saw(self, step: Step) -> None:
+        self.unread.append((step, step.loss + step.gradient_norm))  # finite where both are
+
+    def check(self) -> None:
+        """Raise `TrainingError` that names the step."""
+        finite = torch.stack([total for _, total in self.unread]).isfinite().tolist()
+        bad = next((step for (step, _), fine in zip(self.unread, finite, strict=True) if not fine), None)
+        self.unread.clear()
+        if bad is not None:
+            raise TrainingError(
+                f"the training diverged at step {bad.number} of {bad.total}: loss {float(bad.loss):.3g}, norm of the "
+                f"gradient {float(bad.gradient_norm):.3g}; try a smaller train.learning_rate, or a longer train.warmup"
+            )
+
+
+class ValidationSchedule:
+    """After how many images seen a training is validated: the same whatever its epochs and batches.
+
+    Every 2 V images for V validation images, for looking at them then costs about a sixth of the training; beyond 40 V
+    every twentieth more, so that a long training is not asked hundreds of times. And at its end.
+    """
+
+    def __init__(self, validation_images: int, seen: int = 0) -> None:
+        self.gap = 2 * validation_images
+        self.next = self.gap
+        self.go_on_from(seen)
+
+    def asks_at(self, step: Step) -> bool:
+        """Whether `step` is one to validate after."""
+        return step.last or step.images >= self.next
+
+    def go_on_from(self, images: int) -> None:
+        """So many have been seen: what was to be asked by then has been."""
+        while self.next <= images:
+            self.next += max(self.gap, self.next // 20)
+
+
+def finite_predictions(learner: Trainer, images: Images, step: int) -> Predictions:
+    """What `learner` says of `images` after `step`; raises `TrainingError` where its logits are not finite."""
+    predictions = learner.predict(images)
+    assert predictions.probabilities is not None
+    wrong = int(np.isnan(predictions.probabilities).any(1).sum())
+    if wrong:
+        raise TrainingError(
+            f"the training diverged by step {step}: the logits of {wrong:,} of {len(images):,} images are not finite "
+            "numbers; try a smaller train.learning_rate"
+        )
+    return predictions
+
+
+def now() -> str:
+    """UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _made_by(source: Provenance) -> str:
+    """What has to be the same for a checkpoint to be gone on from."""
+    changed = " with changes" if source.git_dirty else ""
+    return f"lab2 {source.lab2_version} {source.git_commit or ''}{changed}, torch {source.torch_version}"

@@ -1,0 +1,43 @@
+"""What has to be said of a row, or its numbers would be taken for more than they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from lab2.results.statistics import Interval
+
+# Seeds that differ in one of these ran on different machines: their times and memory are not of one kind.
+MACHINE = ("device_name", "device", "threads", "precision")
+BUSY_SHARE = 0.1  # of the time in which a trial's threads could have run: waiting for longer is worth a word
+
+
+def notes(good: pd.DataFrame, accuracy: Interval | None) -> Iterator[str]:
+    """A sentence for each thing that the reader of a row must know; `good` are its trials that ended well."""
+    if no_better_than_chance(good, accuracy):
+        share = good["majority_accuracy"].mean()
+        yield f"not shown to be better than always naming the commonest class ({share:.2%})"
+    machines = good[list(MACHINE)].astype(object).drop_duplicates()
+    if len(machines) > 1:
+        each = ", ".join(f"{m.device_name} ({m.threads} threads, {m.precision})" for m in machines.itertuples())
+        yield f"its seeds ran on different machines, {each}: their times and memory are not averaged"
+    waited = waiting_share(good)
+    if waited >= BUSY_SHARE:
+        yield f"a busy machine: its threads waited for a core for {waited:.0%} of the time that they could have run"
+    absent = (good["classes"] - good["tested_classes"]).max()
+    if not pd.isna(absent) and absent > 0:
+        yield f"{absent} of {good['classes'].max()} classes have no test image: F1 is the mean over the others"
+
+
+def no_better_than_chance(good: pd.DataFrame, accuracy: Interval | None) -> bool:
+    """Whether naming the commonest class each time lies within the interval of the row's accuracy, or above it."""
+    share = good["majority_accuracy"].mean()
+    return accuracy is not None and not pd.isna(share) and accuracy.low <= share
+
+
+def waiting_share(good: pd.DataFrame) -> float:
+    """Of the time in which the trials' threads could have run, the share in which others had the core; at the worst."""
+    waited = good["train_wait_seconds"] / (good["train_cpu_seconds"] + good["train_wait_seconds"])
+    worst = waited.max()
+    return 0.0 if pd.isna(worst) else float(worst)

@@ -1,0 +1,110 @@
+"""An attempt asks when it should, ends what has diverged, and keeps honest time."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lab2.attempt import ValidationSchedule
+from lab2.results.journal import read_history
+from lab2.run import run_trial
+from lab2.spec.architectures import ImportedConfig
+from lab2.train.course import Step
+from tests.conftest import make_run, make_trial
+
+
+def step_at(images: int, *, last: bool = False) -> Step:
+    return Step(
+        number=1, total=1 if last else 2, images=images, epoch=0, loss=torch.ones(()), gradient_norm=torch.ones(())
+    )
+
+
+class TestSchedule:
+    def test_every_second_v_then_every_twentieth_more(self):
+        schedule, asked = ValidationSchedule(5000), []
+        for images in range(0, 500_000, 50):
+            if schedule.asks_at(step_at(images)):
+                asked.append(images)
+                schedule.go_on_from(images)
+        assert asked[:21] == [10_000 * n for n in range(1, 22)]
+        gaps = [b - a for a, b in itertools.pairwise(asked)]
+        assert gaps[-1] == pytest.approx(asked[-2] / 20, abs=50)
+
+    def test_batches_of_any_size_are_asked_at_the_same_points(self):
+        for size in (64, 1000, 12_000):
+            schedule, asked = ValidationSchedule(5000), []
+            for images in range(size, 100_000, size):
+                if schedule.asks_at(step_at(images)):
+                    asked.append(images)
+                    schedule.go_on_from(images)
+            assert all(b // 10_000 > a // 10_000 for a, b in itertools.pairwise(asked))
+
+    def test_the_end_is_always_asked(self):
+        assert ValidationSchedule(5000).asks_at(step_at(7, last=True))
+
+    def test_who_goes_on_is_not_asked_again(self):
+        schedule = ValidationSchedule(100, seen=450)
+        assert not schedule.asks_at(step_at(500))
+        assert schedule.asks_at(step_at(600))
+
+
+def test_the_target_is_looked_for_within_an_epoch(tmp_path: Path):
+    trial = make_trial("cnn", epochs=2, target_accuracy=0.01)  # 300 images an epoch, 100 to validate with
+    run = make_run(tmp_path, trial)
+    shard = run_trial(trial, run, device="cpu")
+    curve = read_history(run, trial.name)
+    assert [point.images for point in curve] == [200, 400, 600]
+    assert shard.seconds_to_target == curve[0].train_seconds < shard.train_seconds
+
+
+class TestDivergence:
+    def test_a_loss_that_is_not_finite_fails_the_trial_and_names_the_step(self, tmp_path: Path):
+        trial = make_trial("cnn", epochs=4, learning_rate=1e9, warmup=0.0)
+        run = make_run(tmp_path, trial)
+        shard = run_trial(trial, run, device="cpu")
+        assert shard.status == "failed"
+        assert shard.accuracy is None
+        assert "the training diverged at step " in shard.reason
+        assert "of 24: loss" in shard.reason
+        assert "train.learning_rate" in shard.reason
+        assert not run.predictions(trial.name).exists()
+
+    def test_a_diverged_network_is_not_kept_as_a_checkpoint(self, tmp_path: Path):
+        trial = make_trial("cnn", epochs=4, learning_rate=1e9, warmup=0.0)
+        resources = replace(trial.job.resources, checkpoint_seconds=1e-9)  # at each step
+        trial = replace(trial, job=replace(trial.job, resources=resources))
+        run = make_run(tmp_path, trial)
+        reason = run_trial(trial, run, device="cpu").reason
+        saved = torch.load(run.checkpoint(trial.name), weights_only=True)
+        assert all(torch.isfinite(w).all() for w in saved["trainer"]["model"].values() if w.is_floating_point())
+        assert f"diverged at step {saved['so_far']['step'] + 1} of" in reason
+
+    def test_logits_that_are_not_finite_fail_it_too(self, tmp_path: Path):
+        model = ImportedConfig(network=f"{Path(__file__).resolve()}:InfiniteInTesting")
+        trial = make_trial("odd", model=model, epochs=2)
+        shard = run_trial(trial, make_run(tmp_path, trial), device="cpu")
+        assert shard.status == "failed"
+        assert "by step 4: the logits of 100 of 100 images are not finite" in shard.reason
+
+    @pytest.mark.parametrize("name", ["vit", "faster_rcnn"])
+    def test_in_every_loop(self, name: str, tmp_path: Path):
+        trial = make_trial(name, epochs=4, learning_rate=1e20, warmup=0.0)
+        shard = run_trial(trial, make_run(tmp_path, trial), device="cpu")
+        assert (shard.status, "diverged at step" in shard.reason) == ("failed", True), shard.reason
+
+
+class InfiniteInTesting(nn.Module):
+    """Learns, and divides by zero when it is asked."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(3 * 28 * 28, num_classes))
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.layers(images)
+        return logits if self.training else logits / 0
