@@ -11,13 +11,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from benchmarks import growth, launching, many_trials
+from benchmarks import columns, growth, launching, many_trials
 from benchmarks.machine import Machine, this_machine
 from benchmarks.side_by_side import COMPARISONS, Row, markdown, measure, rows
 from lab2.whole_file import write_whole
 
 RESULTS = Path(__file__).parent / "results"
-OTHERS = {"growth": growth, "collect": many_trials, "launch": launching}
+OTHERS = {"growth": growth, "collect": many_trials, "launch": launching, "columns": columns}
 
 console = Console(highlight=False)
 
@@ -26,7 +26,8 @@ def main(
     only: Annotated[
         str,
         typer.Option(
-            help="Jobs or vit-plain, with commas; growth: its curves; collect and launch: runs of many trials."
+            help="Jobs or vit-plain, with commas; growth: its curves; collect and launch: runs of many trials; "
+            "columns: each column of the table by another way."
         ),
     ] = "",
     repeats: Annotated[int, typer.Option(min=1)] = 3,

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from lab2.errors import ResourceError, ShardError
 from lab2.measure.cost import Stopwatch, latency, throughput
@@ -69,6 +71,51 @@ class TestMeanAveragePrecision:
     def test_nothing_found_is_zero(self):
         found = boxes(labels=[], scores=[])
         assert score_detections([found], [self.TRUTH]) == DetectionScores(map_50=0.0, map_50_95=0.0)
+
+
+def coco_map(found: list[dict[str, torch.Tensor]], wanted: list[dict[str, torch.Tensor]]) -> DetectionScores:
+    """COCO's own implementation, fed by hand."""
+
+    def rows(images: list[dict[str, torch.Tensor]]) -> list[dict[str, object]]:
+        return [
+            {"image_id": i, "category_id": int(one["labels"][n]), "id": 1000 * i + n + 1, "iscrowd": 0,
+             "bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1),
+             "score": float(one["scores"][n]) if "scores" in one else 0.0}
+            for i, one in enumerate(images) for n, (x1, y1, x2, y2) in enumerate(one["boxes"].tolist())
+        ]  # fmt: skip
+
+    coco, truth = COCO(), rows(wanted)
+    categories = [{"id": c} for c in {row["category_id"] for row in truth}]
+    coco.dataset = {
+        "info": {}, "images": [{"id": i} for i in range(len(wanted))], "categories": categories, "annotations": truth,
+    }  # fmt: skip
+    coco.createIndex()
+    judge = COCOeval(coco, coco.loadRes(rows(found)), "bbox")
+    judge.evaluate()
+    judge.accumulate()
+    judge.summarize()
+    return DetectionScores(map_50=float(judge.stats[1]), map_50_95=float(judge.stats[0]))
+
+
+def test_map_is_that_of_pycocotools():
+    generator = torch.Generator().manual_seed(0)
+    found, wanted = [], []
+    for _ in range(40):
+        count = int(torch.randint(1, 9, (), generator=generator))
+        corner, size = (
+            60 * torch.rand(count, 2, generator=generator),
+            5 + 20 * torch.rand(count, 2, generator=generator),
+        )
+        truth, labels = torch.cat([corner, corner + size], 1), torch.randint(0, 4, (count,), generator=generator)
+        moved = truth + 2 * torch.randn(count, 4, generator=generator)  # some off, some of another class, some missed
+        named = torch.where(torch.rand(count, generator=generator) < 0.8, labels, (labels + 1) % 4)
+        seen = torch.rand(count, generator=generator) < 0.9
+        wanted.append({"boxes": truth, "labels": labels})
+        scores = torch.rand(count, generator=generator)
+        found.append({"boxes": moved[seen], "labels": named[seen], "scores": scores[seen]})
+    ours, theirs = score_detections(found, wanted), coco_map(found, wanted)
+    assert 0.1 < theirs.map_50_95 < theirs.map_50 < 0.9
+    assert (ours.map_50, ours.map_50_95) == pytest.approx((theirs.map_50, theirs.map_50_95), abs=1e-6)
 
 
 class TestPredictions:

@@ -16,6 +16,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, f1_score
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -100,7 +101,8 @@ def test_a_trial_leaves_a_whole_row_curve_and_predictions(name: str, tmp_path: P
     curve = read_history(run, trial.name)
     assert curve[-1].validation_accuracy == shard.validation_accuracy
     saved = read_predictions(run.predictions(trial.name))
-    assert (saved.y_true == saved.y_pred).mean() == shard.accuracy
+    assert shard.accuracy == accuracy_score(saved.y_true, saved.y_pred) == (saved.y_true == saved.y_pred).mean()
+    assert shard.macro_f1 == f1_score(saved.y_true, saved.y_pred, average="macro", labels=np.unique(saved.y_true))
     assert saved.probabilities is not None
     assert saved.probabilities.shape == (100, 10)
 

@@ -48,6 +48,22 @@ class TestMemory:
         assert meter.usage.peak_bytes is not None
         assert meter.usage.peak_bytes - base == pytest.approx(150 * MIB, abs=8 * MIB)
 
+    def test_it_is_what_the_kernel_told_the_parent(self):
+        """A child whose only work is 400 MiB, as `wait4` counts it (getrusage(2), "ru_maxrss")."""
+        code = (
+            "import numpy, torch; from lab2.measure.usage import Meter; meter = Meter(torch.device('cpu'))\n"
+            "with meter.running(): numpy.ones(400 * 2**20, numpy.uint8)\n"
+            "print(meter.usage.peak_bytes)"
+        )
+        launcher = (  # small: `ru_maxrss` counts what a process was when it was forked
+            "import os, subprocess, sys; child = subprocess.Popen([sys.executable, '-c', sys.argv[1]])\n"
+            "print(1024 * os.wait4(child.pid, 0)[2].ru_maxrss)"
+        )
+        words = [sys.executable, "-c", launcher, code]
+        claimed, counted = map(int, subprocess.run(words, capture_output=True, text=True, check=True).stdout.split())
+        assert claimed == pytest.approx(counted, rel=0.02)
+        assert claimed > 400 * MIB
+
     def test_a_second_attempt_keeps_the_higher_peak(self):
         first = Meter(torch.device("cpu"))
         with first.running():

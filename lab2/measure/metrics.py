@@ -50,7 +50,14 @@ def score_detections(found: Iterable[dict[str, Tensor]], wanted: Iterable[dict[s
     """Score `boxes`, `labels` and `scores` against `boxes` and `labels`, image by image."""
     from torchmetrics.detection import MeanAveragePrecision  # half a second to import; detectors only
 
-    metric = MeanAveragePrecision(box_format="xyxy", iou_type="bbox", backend="faster_coco_eval")
+    metric = MeanAveragePrecision(
+        box_format="xyxy",
+        iou_type="bbox",
+        backend="faster_coco_eval",
+        # torchmetrics' own are rounded to float32: a recall of exactly 0.3 would lie below the threshold of 0.3.
+        iou_thresholds=np.linspace(0.5, 0.95, 10).tolist(),
+        rec_thresholds=np.linspace(0, 1, 101).tolist(),
+    )
     logging.getLogger("faster_coco_eval").setLevel(logging.WARNING)  # it tells twenty lines for two numbers
     metric.warn_on_many_detections = False
     with torch.inference_mode():

@@ -1,0 +1,200 @@
+"""The columns of the table, each found a second time by another way (docs/numbers.md says what each claims).
+
+`python -m benchmarks --only columns`. Each job is trained for some steps by `lab2 train`, watched from outside: a
+stopwatch around the process, its memory read by this one, its predictions scored by scikit-learn, its weights counted
+in their file, the network exported and timed by a loop that knows nothing of lab2.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file
+from safetensors.torch import load_file as load_tensors
+from sklearn.metrics import accuracy_score, f1_score
+from torch import nn
+
+from benchmarks.apart import ROOT, measured_by
+from lab2.data.datasets import load_test, load_training
+from lab2.launch.environment import ALLOCATION
+from lab2.measure.hardware import available_cores
+from lab2.models import build
+from lab2.models.deploy import deploy
+from lab2.run import set_up
+from lab2.spec.architectures import TransferConfig
+from lab2.spec.catalogue import choose, read_catalogue
+from lab2.spec.job import DataConfig, JobSpec, Trial
+from lab2.train.classifier import ClassifierTrainer
+from lab2.train.precision import dtype_of
+
+IMAGES = {"cnn": 40_000, "vit": 40_000, "faster_rcnn": 10_000, "alexnet": 10_000, "vgg16": 4_000}  # seen in training
+TRAIN_IMAGES, VALIDATION_IMAGES = 20_000, 5_000
+POLL_SECONDS = 0.002
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One number of a shard, and the same found otherwise."""
+
+    job: str
+    column: str
+    lab2: float
+    other: float
+    by: str
+
+    @property
+    def ratio(self) -> float:
+        return self.lab2 / self.other
+
+
+def measure() -> Iterator[Check]:
+    """Job after job, column after column."""
+    with tempfile.TemporaryDirectory(prefix="lab2-columns-") as folder:
+        for job in choose(read_catalogue(ROOT / "jobs"), IMAGES):
+            yield from _checks(job, Path(folder))
+
+
+def markdown(rows: list[Check]) -> str:
+    """The report's table."""
+    lines = [f"| {r.job} | {r.column} | {r.lab2:.6g} | {r.other:.6g} | {r.ratio:.3f} | {r.by} |" for r in rows]
+    return "\n".join(["| job | column | lab2 | otherwise | ratio | by |", "|---|---|---|---|---|---|", *lines])
+
+
+def _settings(job: JobSpec) -> list[str]:
+    """Of a shorter training that keeps the weights and is validated at its end alone."""
+    return [
+        "train.save_weights=true", f"train.epochs={IMAGES[job.name] / TRAIN_IMAGES}",
+        f"data.train_images={TRAIN_IMAGES}", f"data.validation_images={VALIDATION_IMAGES}",
+        *(["model.weights=random"] if isinstance(job.model, TransferConfig) else []),
+    ]  # fmt: skip
+
+
+def _checks(job: JobSpec, folder: Path) -> Iterator[Check]:
+    words = [sys.executable, "-m", "lab2.cli", "train", job.name, "--runs", str(folder / job.name)]
+    words += [word for setting in _settings(job) for word in ("--set", setting)]
+    environment = {**os.environ, **ALLOCATION}
+    started = time.monotonic()
+    process = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    memory = _watch(process, folder / job.name / "latest", f"{job.name}-seed1")
+    whole = time.monotonic() - started
+    (path,) = (folder / job.name / "latest" / "shards").glob("*.json")
+    shard: dict[str, Any] = json.loads(path.read_text())["row"]
+
+    def check(column: str, other: float, by: str) -> Check:
+        return Check(job=job.name, column=column, lab2=float(shard[column]), other=other, by=by)
+
+    yield check("wall_seconds", whole, "a stopwatch around the process")
+    yield check("train_seconds", _loop(job), "a stopwatch around a loop over the steps, nothing between them")
+    yield check("peak_memory_bytes", memory["training"], "VmRSS, read every 2 ms by another process")
+    yield check("inference_memory_bytes", memory["testing"], "the same while it tested, at its end")
+    predictions = load_file(folder / job.name / "latest" / "predictions" / f"{job.name}-seed1.safetensors")
+    truth, answer = predictions["y_true"], predictions["y_pred"]
+    yield check("accuracy", float(accuracy_score(truth, answer)), "scikit-learn, from the saved predictions")
+    f1 = f1_score(truth, answer, average="macro", labels=np.unique(truth), zero_division=0)
+    yield check("macro_f1", float(f1), "scikit-learn, from the saved predictions")
+    weights = folder / job.name / "latest" / "weights" / f"{job.name}-seed1.safetensors"
+    yield check("parameters", _count(weights, job), "the sizes of the tensors in the weights' file, without buffers")
+    if job.name != "faster_rcnn":
+        timed = _exported(job, weights, shard["precision"], folder, environment)
+        for column in ("latency_p50_seconds", "throughput_images_per_second"):
+            yield check(column, timed[column], "torch.export, and a loop without lab2 (benchmarks/exported.py)")
+
+
+def _watch(process: subprocess.Popen[bytes], run: Path, trial: str) -> dict[str, float]:
+    """Memory of `process` while it lives: the most while it trained, and what it had last while it tested."""
+    found = {"training": 0.0, "testing": 0.0}
+    status, progress, state, asked = Path(f"/proc/{process.pid}/status"), run / "progress" / f"{trial}.json", "", 0.0
+    while process.poll() is None:
+        try:
+            if time.monotonic() - asked > 10 * POLL_SECONDS:
+                state, asked = json.loads(progress.read_text())["state"], time.monotonic()
+            line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
+        except (OSError, ValueError, StopIteration):
+            continue
+        resident = 1024.0 * int(line.split()[1])
+        if state == "training":
+            found["training"] = max(found["training"], resident)
+        elif state == "testing":
+            found["testing"] = resident
+        time.sleep(POLL_SECONDS)
+    return found
+
+
+def _trial(job: JobSpec) -> Trial:
+    data = DataConfig(train_images=TRAIN_IMAGES, validation_images=VALIDATION_IMAGES)
+    recipe = replace(job.train, epochs=IMAGES[job.name] / TRAIN_IMAGES)
+    model = replace(job.model, weights="random") if isinstance(job.model, TransferConfig) else job.model
+    return Trial(job=replace(job, train=recipe, model=model), data=data, seed=1)
+
+
+def _loop(job: JobSpec) -> float:
+    return float(measured_by("columns", job.name, environment={**os.environ, **ALLOCATION})["seconds"])
+
+
+def _count(weights: Path, job: JobSpec) -> int:
+    """Numbers in the file, but for those that are no parameters: statistics and constants."""
+    network = build(_trial(job).job.model, load_training(DataConfig(train_images=100)).shape).model
+    buffers = {name for name, _ in network.named_buffers()}
+    return sum(tensor.size for name, tensor in load_file(weights).items() if name not in buffers)
+
+
+def _exported(
+    job: JobSpec, weights: Path, precision: str, folder: Path, environment: dict[str, str]
+) -> dict[str, float]:
+    """The trained network, deployed, exported, and timed in a process that imports nothing of lab2."""
+    trial = _trial(job)
+    data = load_training(trial.data)
+    built = build(trial.job.model, data.shape)
+    built.model.load_state_dict(load_tensors(weights))
+    learner = ClassifierTrainer(
+        built.model, trial.job.train, data.train, device=torch.device("cpu"), precision=precision, seed=1
+    )
+    images = torch.from_numpy(load_test(trial.data).pixels[:250])
+    deploy(learner.model, learner.infer, images, dtype_of(precision))
+    np.save(folder / "images.npy", images.numpy())
+    with torch.no_grad():
+        for name, some in (("one", images[:1]), ("many", images)):
+            torch.export.save(torch.export.export(_Infers(learner), (some,)), folder / f"{name}.pt2")
+    files = (ROOT / "benchmarks" / "exported.py", *(folder / name for name in ("one.pt2", "many.pt2", "images.npy")))
+    environment = {**environment, "OMP_NUM_THREADS": str(available_cores())}
+    said = subprocess.run(
+        [sys.executable, *map(str, files)], env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    found: dict[str, float] = json.loads(said.stdout)
+    return found
+
+
+class _Infers(nn.Module):
+    """What is exported: from (N, C, S, S) uint8 images to logits."""
+
+    def __init__(self, learner: ClassifierTrainer) -> None:
+        super().__init__()
+        self.learner, self.model = learner, learner.model
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.learner.infer(images)
+
+
+def main(name: str) -> None:
+    """In a process of its own: train `name` and print the seconds of the loop as a JSON object."""
+    (job,) = choose(read_catalogue(ROOT / "jobs"), [name])
+    steps = set_up(_trial(job), "cpu", None).learner.fit()
+    started = time.perf_counter()
+    for _ in steps:
+        pass
+    print(json.dumps({"seconds": time.perf_counter() - started}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,40 @@
+"""A loop around exported networks, without a line of lab2: its latency and throughput.
+
+`python benchmarks/exported.py ONE.pt2 MANY.pt2 IMAGES.npy` prints them as a JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+
+def main(one: str, many: str, images: str) -> None:
+    """Time the programs at `one` and `many` on the (N, C, S, S) uint8 `images`, one alone and all at once."""
+    pixels = torch.from_numpy(np.load(images))
+    with torch.inference_mode():
+        singles = _seconds(torch.export.load(one).module(), [image[None] for image in pixels[:100]])
+        together = _seconds(torch.export.load(many).module(), [pixels] * 3)
+    p50 = statistics.median(singles)
+    print(json.dumps({"latency_p50_seconds": p50, "throughput_images_per_second": len(pixels) / min(together)}))
+
+
+def _seconds(model: Callable[[torch.Tensor], object], batches: list[torch.Tensor]) -> list[float]:
+    for batch in batches[:5]:
+        model(batch)
+    found = []
+    for batch in batches:
+        started = time.perf_counter()
+        model(batch)
+        found.append(time.perf_counter() - started)
+    return found
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
