@@ -89,15 +89,15 @@ class TrialAttempt:
         """
         run, trial = self.run, self.trial
         run.shard(trial.name).unlink(missing_ok=True)  # of an attempt that did not end well
-        last = read_progress(run, trial.name)
-        self.journal.note(Progress(state="starting"))
+        known = read_progress(run, trial.name) or Progress(state="starting")
+        self.journal.note(Progress(state="starting", wall_seconds=known.wall_seconds, cpu_seconds=known.cpu_seconds))
         self.saved = load_checkpoint(run.checkpoint(trial.name), digest=trial.digest, made_by=_made_by(self.source))
         if self.saved is not None:
             self.so_far = SoFar.restored(self.saved.so_far)
             LOG.info("going on from step %d", self.so_far.step)
-        if last is not None:  # an attempt that was killed has taken time after its checkpoint, too
-            self.so_far.wall_seconds = max(self.so_far.wall_seconds, last.wall_seconds)
-            self.so_far.cpu_seconds = max(self.so_far.cpu_seconds, last.cpu_seconds)
+        # An attempt that was killed has taken time after its checkpoint, too.
+        self.so_far.wall_seconds = max(self.so_far.wall_seconds, known.wall_seconds)
+        self.so_far.cpu_seconds = max(self.so_far.cpu_seconds, known.cpu_seconds)
         attempt = Attempt(
             job_id=self.source.scheduler_job_id, host=self.source.host, step=self.so_far.step, started_at=now()
         )

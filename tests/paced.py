@@ -8,7 +8,8 @@ from pathlib import Path
 from torch import Tensor, nn
 
 SECONDS = 0.025  # a step of 50 images
-PACED = f"ImportedConfig(network='{Path(__file__).resolve()}:Paced')"  # for a job file
+PACED_NETWORK = f"{Path(__file__).resolve()}:Paced"
+PACED = f"ImportedConfig(network='{PACED_NETWORK}')"  # for a job file
 
 
 class Paced(nn.Module):

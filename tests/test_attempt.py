@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from lab2.attempt import ValidationSchedule
-from lab2.results.journal import read_history
+from lab2.results.journal import read_history, read_progress
 from lab2.run import run_trial
 from lab2.spec.architectures import ImportedConfig
 from lab2.train.course import Step
 from tests.conftest import make_run, make_trial
+from tests.paced import PACED_NETWORK
 
 
 def step_at(images: int, *, last: bool = False) -> Step:
@@ -60,6 +64,31 @@ def test_the_target_is_looked_for_within_an_epoch(tmp_path: Path):
     curve = read_history(run, trial.name)
     assert [point.images for point in curve] == [200, 400, 600]
     assert shard.seconds_to_target == curve[0].train_seconds < shard.train_seconds
+
+
+@pytest.mark.slow
+def test_the_time_of_an_attempt_that_was_killed_is_counted(tmp_path: Path):
+    paced = ImportedConfig(network=PACED_NETWORK)
+    trial = make_trial("paced", model=paced, epochs=50)  # 300 steps, 0.025 s each
+    run = make_run(tmp_path, trial)
+    code = (
+        "import pathlib, sys; from lab2.launch.task import TrialTask; "
+        "TrialTask(pathlib.Path(sys.argv[1]), sys.argv[2], 'cpu')()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(run.path), trial.name])
+    while (told := read_progress(run, trial.name)) is None or told.train_seconds < 1:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    killed = read_progress(run, trial.name)
+    assert killed is not None
+    short = replace(trial, job=replace(trial.job, train=replace(trial.job.train, epochs=1)))
+    shard = run_trial(short, run, device="cpu")
+    assert shard.attempts == 2
+    assert shard.wall_seconds is not None
+    assert shard.wall_seconds > killed.wall_seconds > 1
+    assert shard.train_seconds is not None
+    assert shard.train_seconds < killed.wall_seconds  # it began anew: only what it trained then is its training
 
 
 class TestDivergence:
