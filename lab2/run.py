@@ -19,9 +19,10 @@ from lab2.data.datasets import TrainingData, check_batch, load_test, load_traini
 from lab2.errors import Lab2Error, ResourceError, ShardError
 from lab2.measure.cost import Stopwatch, count_parameters, flops_per_image, inference_cost, peak_memory
 from lab2.measure.hardware import available_cores, choose_device, device_name, make_repeatable
+from lab2.measure.inputs import check_inputs
 from lab2.measure.metrics import score, score_detections
 from lab2.measure.predictions import write_predictions
-from lab2.measure.provenance import Provenance, provenance
+from lab2.measure.provenance import Provenance, code_digest, provenance
 from lab2.models import Built, build
 from lab2.models.weights import save_weights
 from lab2.results.journal import Attempt, EpochEnd, Journal, Progress, read_attempts
@@ -106,6 +107,7 @@ def set_up(trial: Trial, asked_device: str, threads: int | None) -> Ready:
     torch.set_num_threads(threads or available_cores())
     make_repeatable(trial.seed)
     data = load_training(trial.data)
+    check_inputs(trial, data.sha256)
     check_batch(trial, data.train)
     built = build(trial.job.model, data.shape)
     precision = choose_precision(trial.job.train.precision, trial.job.model, device)
@@ -147,6 +149,7 @@ class _Attempt:
         self.trial, self.run, self.stop = trial, run, stop
         self.journal = Journal(run, trial.name)
         self.source = provenance()
+        self.made_by = _made_by(self.source)  # now: the files may change while their old content runs
         self.so_far = _SoFar(started_at=_now())
         self.saved: Checkpoint | None = None
         self.began = self.kept = time.perf_counter()
@@ -164,7 +167,7 @@ class _Attempt:
         run, trial = self.run, self.trial
         run.shard(trial.name).unlink(missing_ok=True)  # of an attempt that did not end well
         self.journal.note(Progress(state="starting"))
-        self.saved = load_checkpoint(run.checkpoint(trial.name), digest=trial.digest, made_by=_made_by(self.source))
+        self.saved = load_checkpoint(run.checkpoint(trial.name), digest=trial.digest, made_by=self.made_by)
         if self.saved is not None:
             self.so_far = _SoFar.restored(self.saved.so_far)
             LOG.info("going on from step %d", self.so_far.step)
@@ -287,7 +290,7 @@ class _Attempt:
         )
         checkpoint = Checkpoint(
             digest=self.trial.digest,
-            made_by=_made_by(self.source),
+            made_by=self.made_by,
             trainer=learner.state(),
             so_far=asdict(so_far),
         )
@@ -308,8 +311,8 @@ def _finished(trial: Trial, run: RunDir) -> Shard | None:
 
 def _made_by(source: Provenance) -> str:
     """What has to be the same for a checkpoint to be gone on from."""
-    changed = " with changes" if source.git_dirty else ""
-    return f"lab2 {source.lab2_version} {source.git_commit or ''}{changed}, torch {source.torch_version}"
+    libraries = f"torch {source.torch_version}, torchvision {source.torchvision_version}"
+    return f"lab2 {source.lab2_version} with code {code_digest()[:12]}, {libraries}"
 
 
 def _now() -> str:
