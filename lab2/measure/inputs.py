@@ -13,10 +13,11 @@ Not held there, and why not:
 
 - ImageNet's weights: their file's name holds its hash, which is checked when they are loaded; "auto" is resolved in
   the plan. Job files, options and the profile's resources stand in the plan or the run by value.
-- torch, torchvision, lab2's commit: in every shard, in a checkpoint's `made_by`, and compared before a result of
-  another run is taken over (`lab2/launch/reuse.py`), as are the kind of node, the image and what "auto" becomes there.
-- Other environment variables, and the versions of numpy and Pillow: they change speed or the last bits. What changes
-  arithmetic more than that (TF32, the instructions of a CPU) is compared before a result is taken over.
+- torch, torchvision and lab2's own code: in every shard (the code by its commit), in a checkpoint's `made_by`, and
+  compared before a result of another run is taken over (`lab2/launch/reuse.py`), as are the kind of node, the image and
+  so what "auto" becomes there.
+- Environment variables, and the numpy and Pillow that lab2 itself uses: they change speed or the last bits. Variables
+  that change more (TF32, the instructions of a CPU) are compared before a result is taken over.
 - What the user's code opens or imports by itself when it runs: nobody can see it before.
 """
 
