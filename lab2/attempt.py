@@ -23,7 +23,7 @@ from lab2.measure.cost import Stopwatch
 from lab2.measure.metrics import score
 from lab2.measure.predictions import Predictions
 from lab2.measure.process import TrialClock
-from lab2.measure.provenance import Provenance, provenance
+from lab2.measure.provenance import Provenance, code_digest, provenance
 from lab2.measure.usage import Meter, Usage
 from lab2.results.journal import Attempt, CurvePoint, Journal, Progress, read_attempts, read_progress
 from lab2.results.run_dir import RunDir
@@ -68,6 +68,7 @@ class TrialAttempt:
         self.clock = TrialClock()
         self.journal = Journal(run, trial.name)
         self.source = provenance()
+        self.made_by = _made_by(self.source)  # now: the files may change while their old content runs
         self.so_far = SoFar(started_at=now())
         self.saved: Checkpoint | None = None
         self.kept = time.monotonic()
@@ -91,7 +92,7 @@ class TrialAttempt:
         run.shard(trial.name).unlink(missing_ok=True)  # of an attempt that did not end well
         known = read_progress(run, trial.name) or Progress(state="starting")
         self.journal.note(Progress(state="starting", wall_seconds=known.wall_seconds, cpu_seconds=known.cpu_seconds))
-        self.saved = load_checkpoint(run.checkpoint(trial.name), digest=trial.digest, made_by=_made_by(self.source))
+        self.saved = load_checkpoint(run.checkpoint(trial.name), digest=trial.digest, made_by=self.made_by)
         if self.saved is not None:
             self.so_far = SoFar.restored(self.saved.so_far)
             LOG.info("going on from step %d", self.so_far.step)
@@ -185,7 +186,7 @@ class TrialAttempt:
         so_far = replace(self.so_far, wall_seconds=self.wall_seconds, cpu_seconds=self.cpu_seconds)
         checkpoint = Checkpoint(
             digest=self.trial.digest,
-            made_by=_made_by(self.source),
+            made_by=self.made_by,
             trainer=learner.state(),
             so_far=asdict(so_far),
         )
@@ -259,5 +260,5 @@ def now() -> str:
 
 def _made_by(source: Provenance) -> str:
     """What has to be the same for a checkpoint to be gone on from."""
-    changed = " with changes" if source.git_dirty else ""
-    return f"lab2 {source.lab2_version} {source.git_commit or ''}{changed}, torch {source.torch_version}"
+    libraries = f"torch {source.torch_version}, torchvision {source.torchvision_version}"
+    return f"lab2 {source.lab2_version} with code {code_digest()[:12]}, {libraries}"

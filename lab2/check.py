@@ -11,17 +11,20 @@ from lab2.data.datasets import check_data
 from lab2.errors import ResourceError
 from lab2.measure.hardware import choose_device
 from lab2.models import check_model
-from lab2.spec.job import Trial
+from lab2.spec.job import DataConfig, Trial
 
 
-def check_trials(trials: Sequence[Trial], device: str) -> None:
+def check_trials(trials: Sequence[Trial], device: str) -> dict[DataConfig, str]:
     """Read all that the trials would and build nothing but shapes: refuse before it costs anything.
 
-    Raises `DataError`, `ConfigError`, `WeightsError` or `ResourceError`.
+    Returns the SHA-256 of each data set. Raises `DataError`, `ConfigError`, `WeightsError` or `ResourceError`.
     """
     choose_device(device)
+    digests = {}
     for trial, data in check_data(trials):
         check_model(trial.job.model, data.shape)
+        digests[trial.data] = data.sha256
+    return digests
 
 
 def local_gpus(device: str) -> list[int]:

@@ -21,6 +21,10 @@ class WeightsError(Lab2Error):
     """Pre-trained weights that are not there, altered, or of another network."""
 
 
+class InputError(Lab2Error):
+    """What a trial reads is not what it was when its run was planned."""
+
+
 class RunError(Lab2Error):
     """A run directory that is not there, cannot be written, or holds no result yet."""
 

@@ -16,6 +16,7 @@ from lab2.errors import Lab2Error, ShardError
 from lab2.evaluation import cost_of_inference, read_test_images
 from lab2.measure.cost import count_parameters
 from lab2.measure.hardware import available_cores, choose_device, device_name, make_repeatable
+from lab2.measure.inputs import check_inputs
 from lab2.measure.memory import in_use
 from lab2.models import Built, build
 from lab2.models.weights import save_weights
@@ -98,6 +99,7 @@ def set_up(trial: Trial, asked_device: str, threads: int | None) -> Ready:
     torch.set_num_threads(threads or available_cores())
     make_repeatable(trial.seed)
     data = load_training(trial.data)
+    check_inputs(trial, data.sha256)
     check_batch(trial, data.train)
     built = build(trial.job.model, data.shape)
     precision = choose_precision(trial.job.train.precision, trial.job.model, device)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from lab2 import cli
 from lab2.data.datasets import TrainingData, load_training
 from lab2.results.run_dir import RunDir, create_run
 from lab2.results.shard import Shard, unfinished
@@ -22,6 +24,7 @@ from lab2.spec.architectures import (
     VGG16Config,
     ViTConfig,
 )
+from lab2.spec.catalogue import default_folder
 from lab2.spec.job import DataConfig, JobSpec, TrainConfig, Trial
 from lab2.spec.plan import Plan
 
@@ -85,6 +88,24 @@ def torch_as_it_was() -> Iterator[None]:
 def runs(tmp_path: Path) -> Path:
     """Where the test's runs lie."""
     return tmp_path / "runs"
+
+
+@pytest.fixture
+def front_desk(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
+    """The front desk in this process, where torch is loaded already: exit code, output, errors."""
+    monkeypatch.chdir(default_folder().parent)
+
+    def ask(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lab2", *words])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as leave:
+            code = int(leave.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return ask
 
 
 @pytest.fixture

@@ -3,34 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lab2 import cli
 from lab2.spec.catalogue import default_folder
 from tests.conftest import make_run, make_trial
 from tests.test_local import lab2
-
-
-@pytest.fixture
-def front_desk(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
-    """The front desk in this process, where torch is loaded already: exit code, output, errors."""
-    monkeypatch.chdir(default_folder().parent)
-
-    def ask(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lab2", *words])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as leave:
-            code = int(leave.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return ask
 
 
 class TestBadInput:

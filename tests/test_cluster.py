@@ -20,8 +20,7 @@ from lab2.launch.slurm import batches, outside_any_job
 from lab2.launch.status import status
 from lab2.launch.submission import Submission, latest_jobs, read_submissions, write_submission
 from lab2.launch.verdict import verdict
-from lab2.results.reuse import reuse
-from lab2.results.shard import read_shard, unfinished, write_shard
+from lab2.results.shard import unfinished, write_shard
 from lab2.spec.job import DataConfig, Resources
 from lab2.spec.profile import Profile, profile_folder, read_profile
 from tests.conftest import make_run, make_trial
@@ -214,37 +213,6 @@ def test_without_any_slurm_status_says_what_the_trials_left(tmp_path: Path, monk
     now = status(run, run.read_plan())
     assert [t.state for t in now.trials] == ["ok", "failed", "queued"]
     assert "squeue" in now.caveat
-
-
-class TestReuse:
-    def finished_elsewhere(self, tmp_path: Path, **more: object):
-        trial = make_trial()
-        source = make_run(tmp_path, trial, run_id="first")
-        shard = {"dataset_sha256": "d", "git_commit": "c", "git_dirty": False, **more}
-        write_shard(source.shard(trial.name), replace(unfinished(trial, "ok", ""), **shard))
-        source.predictions(trial.name).write_bytes(b"predictions")
-        return trial, make_run(tmp_path, trial, run_id="second")
-
-    def taken(self, trial, run) -> dict[str, str]:
-        return dict(reuse(run, [trial], dataset_sha256={trial.data.dataset: "d"}, commit="c"))
-
-    def test_the_same_configuration_data_and_code_is_taken_over(self, tmp_path: Path):
-        trial, run = self.finished_elsewhere(tmp_path)
-        assert self.taken(trial, run) == {trial.name: "first"}
-        assert read_shard(run.shard(trial.name)).status == "ok"
-        assert run.predictions(trial.name).read_bytes() == b"predictions"
-
-    @pytest.mark.parametrize(
-        "other", [{"git_commit": "e"}, {"git_dirty": True}, {"dataset_sha256": "e"}, {"digest": "e"}]
-    )
-    def test_anything_else_is_run(self, tmp_path: Path, other: dict[str, object]):
-        trial, run = self.finished_elsewhere(tmp_path, **other)
-        assert self.taken(trial, run) == {}
-
-    def test_other_resources_ask_for_the_same(self, tmp_path: Path):
-        trial, run = self.finished_elsewhere(tmp_path)
-        richer = replace(trial, job=replace(trial.job, resources=Resources(memory_gb=99)))
-        assert self.taken(richer, run) == {richer.name: "first"}
 
 
 class TestChangeResources:

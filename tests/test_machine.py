@@ -18,12 +18,11 @@ import torch
 import torchvision
 
 from lab2.check import local_gpus
-from lab2.data.cache import cache_folder
+from lab2.data.cache import IMAGENET, cache_folder
 from lab2.data.datasets import load_training
 from lab2.errors import DataError, WeightsError
 from lab2.machine import prepare
 from lab2.machine.survey import survey
-from lab2.models.weights import IMAGENET
 from lab2.spec.job import DataConfig
 from tests.test_data import write_idx
 

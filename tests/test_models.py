@@ -11,6 +11,7 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
+from lab2.data.cache import IMAGENET
 from lab2.data.datasets import DataShape
 from lab2.errors import ConfigError, WeightsError
 from lab2.measure.cost import count_parameters, flops_per_image
@@ -18,7 +19,7 @@ from lab2.models import build, check_model
 from lab2.models.faster_rcnn import Detector, RoIAlign
 from lab2.models.transfer import PooledLinear, TransferNet, folded
 from lab2.models.vit import patches, sinusoids
-from lab2.models.weights import IMAGENET, load_weights, save_weights
+from lab2.models.weights import load_weights, save_weights
 from lab2.spec.architectures import AlexNetConfig, CNNConfig, FasterRCNNConfig, ImportedConfig, VGG16Config, ViTConfig
 from tests.conftest import TINY
 

@@ -22,7 +22,7 @@ from lab2.results.journal import CurvePoint, Journal, Progress, read_history, re
 from lab2.results.run_dir import known_runs, new_run_id, open_run
 from lab2.results.shard import SCHEMA, SHARD, Shard, Status, read_shard, unfinished, write_shard
 from lab2.results.trial_lock import held, is_held
-from lab2.spec.job import Trial
+from lab2.spec.job import DataConfig, Trial
 from lab2.whole_file import write_whole
 from tests.conftest import finished, make_run, make_trial
 
@@ -159,6 +159,24 @@ class TestCollect:
             assert words in found.rows[number].reason
             assert words in found.warnings[number]
         assert "expects no such shard" in found.warnings[4]
+
+    def test_rows_of_other_pictures_under_one_name_are_named(self, tmp_path: Path):
+        trials = [make_trial("cnn", seed=s) for s in range(6)]
+        run = make_run(tmp_path, *trials)
+        for trial, digest in zip(trials, ("a" * 64, "b" * 64, "a" * 64, None, "a" * 64, "a" * 64), strict=True):
+            write_shard(run.shard(trial.name), finished(trial, dataset_sha256=digest))
+        (warning,) = collect(run).warnings
+        assert warning == (
+            "mnist: its files changed between trials, whose rows do not compare: SHA-256 "
+            "aaaaaaaaaaaa for cnn-seed0, cnn-seed2, cnn-seed4 and 1 more, bbbbbbbbbbbb for cnn-seed1"
+        )
+
+    def test_other_data_sets_in_one_run_are_not_changed_ones(self, tmp_path: Path):
+        trials = [make_trial("cnn"), replace(make_trial("vit"), data=DataConfig(dataset="kmnist"))]
+        run = make_run(tmp_path, *trials)
+        for trial in trials:
+            write_shard(run.shard(trial.name), finished(trial, dataset_sha256=trial.data.dataset))
+        assert collect(run).warnings == ()
 
     @anything
     @given(st.lists(st.sampled_from(["ok", "failed", "torn", "absent"]), min_size=1, max_size=8), st.randoms())

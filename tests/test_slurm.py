@@ -163,6 +163,23 @@ def test_five_architectures_give_the_table_that_they_give_locally(tmp_path: Path
     assert "nothing to resume: 5 of 5" in again
 
 
+def test_what_another_run_has_finished_is_taken_over_and_what_is_asked_for_otherwise_is_not(
+    tmp_path: Path, runs: Path, monkeypatch
+):
+    monkeypatch.setenv("LAB2_COMMIT", "c" * 40)  # as an image states it: the checkout of a test may have changes
+    jobs = write_jobs(tmp_path / "jobs", {"small": TINY_JOBS["a_cnn"]}, resources=SMALL_JOB)
+    first = submit(tmp_path, runs, jobs, FEW, "--seeds", "2")
+    wait_until(first, all_ended)
+    settings = [word for setting in FEW for word in ("--set", setting)]
+    words = ["--profile", write_profile(tmp_path), "--jobs", jobs, *settings, "--seeds", "2", "--runs", str(runs)]
+    said = lab2("submit", *words).stdout
+    assert f"small-seed1, small-seed2: finished in run {first.path.name}, taken from there" in said
+    assert f"2 of 2 trials taken over from run {first.path.name}" in lab2("report", "--runs", str(runs)).stdout
+    said = lab2("submit", *words, "--set", "resources.cpus=2").stdout
+    assert f"run again: finished in run {first.path.name}, with another cpus asked of Slurm (1, on" in said
+    lab2("cancel", "--runs", str(runs))
+
+
 def test_an_array_larger_than_the_site_allows_is_split_and_capped(tmp_path: Path, runs: Path):
     jobs = write_jobs(tmp_path / "jobs", {"small": TINY_JOBS["a_cnn"]}, resources=SMALL_JOB)
     run = submit(tmp_path, runs, jobs, FEW, "--seeds", "10", "--parallel", "3")

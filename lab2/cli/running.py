@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from lab2.cli.checking import check_for_elsewhere, check_here, planned, refuse_changed, take_over
 from lab2.cli.options import (
     HERE,
     Dataset,
@@ -28,11 +29,11 @@ from lab2.cli.options import (
 )
 from lab2.cli.screen import err, say, show_table, show_trace, warn, watch
 from lab2.errors import ConfigError
-from lab2.launch.plan import change_resources, plan_trials, start_run
+from lab2.launch.plan import change_resources, start_run
 from lab2.launch.status import BEING_CANCELLED, RunStatus, status
 from lab2.results.run_dir import RunDir, new_run_id, open_run
 from lab2.results.trial_lock import held
-from lab2.spec.job import DataConfig, Trial
+from lab2.spec.job import Trial
 from lab2.spec.plan import Plan
 from lab2.spec.profile import Profile, read_profile
 
@@ -51,10 +52,8 @@ def run_local(
     runs: Runs = HERE,
 ) -> None:
     """Train the architectures on this machine, one process a trial, and show the table."""
-    trials = plan_trials(
-        chosen_jobs(jobs), chosen_seeds(seeds), DataConfig(dataset=dataset), settings or [], smoke=quick
-    )
-    gpus = _check(trials, device)
+    trials = planned(chosen_jobs(jobs), chosen_seeds(seeds), dataset, settings, smoke=quick)
+    trials, gpus = check_here(trials, device)
     run = start_run(runs, trials, smoke=quick, device=device)
     with _launching(run):
         _launch(run, run.read_plan(), trials, parallel, gpus)
@@ -78,26 +77,19 @@ def submit(
     from lab2.launch.slurm import check_submission, scripts, write_profile
 
     cluster = read_profile(profile)
-    trials = plan_trials(
-        chosen_jobs(jobs),
-        chosen_seeds(seeds),
-        DataConfig(dataset=dataset),
-        settings or [],
-        smoke=quick,
-        profile=cluster,
-    )
+    trials = planned(chosen_jobs(jobs), chosen_seeds(seeds), dataset, settings, smoke=quick, profile=cluster)
     where = RunDir((runs / new_run_id(runs, dataset)).absolute())
     if dry_run:
         for text in scripts(where, trials, cluster, parallel=parallel):
             say(f"{text}\n")
         say(f"{where.path}: {len(trials)} trials: {', '.join(t.name for t in trials)}")
         return
-    _check_for_elsewhere(trials)
+    trials = check_for_elsewhere(trials, cluster)
     check_submission(where, trials, cluster, parallel=parallel)  # a run that Slurm refuses is none
     run = start_run(runs, trials, smoke=quick, device=device)
     with _launching(run):
         write_profile(run, cluster)
-        left = trials if rerun else _reuse(run, trials)
+        left = trials if rerun else take_over(run, trials, cluster, device)
         _submit(run, left, cluster, parallel)
 
 
@@ -133,8 +125,10 @@ def resume(
             done = sum(line.finished for line in states.values())
             say(f"nothing to resume: {done} of {len(states)} trials are finished")
             show_table(run)
-        elif cluster is None:
-            _launch(run, plan, trials, parallel or 1, _check(trials, plan.device))
+            return
+        refuse_changed(trials)
+        if cluster is None:
+            _launch(run, plan, trials, parallel or 1, check_here(trials, plan.device)[1])
         else:
             _resubmit(run, trials, cluster, parallel, now, any_node=any_node)
 
@@ -194,9 +188,8 @@ def train(
     if not job or "," in job or "/" in job:
         raise ConfigError(f"lab2 train {job!r}: wanted the name of one job; lab2 run-local runs several")
     chosen = chosen_jobs([*([f"{jobs}/"] if jobs else []), job])
-    trials = plan_trials(chosen, [seed], DataConfig(dataset=dataset), settings or [], smoke=False)
     restart_with_allocation()
-    _check(trials, device)
+    trials, _ = check_here(planned(chosen, [seed], dataset, settings), device)
     if profile:
         from lab2.trace import trace_trial
 
@@ -253,42 +246,3 @@ def _submit(
         several = f" and {len(one.trials) - 1} more" if len(one.trials) > 1 else ""
         say(f"job {one.job_id}: {one.trials[0]}{several}")
     say(f"watch it with: lab2 status {named(run)} --watch; then: lab2 report {named(run)}")
-
-
-def _reuse(run: RunDir, trials: list[Trial]) -> list[Trial]:
-    """Take over what another run has finished; returns the rest."""
-    from lab2.data.places import open_source
-    from lab2.measure.provenance import source_commit
-    from lab2.results.reuse import reuse
-
-    commit, dirty = source_commit()
-    if commit is None or dirty:
-        return trials  # nobody can say what code this is
-    digests = {t.data.dataset: open_source(t.data).sha256() for t in trials}
-    taken = dict(reuse(run, trials, dataset_sha256=digests, commit=commit))
-    for trial, source in taken.items():
-        say(f"{trial}: finished in run {source}, taken from there (--rerun: run it again)")
-    return [trial for trial in trials if trial.name not in taken]
-
-
-def _check(trials: list[Trial], device: str) -> list[int]:
-    """Refuse what cannot work before anything starts; returns the GPUs to share out."""
-    from lab2.check import check_trials, local_gpus
-
-    with err.status("reading the data"):
-        check_trials(trials, device)
-    return local_gpus(device)
-
-
-def _check_for_elsewhere(trials: list[Trial]) -> None:
-    """The same where nothing is going to be trained, and where torch may not be installed."""
-    from lab2.data.datasets import check_data
-
-    try:
-        _check(trials, "cpu")
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "torchvision"):
-            raise
-        for _ in check_data(trials):
-            pass
-        say("torch is not installed here: the models are checked where they run", "dim")

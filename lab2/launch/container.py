@@ -95,6 +95,22 @@ def setup_lines(profile: Profile) -> list[str]:
     return [f"export LAB2_IMAGE_DIGEST={digest}"] if digest else []
 
 
+def image_content(profile: Profile) -> str | None:
+    """What tells the content of a profile's image from any other; "" where only the nodes know, None for no image."""
+    if profile.image is None:
+        return None
+    path = Path(profile.image)
+    match profile.container:
+        case "oci":
+            return _bundle_digest(path) or ""
+        case "apptainer" | "pyxis":
+            return _file_digest(path)
+        case _ if path.suffix == ".tar" and path.is_file():
+            return f"{path.stat().st_size} bytes of {path.stat().st_mtime_ns}"  # gigabytes, not to be read for this
+        case _:
+            return profile.image if "@sha256:" in profile.image else ""  # a tag may name another image tomorrow
+
+
 def _read_only(trials: Sequence[Trial]) -> list[str]:
     """Raises `ConfigError` for a path that no option of a container tool can name."""
     paths = sorted({path for trial in trials for path in paths_read(trial)})

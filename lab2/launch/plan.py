@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lab2.data.cache import cache_folder, imagenet_file
 from lab2.data.places import absolute_name
 from lab2.errors import ConfigError
 from lab2.results.run_dir import RunDir, create_run, new_run_id
@@ -51,6 +52,29 @@ def _findable_from_anywhere(trial: Trial) -> Trial:
         if place.endswith(".py"):
             job = replace(job, model=replace(job.model, network=f"{Path(place).expanduser().absolute()}:{name}"))
     return replace(trial, job=job, data=replace(trial.data, dataset=absolute_name(trial.data.dataset)))
+
+
+def resolve_weights(trials: Sequence[Trial]) -> tuple[list[Trial], str]:
+    """`trials` with what "auto" weights are here and now, the same for all seeds, and a line that says so.
+
+    ImageNet's where this machine's cache has them, random ones elsewhere. The line is empty where nothing is "auto".
+    """
+    resolved: list[Trial] = []
+    starts: dict[str, list[str]] = {"imagenet": [], "random": []}
+    for trial in trials:
+        job, model = trial.job, trial.job.model
+        if isinstance(model, TransferConfig) and model.weights == "auto":
+            weights = "imagenet" if imagenet_file(model.architecture).is_file() else "random"
+            starts[weights].append(model.architecture)
+            job = replace(job, model=replace(model, weights=weights))
+        resolved.append(replace(trial, job=job))
+    folder = cache_folder() / "weights"
+    there, absent = (list(dict.fromkeys(starts[weights])) for weights in ("imagenet", "random"))
+    parts = [f"{', '.join(there)} from ImageNet's weights in {folder}"] if there else []
+    if absent:
+        why = f"{folder} has no others; lab2 prepare {' '.join(absent)} brings ImageNet's"
+        parts.append(f"{', '.join(absent)} from random weights ({why})")
+    return resolved, f"training starts: {'; '.join(parts)}" if parts else ""
 
 
 def paths_read(trial: Trial) -> list[str]:

@@ -20,7 +20,7 @@ from lab2.launch import container
 from lab2.launch.batch import TERMINATED, mark_cancelled, read_exits, setup_lines
 from lab2.launch.scheduler import ask, cancel_jobs, max_array_size
 from lab2.launch.status import TrialStatus
-from lab2.launch.submission import Submission, latest_jobs, read_submissions, write_submission
+from lab2.launch.submission import Submission, latest_jobs, place_of, read_submissions, write_submission
 from lab2.launch.task import TrialTask
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
@@ -81,6 +81,7 @@ def submit(
         for part in parts:
             after = None if part.after is None else jobs[part.after]
             executor = _executor(run, profile, part, exclude, after)
+            place = place_of(part.trials[0], profile, plan.device)
             for trial in part.trials:
                 for stale in (run.shard(trial.name), run.progress(trial.name)):
                     stale.unlink(missing_ok=True)  # of an attempt before this one
@@ -99,6 +100,7 @@ def submit(
                 trials=tuple(trial.name for trial in part.trials),
                 submitted_at=datetime.now(UTC).isoformat(timespec="seconds"),
                 excluded=tuple(exclude),
+                place=place,
             )
             write_submission(run, submission)
             yield submission

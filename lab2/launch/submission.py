@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from lab2.errors import RunError
+from lab2.launch.container import image_content
 from lab2.results.run_dir import RunDir
+from lab2.spec.job import Trial
+from lab2.spec.profile import Profile
 from lab2.whole_file import write_whole
 
 
@@ -21,12 +26,34 @@ class Submission:
     trials: tuple[str, ...]  # the trial of each task of the array, in its order
     submitted_at: str  # UTC, ISO 8601
     excluded: tuple[str, ...] = ()  # nodes
+    place: dict[str, str] = field(default_factory=dict)  # `place_of` its trials
 
     def task_ids(self) -> dict[str, str]:
         """Slurm's id of each trial."""
         if len(self.trials) == 1:
             return {self.trials[0]: self.job_id}
         return {trial: f"{self.job_id}_{i}" for i, trial in enumerate(self.trials)}
+
+
+# Of a profile: what decides on which nodes a trial runs, and in what environment. Who pays and how long it may take do
+# not, nor does an image under `image`: its content is what counts.
+_DECIDES = ("partition", "constraint", "gres", "container", "python", "setup", "srun")
+_HARMLESS = {"begin", "comment", "hold", "mail-type", "mail-user", "nice", "priority"}  # of sbatch's options
+# Read by torch, oneDNN or CUDA: they change in what precision, or with which instructions, a CPU or GPU multiplies.
+_ARITHMETIC = (
+    *("ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE"),
+    *("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"),
+)
+
+
+def place_of(trial: Trial, profile: Profile, device: str) -> dict[str, str]:
+    """What was asked of Slurm that "auto" may depend on: precision, device and threads are resolved on the node."""
+    resources = trial.job.resources
+    asked: dict[str, Any] = {name: getattr(profile, name) for name in _DECIDES}
+    asked["sbatch"] = {name: profile.sbatch[name] for name in sorted(profile.sbatch.keys() - _HARMLESS)}
+    asked |= {"image": image_content(profile), "device": device, "cpus": resources.cpus, "gpus": resources.gpus}
+    asked |= {name: os.environ.get(name) for name in _ARITHMETIC}
+    return {name: str(value) for name, value in asked.items() if value not in (None, (), {})}
 
 
 _SUBMISSION: TypeAdapter[Submission] = TypeAdapter(Submission)

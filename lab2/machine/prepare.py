@@ -10,10 +10,10 @@ from urllib.error import URLError
 import torch
 import torchvision
 
-from lab2.data.cache import cache_folder
+from lab2.data.cache import IMAGENET, cache_folder, imagenet_file
 from lab2.data.places import NAMED
 from lab2.errors import DataError
-from lab2.models.weights import IMAGENET, check_digest, imagenet_file
+from lab2.models.weights import check_digest
 
 WEIGHTS_URL = "https://download.pytorch.org/models/"
 

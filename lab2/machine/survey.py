@@ -14,11 +14,10 @@ from pathlib import Path
 
 import torch
 
-from lab2.data.cache import cache_folder
+from lab2.data.cache import IMAGENET, cache_folder, imagenet_file
 from lab2.data.places import NAMED
 from lab2.errors import DataError
 from lab2.measure.hardware import available_cores, choose_device, device_name, memory_limit, product_rate
-from lab2.models.weights import IMAGENET, imagenet_file
 
 _CONTAINER_TOOLS = ("apptainer", "enroot", "podman", "docker", "buildah")
 PRODUCT_SIDE = 2048  # of the largest matrices whose product is timed

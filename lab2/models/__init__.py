@@ -9,6 +9,7 @@ from typing import NamedTuple, assert_never
 import torch
 from torch import nn
 
+from lab2.data.cache import imagenet_file
 from lab2.data.datasets import DataShape
 from lab2.models.alexnet import alexnet
 from lab2.models.cnn import CNN
@@ -19,7 +20,6 @@ from lab2.models.vgg16 import vgg16
 from lab2.models.vit import ViT
 from lab2.models.weights import (
     find_imagenet,
-    imagenet_file,
     load_imagenet,
     load_weights,
     read_weights_metadata,

@@ -11,17 +11,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from lab2.data.cache import cache_folder
+from lab2.data.cache import imagenet_file
 from lab2.errors import WeightsError
 from lab2.whole_file import whole_file
-
-# torchvision's files: the end of the name is the beginning of the file's SHA-256.
-IMAGENET = {"vgg16": "vgg16-397923af.pth", "alexnet": "alexnet-owt-7be5be79.pth"}
-
-
-def imagenet_file(architecture: str) -> Path:
-    """Where `lab2 prepare` puts the ImageNet weights of `architecture`."""
-    return cache_folder() / "weights" / IMAGENET[architecture]
 
 
 def find_imagenet(architecture: str) -> Path:
@@ -29,7 +21,8 @@ def find_imagenet(architecture: str) -> Path:
     path = imagenet_file(architecture)
     if not path.is_file():
         raise WeightsError(
-            f"{architecture}: no ImageNet weights at {path}; on a machine with a network: lab2 prepare {architecture}"
+            f"{architecture}: no ImageNet weights at {path}; on a machine with a network: lab2 prepare {architecture}, "
+            "or let $LAB2_CACHE name the folder that has them"
         )
     check_digest(path)
     return path

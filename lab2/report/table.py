@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -102,6 +103,8 @@ def caption(comparison: Comparison) -> str:
         parts += [f"{_gibibytes(max(libraries))} of memory are Python and its libraries"] if libraries else []
         code = {f"{r.lab2_version} at {(r.git_commit or 'unknown')[:12]}{'+changes' * bool(r.git_dirty)}" for r in good}
         parts.append(f"lab2 {', '.join(sorted(code))}")
+    taken = Counter(comparison.taken.values())
+    parts += [f"{count} of {len(frame)} trials taken over from run {run}" for run, count in taken.items()]
     text = "; ".join(parts)
     if comparison.plan.smoke:
         text += "\nSMOKE RUN on a fraction of the data: it shows that everything works, and compares nothing."

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import pandas as pd
@@ -13,8 +13,9 @@ from lab2.errors import ShardError
 from lab2.results.columns import Mark, as_csv, as_rows, as_table, keep, look, read_known
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, Status, read_shard, unfinished
+from lab2.results.taken import read_taken
 from lab2.spec.job import Trial
-from lab2.spec.plan import Plan
+from lab2.spec.plan import Plan, some_of
 
 # Of what is kept. On a local disk 100,000 rows are written anew in 0.7 s (profiled, two busy cores); a shard is read
 # in less than 0.1 ms (9.6 s for 100,000, benchmarks/results/collect.md).
@@ -30,6 +31,7 @@ class Comparison:
     plan: Plan
     table: pa.Table  # one column a field of `Shard`
     warnings: tuple[str, ...]
+    taken: Mapping[str, str] = field(default_factory=dict)  # trials that another run had finished, and which run
 
     @property
     def rows(self) -> tuple[Shard, ...]:
@@ -90,11 +92,35 @@ def collect(run: RunDir, tell: Tell | None = None) -> Comparison:
     unknown = sum(mark is not None and number >= len(known) for number, mark in zip(numbers, marks, strict=True))
     if unknown > KEEP_SHARE * len(known):
         keep(run.collected, table, marks)
-    return Comparison(plan=plan, table=table, warnings=tuple(warnings))
+    warnings += _changed_data(table)
+    return Comparison(plan=plan, table=table, warnings=tuple(warnings), taken=_taken(run, table))
 
 
 def _without_shard(trial: Trial, told: Mapping[str, tuple[Status, str]]) -> Shard:
     return unfinished(trial, *told.get(trial.name, ("missing", "it has not reported yet")))
+
+
+def _changed_data(table: pa.Table) -> Iterator[str]:
+    """A warning for each data set that was not the same for all of its rows."""
+    if len(table["dataset_sha256"].drop_null().unique()) < 2:
+        return
+    trials: dict[str, dict[str, list[str]]] = {}  # by data set, then SHA-256
+    columns = (table[column].to_pylist() for column in ("trial", "dataset", "dataset_sha256"))
+    for trial, name, digest in zip(*columns, strict=True):
+        if digest is not None:
+            trials.setdefault(name, {}).setdefault(digest, []).append(trial)
+    for name, seen in trials.items():
+        if len(seen) > 1:
+            parts = [f"{digest[:12]} for {some_of(names)}" for digest, names in seen.items()]
+            yield f"{name}: its files changed between trials, whose rows do not compare: SHA-256 {', '.join(parts)}"
+
+
+def _taken(run: RunDir, table: pa.Table) -> dict[str, str]:
+    noted = read_taken(run.taken)
+    if not noted:
+        return {}
+    started = dict(zip(table["trial"].to_pylist(), table["started_at"].to_pylist(), strict=True))
+    return {trial: one.run for trial, one in noted.items() if trial in started and started[trial] == one.started_at}
 
 
 def _read(run: RunDir, plan: Plan, trial: Trial) -> Shard:

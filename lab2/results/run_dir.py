@@ -7,7 +7,8 @@ checkpoints/   to go on from             weights/      trained networks, if aske
 report/        the table
 
 On Slurm also profile.json, submissions/ (what was handed to it), exits/ (how each job ended) and
-scheduler.json (what it last said); collected.parquet is most of what `collect` has read so far.
+scheduler.json (what it last said) and taken.json (rows of other runs that were taken over); collected.parquet is
+most of what `collect` has read so far.
 """
 
 from __future__ import annotations
@@ -101,6 +102,10 @@ class RunDir:
     @property
     def report(self) -> Path:
         return self.path / "report"
+
+    @property
+    def taken(self) -> Path:
+        return self.path / "taken.json"
 
     @property
     def collected(self) -> Path:

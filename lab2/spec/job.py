@@ -127,6 +127,8 @@ class Trial:
     job: JobSpec
     data: DataConfig
     seed: int
+    # What it reads, by name: the SHA-256 of it, or a version, when the run was planned (`lab2/measure/inputs.py`).
+    inputs: dict[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**31, f"seed={self.seed} is not in [0, 2^31)")
@@ -138,8 +140,12 @@ class Trial:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the configuration: equal digests ask for the same computation, with whatever resources."""
-        return hashlib.sha256(TRIAL.dump_json(self, exclude={"job": {"resources"}})).hexdigest()
+        """SHA-256 over configuration and inputs: equal digests ask for the same computation, with whatever resources.
+
+        Without inputs it is what it was before there were any: the shards of older runs stay theirs.
+        """
+        without = {} if self.inputs else {"inputs": True}
+        return hashlib.sha256(TRIAL.dump_json(self, exclude={"job": {"resources"}, **without})).hexdigest()
 
 
 TRIAL: TypeAdapter[Trial] = TypeAdapter(Trial)

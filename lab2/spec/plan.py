@@ -6,7 +6,8 @@ It lives below both the launcher, which works it off, and the collector, which h
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 
@@ -58,6 +59,11 @@ class Plan:
         return dict(zip(self.names, self.digests, strict=False))
 
 
+def some_of(trials: Sequence[str]) -> str:
+    """The first of the names `trials`, and how many there are besides."""
+    return ", ".join(trials[:3]) + (f" and {len(trials) - 3} more" if len(trials) > 3 else "")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seeds:
     """Trials that differ in nothing but their seed: a job stands in the file once, however often it is run."""
@@ -66,6 +72,7 @@ class _Seeds:
     data: DataConfig
     seeds: tuple[int, ...]
     digests: tuple[str, ...]  # one a seed, or none
+    inputs: dict[str, str] = field(default_factory=dict)  # plans of older versions have none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +91,10 @@ _FILE: TypeAdapter[_File] = TypeAdapter(_File)
 def dump_plan(plan: Plan) -> bytes:
     """`plan` as JSON."""
     jobs, start = [], 0
-    for (job, data), group in groupby(plan.trials, key=lambda trial: (trial.job, trial.data)):
+    for (job, data, inputs), group in groupby(plan.trials, key=lambda trial: (trial.job, trial.data, trial.inputs)):
         seeds = tuple(trial.seed for trial in group)
         digests = plan.digests[start : start + len(seeds)]
-        jobs.append(_Seeds(job=job, data=data, seeds=seeds, digests=digests))
+        jobs.append(_Seeds(job=job, data=data, seeds=seeds, digests=digests, inputs=inputs))
         start += len(seeds)
     file = _File(run_id=plan.run_id, created_at=plan.created_at, smoke=plan.smoke, device=plan.device, jobs=tuple(jobs))
     return _FILE.dump_json(file, indent=2)
@@ -101,6 +108,8 @@ def load_plan(text: bytes) -> Plan:
         created_at=file.created_at,
         smoke=file.smoke,
         device=file.device,
-        trials=tuple(Trial(job=one.job, data=one.data, seed=seed) for one in file.jobs for seed in one.seeds),
+        trials=tuple(
+            Trial(job=one.job, data=one.data, seed=seed, inputs=one.inputs) for one in file.jobs for seed in one.seeds
+        ),
         digests=tuple(digest for one in file.jobs for digest in one.digests),
     )

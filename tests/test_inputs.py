@@ -1,0 +1,368 @@
+"""A trial's identity holds what it reads: what has changed is computed anew, or refused, and never passed off."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import torch
+
+import lab2
+from lab2.check import check_trials
+from lab2.data.cache import IMAGENET
+from lab2.errors import InputError
+from lab2.launch.plan import plan_trials, resolve_weights
+from lab2.measure.inputs import check_inputs, packages_of, pinned
+from lab2.measure.provenance import code_digest
+from lab2.models.weights import save_weights
+from lab2.results.collect import collect
+from lab2.results.run_dir import RunDir, open_run
+from lab2.results.shard import read_shard, write_shard
+from lab2.run import run_trial
+from lab2.spec.architectures import AlexNetConfig, ImportedConfig, ModelConfig, VGG16Config
+from lab2.spec.job import TRIAL, DataConfig, JobSpec, Trial
+from tests.conftest import SMALL, TINY, finished, make_run, make_trial, on_folder
+from tests.test_local import lab2 as lab2_command
+from tests.test_local import settings, write_jobs
+from tests.test_train import interrupt
+
+NET = """
+import torch
+from {imports}
+class Net(torch.nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.layer = torch.nn.Linear(3, num_classes)
+    def forward(self, images):
+        return self.layer(images.mean((2, 3)))
+"""
+
+
+def write_net(folder: Path, imports: str = "math import pi") -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / "net.py"
+    path.write_text(NET.format(imports=imports))
+    return path
+
+
+def of_network(network: object, *, seed: int = 1) -> Trial:
+    return make_trial("own", model=ImportedConfig(network=str(network)), seed=seed)
+
+
+def planned(*trials: Trial, device: str = "cpu") -> list[Trial]:
+    """As the front desk plans them."""
+    return pinned(trials, check_trials(trials, device))
+
+
+def edit(path: Path) -> None:
+    path.write_text(path.read_text() + "\n# edited\n")
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class TestIdentity:
+    def test_of_a_trial_that_pins_nothing_is_what_it_was_before_there_were_inputs(self):
+        trial = make_trial("vit")
+        raw = json.loads(TRIAL.dump_json(trial))
+        del raw["inputs"], raw["job"]["resources"]
+        older = json.dumps(raw, separators=(",", ":")).encode()
+        assert trial.digest == hashlib.sha256(older).hexdigest()
+
+    def test_a_network_that_was_edited_is_another(self, tmp_path: Path):
+        path = write_net(tmp_path / "my")
+        (before,) = planned(of_network(f"{path}:Net"))
+        assert before.inputs[f"network {path}"] == sha256(path)
+        edit(path)
+        (after,) = planned(of_network(f"{path}:Net"))
+        assert before.digest != after.digest
+
+    def test_pictures_that_were_changed_are_others(self, image_folder: Path):
+        trial = on_folder(make_trial("cnn", batch_size=16), image_folder)
+        (before,) = planned(trial)
+        next((image_folder / "test").rglob("*.png")).unlink()
+        assert planned(trial)[0].digest != before.digest
+
+    def test_weights_that_were_trained_again_are_others(self, tmp_path: Path):
+        path = tmp_path / "a.safetensors"
+        digests = []
+        for number in (1, 2):
+            save_weights(path, torch.nn.Linear(number, 1), "alexnet", "mnist")
+            (trial,) = planned(make_trial("alexnet", model=AlexNetConfig(weights=str(path))))
+            assert trial.inputs[f"weights {path}"] == sha256(path)
+            digests.append(trial.digest)
+        assert len(set(digests)) == 2
+
+    def test_each_job_has_its_own_inputs_and_its_seeds_share_them(self, tmp_path: Path):
+        path = write_net(tmp_path / "my")
+        trials = planned(make_trial(seed=1), make_trial(seed=2), of_network(f"{path}:Net"))
+        assert [len(trial.inputs) for trial in trials] == [1, 1, 2]
+        run = make_run(tmp_path, *trials)
+        assert run.read_plan().trials == tuple(trials)
+        assert [len(one["inputs"]) for one in json.loads(run.plan.read_text())["jobs"]] == [1, 2]
+
+
+@pytest.mark.slow
+def test_a_network_that_was_edited_between_two_runs_is_trained_anew(tmp_path: Path, runs: Path):
+    path = write_net(tmp_path / "my", "layers import wide")
+    (tmp_path / "my" / "layers.py").write_text("wide = 1\n")
+    jobs = write_jobs(tmp_path / "jobs", {"own": f"ImportedConfig(network='{path}:Net')"})
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path / 'my'}:{os.environ.get('PYTHONPATH', '')}"}
+    digests = []
+    for _ in range(2):
+        lab2_command("run-local", "--jobs", jobs, "--runs", str(runs), *settings(), env=environment)
+        digests.append(read_shard(open_run(runs, "latest").shard("own-seed1")).digest)
+        edit(tmp_path / "my" / "layers.py")
+    assert digests[0] != digests[1]
+
+
+class TestCode:
+    """What is found of a network's code, without importing it."""
+
+    def names(self, *trials: Trial, elsewhere: bool = False) -> set[str]:
+        found = pinned(trials, {SMALL: "d"}, elsewhere=elsewhere)
+        return {name for trial in found for name in trial.inputs} - {"data mnist"}
+
+    def test_what_a_file_imports_of_those_beside_it_and_so_on(self, tmp_path: Path):
+        folder = tmp_path / "my"
+        path = write_net(folder, "layers import wide")
+        (folder / "layers.py").write_text("import parts.deep\ndef wide(): from lazily import late\n")
+        (folder / "lazily.py").write_text("import net\nlate = 1\n")
+        (folder / "parts").mkdir()
+        for name in ("__init__", "deep", "deeper"):
+            (folder / "parts" / f"{name}.py").write_text("from . import deeper\n")
+        (folder / "notes.py").write_text("import layers\n")
+        used = ("net.py", "layers.py", "lazily.py", "parts/__init__.py", "parts/deep.py", "parts/deeper.py")
+        trial = of_network(f"{path}:Net")
+        assert self.names(trial) == {f"network {folder / name}" for name in used}
+        (before,) = pinned([trial], {SMALL: "d"})
+        edit(folder / "parts" / "deeper.py")
+        with pytest.raises(InputError, match=r"changed since the run was planned: network .*/parts/deeper\.py;"):
+            check_inputs(before, None)
+
+    @pytest.mark.parametrize("content", ["x = (", "\0", "import nothing_of_that_name"])
+    def test_what_cannot_be_imported_is_held_as_it_is(self, tmp_path: Path, content: str):
+        path = tmp_path / "net.py"
+        path.write_text(content)
+        assert self.names(of_network(f"{path}:Net")) == {f"network {path}"}
+
+    def install(self, folder: Path, version: str, *, record: bool = True) -> None:
+        """A package that must not be imported, as pip leaves it, or as a source tree describes itself."""
+        (folder / "lab2_test_net").mkdir(parents=True, exist_ok=True)
+        (folder / "lab2_test_net" / "__init__.py").write_text("raise SystemExit('it was imported')\n")
+        kind, metadata = ("dist", "METADATA") if record else ("egg", "PKG-INFO")
+        for old in folder.glob("lab2_test_net*info"):
+            shutil.rmtree(old)
+        about = folder / (f"lab2_test_net-{version}.dist-info" if record else "lab2_test_net.egg-info")
+        about.mkdir()
+        (about / metadata).write_text(f"Metadata-Version: 2.1\nName: lab2-test-net\nVersion: {version}\n")
+        (about / "top_level.txt").write_text("lab2_test_net\n")
+        if kind == "dist":
+            (about / "RECORD").write_text("lab2_test_net/__init__.py,,\n")
+
+    def test_an_installed_package_is_held_by_its_version(self, tmp_path: Path, monkeypatch):
+        self.install(tmp_path / "one", "1.0")
+        self.install(tmp_path / "two", "1.1")
+        monkeypatch.syspath_prepend(tmp_path / "one")
+        trial = of_network("lab2_test_net.nets:Net")
+        (before,) = pinned([trial], {SMALL: "d"})
+        assert before.inputs["package lab2_test_net"] == "lab2-test-net==1.0"
+        monkeypatch.syspath_prepend(tmp_path / "two")
+        with pytest.raises(
+            InputError, match=r"package lab2_test_net \(lab2-test-net==1\.0, here lab2-test-net==1\.1\)"
+        ):
+            check_inputs(before, None)
+        assert "lab2_test_net" not in sys.modules
+
+    def test_so_is_one_that_a_file_imports(self, tmp_path: Path, monkeypatch):
+        self.install(tmp_path / "one", "1.0")
+        monkeypatch.syspath_prepend(tmp_path / "one")
+        path = write_net(tmp_path / "my", "lab2_test_net import wide")
+        assert self.names(of_network(f"{path}:Net")) == {f"network {path}", "package lab2_test_net"}
+        assert packages_of(of_network(f"{path}:Net").job.model) == ["lab2_test_net"]
+
+    def test_one_that_the_user_works_on_is_held_by_its_files(self, tmp_path: Path, monkeypatch):
+        """Its source tree states a version, which stays the same however it is edited."""
+        self.install(tmp_path, "1.0", record=False)
+        monkeypatch.syspath_prepend(tmp_path)
+        trial = of_network("lab2_test_net.nets:Net")
+        assert self.names(trial) == {f"network {tmp_path}/lab2_test_net/__init__.py"}
+
+    def test_what_is_installed_here_says_nothing_of_another_python(self, tmp_path: Path, monkeypatch):
+        self.install(tmp_path / "one", "1.0")
+        monkeypatch.syspath_prepend(tmp_path / "one")
+        path = write_net(tmp_path / "my", "lab2_test_net import wide")
+        trials = [of_network("lab2_test_net.nets:Net"), of_network(f"{path}:Net", seed=2)]
+        assert self.names(*trials, elsewhere=True) == {f"network {path}"}
+
+    def test_torchvisions_networks_are_held_by_its_version(self):
+        (trial,) = pinned([of_network("torchvision.models:squeezenet1_1")], {SMALL: "d"})
+        assert trial.inputs["package torchvision"] == f"torchvision=={version('torchvision')}"
+
+
+class TestTrial:
+    """A trial that waited in the queue meets what was edited meanwhile."""
+
+    def fails(self, trial: Trial, run: RunDir, what: str) -> None:
+        shard = run_trial(trial, run, device="cpu")
+        assert shard.status == "failed"
+        assert shard.reason == (
+            f"changed since the run was planned: {what}; start a new run, or restore it, then lab2 resume"
+        )
+
+    def test_an_edited_network_fails_and_one_that_was_restored_trains(self, tmp_path: Path):
+        path = write_net(tmp_path / "my")
+        (trial,) = planned(of_network(f"{path}:Net"))
+        run = make_run(tmp_path, trial)
+        content = path.read_text()
+        edit(path)
+        self.fails(trial, run, f"network {path}")
+        path.unlink()
+        self.fails(trial, run, f"network {path} (gone)")
+        path.write_text(content)
+        assert run_trial(trial, run, device="cpu").status == "ok"
+        assert collect(run).statuses == ["ok"]
+
+    def test_other_pictures_fail(self, image_folder: Path, tmp_path: Path):
+        (trial,) = planned(on_folder(make_trial("cnn", batch_size=16), image_folder))
+        run = make_run(tmp_path, trial)
+        next((image_folder / "test").rglob("*.png")).unlink()
+        self.fails(trial, run, f"data {image_folder}")
+
+    def test_other_weights_fail(self, tmp_path: Path):
+        path = tmp_path / "a.safetensors"
+        save_weights(path, torch.nn.Linear(1, 1), "alexnet", "mnist")
+        (trial,) = planned(make_trial("alexnet", model=AlexNetConfig(weights=str(path))))
+        run = make_run(tmp_path, trial)
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+        self.fails(trial, run, f"weights {path}")
+
+    def test_a_checkpoint_of_other_inputs_is_not_gone_on_from(self, tmp_path: Path, caplog):
+        path = write_net(tmp_path / "my")
+        (trial,) = planned(make_trial("own", model=ImportedConfig(network=f"{path}:Net"), epochs=2))
+        run = make_run(tmp_path, trial)
+        interrupt(run, trial)
+        edit(path)
+        (edited,) = planned(trial)
+        shard = run_trial(edited, run, device="cpu")
+        assert (shard.status, shard.attempts) == ("ok", 2)
+        assert "digest is" in caplog.text
+        assert "starts over" in caplog.text
+
+    def test_code_of_lab2_that_was_edited_is_other_code_also_where_no_commit_tells(self, tmp_path: Path, monkeypatch):
+        copied = tmp_path / "lab2"
+        shutil.copytree(Path(lab2.__file__).parent, copied, ignore=shutil.ignore_patterns("embedded", "__pycache__"))
+        before = code_digest()
+        monkeypatch.setattr(lab2, "__file__", str(copied / "__init__.py"))
+        assert code_digest() == before
+        edit(copied / "train" / "course.py")
+        assert code_digest() != before
+
+
+class TestResume:
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        return write_net(tmp_path / "my")
+
+    @pytest.mark.parametrize("on_slurm", [False, True])
+    def test_it_refuses_at_once_what_would_fail(self, path: Path, runs: Path, on_slurm: bool, front_desk):
+        trials = planned(of_network(f"{path}:Net"), of_network(f"{path}:Net", seed=2))
+        run = make_run(runs, *trials)
+        if on_slurm:
+            run.profile.write_text("{}")
+        edit(path)
+        code, _, said = front_desk("resume", "run", "--runs", str(runs))
+        assert (code, len(said.strip().splitlines())) == (2, 1)
+        assert f"changed since the run was planned: network {path}; start a new run" in said
+        assert not list(run.path.glob("logs/*"))
+
+    def test_a_data_set_that_only_the_nodes_have_is_left_to_them(
+        self, tmp_path: Path, runs: Path, front_desk, monkeypatch
+    ):
+        data = DataConfig(dataset="kmnist")
+        run = make_run(runs, *pinned([replace(make_trial(), data=data)], {data: "d"}))
+        run.profile.write_text("{}")
+        monkeypatch.setenv("PATH", str(tmp_path))
+        code, _, said = front_desk("resume", "run", "--runs", str(runs))
+        assert (code, "no Slurm answers here" in said) == (2, True)
+
+    def test_what_only_finished_trials_have_read_may_change(self, path: Path, runs: Path, front_desk):
+        (trial,) = planned(of_network(f"{path}:Net"))
+        run = make_run(runs, trial)
+        write_shard(run.shard(trial.name), finished(trial))
+        edit(path)
+        code, said, _ = front_desk("resume", "run", "--runs", str(runs))
+        assert (code, "nothing to resume: 1 of 1" in said) == (0, True)
+
+
+class TestOlderPlan:
+    """A plan that was written before there were inputs."""
+
+    def test_is_read_and_its_shards_are_believed(self, tmp_path: Path):
+        trial = make_trial()
+        run = make_run(tmp_path, trial)
+        raw = json.loads(run.plan.read_text())
+        del raw["jobs"][0]["inputs"]
+        run.plan.write_text(json.dumps(raw))
+        assert run.read_plan().trials == (trial,)
+        write_shard(run.shard(trial.name), finished(trial))
+        assert collect(run).statuses == ["ok"]
+        run.shard(trial.name).unlink()
+        assert run_trial(run.read_plan().trials[0], run, device="cpu").status == "ok"
+
+
+def with_imagenet(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file where `lab2 prepare alexnet` puts AlexNet's weights, under the name of its hash."""
+    place = cache / "weights"
+    place.mkdir(parents=True)
+    (place / "x.pth").write_bytes(b"not to be loaded")
+    name = f"alexnet-owt-{sha256(place / 'x.pth')[:8]}.pth"
+    (place / "x.pth").rename(place / name)
+    monkeypatch.setitem(IMAGENET, "alexnet", name)
+
+
+class TestAutoWeights:
+    """What "auto" means is settled when the run is planned, for all of its seeds."""
+
+    def plan(self, *models: ModelConfig) -> tuple[list[Trial], str]:
+        jobs = [JobSpec(name=model.architecture, model=model) for model in models]
+        return resolve_weights(plan_trials(jobs, [1, 2], SMALL, [], smoke=False))
+
+    def test_without_any_in_the_cache_they_are_random_and_the_line_says_where_was_looked(self, tmp_path: Path):
+        trials, line = self.plan(AlexNetConfig(), VGG16Config(), TINY["cnn"])
+        assert [getattr(trial.job.model, "weights", None) for trial in trials] == ["random"] * 4 + [None] * 2
+        assert line == (
+            f"training starts: alexnet, vgg16 from random weights ({tmp_path}/cache/weights has no others; "
+            "lab2 prepare alexnet vgg16 brings ImageNet's)"
+        )
+
+    def test_after_prepare_they_are_imagenets_and_the_trials_are_others(self, tmp_path: Path, monkeypatch):
+        before, _ = self.plan(AlexNetConfig())
+        with_imagenet(tmp_path / "cache", monkeypatch)
+        after, line = self.plan(AlexNetConfig(), VGG16Config())
+        assert [trial.job.model.weights for trial in after] == ["imagenet"] * 2 + ["random"] * 2
+        assert {trial.digest for trial in before}.isdisjoint(trial.digest for trial in after)
+        assert f"alexnet from ImageNet's weights in {tmp_path}/cache/weights; vgg16 from random" in line
+
+    def test_what_was_asked_for_stays_and_is_not_said(self, tmp_path: Path):
+        trials, line = self.plan(AlexNetConfig(weights="imagenet"), TINY["vgg16"])
+        assert [trial.job.model.weights for trial in trials] == ["imagenet"] * 2 + ["random"] * 2
+        assert line == ""
+
+    def test_a_node_whose_cache_lacks_them_says_so_and_does_not_train_from_others(self, tmp_path: Path, monkeypatch):
+        with_imagenet(tmp_path / "cache", monkeypatch)
+        trials, _ = self.plan(AlexNetConfig())
+        run = make_run(tmp_path, *trials)
+        monkeypatch.setenv("LAB2_CACHE", str(tmp_path / "the node's"))
+        shard = run_trial(trials[0], run, device="cpu")
+        assert shard.status == "failed"
+        assert f"no ImageNet weights at {tmp_path}/the node's/weights/" in shard.reason
+        assert "$LAB2_CACHE" in shard.reason
