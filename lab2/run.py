@@ -17,7 +17,8 @@ import torch
 
 from lab2.data.datasets import TrainingData, check_batch, load_test, load_training
 from lab2.errors import Lab2Error, ResourceError, ShardError
-from lab2.measure.cost import Stopwatch, count_parameters, flops_per_image, inference_cost, peak_memory
+from lab2.measure.cost import Stopwatch, count_parameters, inference_cost, peak_memory
+from lab2.measure.flops import flops_per_image
 from lab2.measure.hardware import available_cores, choose_device, device_name, make_repeatable
 from lab2.measure.metrics import score, score_detections
 from lab2.measure.predictions import write_predictions
@@ -201,6 +202,7 @@ class _Attempt:
         memory, memory_of = peak_memory(device)
         learner.model.eval()
         sample = torch.from_numpy(test.pixels[:1000]).to(device)
+        flops = flops_per_image(learner.infer, sample[:1])
         return replace(
             unfinished(trial, "ok", ""),
             accuracy=scores.accuracy,
@@ -217,7 +219,8 @@ class _Attempt:
             train_images_per_second=so_far.now.epoch * len(data.train) / so_far.now.train_seconds,
             parameters=parameters,
             trainable_parameters=trainable,
-            flops_per_image=flops_per_image(learner.infer, sample[:1]),
+            flops_per_image=flops.count,
+            flops_uncounted=", ".join(flops.uncounted),
             peak_memory_bytes=max(memory, so_far.peak_memory_bytes),
             memory_of=memory_of,
             **asdict(inference_cost(learner.infer, sample)),

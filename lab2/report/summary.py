@@ -27,6 +27,7 @@ SHARED = (
     "parameters",
     "trainable_parameters",
     "flops_per_image",
+    "flops_uncounted",
     "epochs",
     "train_images",
     "test_images",

@@ -18,7 +18,7 @@ from lab2.whole_file import write_whole
 ABSENT = "–"
 # What the caption tells of the trials that ended well.
 _ORIGIN = [
-    *("job", "dataset", "train_images", "weights", "device_name", "device", "threads"),
+    *("job", "dataset", "train_images", "weights", "device_name", "device", "threads", "flops_uncounted"),
     *("lab2_version", "git_commit", "git_dirty"),
 ]
 
@@ -52,6 +52,12 @@ def _accuracy(row: pd.Series) -> str:
     return f"{row['accuracy']:.2%} [{100 * row['accuracy_low']:.2f}, {100 * row['accuracy_high']:.2f}]"
 
 
+def _flops(row: pd.Series) -> str:
+    """At least so many, where something that ran is not counted."""
+    whole = pd.isna(row["flops_uncounted"]) or not row["flops_uncounted"]
+    return ("" if whole else "≥ ") + _number("flops_per_image", _count)(row)
+
+
 COLUMNS = (
     Column("model", lambda row: str(row["job"])),
     Column("test accuracy [95 %]", _accuracy),
@@ -63,7 +69,7 @@ COLUMNS = (
     Column("mAP50", _number("map_50", lambda v: f"{v:.3f}")),
     Column("peak memory", _number("peak_memory_bytes", lambda v: f"{v / 2**30:.1f} GiB")),
     Column("latency p50", _number("latency_p50_seconds", lambda v: f"{1000 * v:.1f} ms")),
-    Column("FLOPs/image", _number("flops_per_image", _count)),
+    Column("FLOPs/image", _flops),
     Column("seeds", lambda row: f"{row['seeds']} of {row['seeds_expected']}"),
 )
 
@@ -88,6 +94,8 @@ def caption(comparison: Comparison) -> str:
         code = {f"{r.lab2_version} at {(r.git_commit or 'unknown')[:12]}{'+changes' * bool(r.git_dirty)}" for r in good}
         parts.append(f"lab2 {', '.join(sorted(code))}")
     text = "; ".join(parts)
+    if uncounted := {row.job: row.flops_uncounted for row in good if row.flops_uncounted}:
+        text += "\n≥: FLOPs are without " + "; ".join(f"{names} ({job})" for job, names in uncounted.items())
     if comparison.plan.smoke:
         text += "\nSMOKE RUN on a fraction of the data: it shows that everything works, and compares nothing."
     return text

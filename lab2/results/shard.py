@@ -19,7 +19,7 @@ from lab2.errors import ShardError
 from lab2.spec.job import Trial
 from lab2.whole_file import write_whole
 
-SCHEMA = 1
+SCHEMA = 2
 
 Status = Literal["ok", "failed", "timeout", "out_of_memory", "cancelled", "missing"]
 
@@ -59,6 +59,7 @@ class Shard:
     parameters: int | None = None
     trainable_parameters: int | None = None
     flops_per_image: int | None = None  # forward; a multiply-add is two
+    flops_uncounted: str | None = None  # names of what ran and is not in it: "": the count is whole
     peak_memory_bytes: int | None = None
     memory_of: Literal["process", "accelerator"] | None = None
     latency_p50_seconds: float | None = None  # batch of 1
