@@ -21,6 +21,10 @@ class WeightsError(Lab2Error):
     """Pre-trained weights that are not there, altered, or of another network."""
 
 
+class CheckpointError(Lab2Error):
+    """A checkpoint of another network or recipe than that of the trial that is to go on from it."""
+
+
 class RunError(Lab2Error):
     """A run directory that is not there, cannot be written, or holds no result yet."""
 

@@ -238,7 +238,8 @@ class _Attempt:
         target = self.trial.job.train.target_accuracy
         so_far = self.so_far
         if self.saved is not None:
-            learner.resumed, self.saved = self.saved.trainer, None
+            learner.go_on(self.saved.trainer, self.run.checkpoint(self.trial.name))
+            self.saved = None
         watch = Stopwatch(learner.device, so_far.now.train_seconds)
         for step in watch.around(learner.fit(), waits=lambda step: step.ends_epoch):
             so_far.step = step.number

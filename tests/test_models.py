@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
@@ -253,6 +254,29 @@ class TestWeights:
         model = build(TINY["cnn"], DIGITS).model
         save_weights(path, model, "cnn", "mnist")
         with pytest.raises(WeightsError, match="weights of cnn, wanted alexnet"):
+            load_weights(model, path, "alexnet")
+
+    @pytest.mark.parametrize(
+        ("harm", "message"),
+        [
+            ("renamed", "features.0.bias is absent or of another shape, no.such.layer is of no layer here"),
+            ("of another shape", "features.0.bias is absent or of another shape"),
+            ("more", "no.such.layer is of no layer here"),
+        ],
+    )
+    def test_a_checkpoint_of_other_layers_is_refused(self, tmp_path: Path, harm: str, message: str):
+        path = tmp_path / "other.safetensors"
+        model = build(AlexNetConfig(weights="random"), DIGITS).model
+        state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+        match harm:
+            case "renamed":
+                state["no.such.layer"] = state.pop("features.0.bias")
+            case "of another shape":
+                state["features.0.bias"] = torch.zeros(3)
+            case "more":
+                state["no.such.layer"] = torch.zeros(1)
+        save_file(state, path, {"lab2": "1", "architecture": "alexnet", "dataset": "mnist"})
+        with pytest.raises(WeightsError, match=f"{path}: does not fit: {message}; was it trained with the same"):
             load_weights(model, path, "alexnet")
 
     @pytest.mark.parametrize("content", [None, b"", b"garbage" * 10])

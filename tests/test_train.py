@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import resource
 import signal
 import threading
@@ -274,6 +275,48 @@ class TestCheckpoint:
         shard = run_trial(trial, run, device="cpu")
         assert shard.status == "ok"
         assert "starts over" in caplog.text
+
+    @pytest.mark.parametrize(
+        ("harm", "message"),
+        [
+            ("renamed", "features.1.weight is not in it; stem.weight is in it, and not here"),
+            ("absent", "features.1.weight is not in it"),
+            ("more", "stem.weight is in it, and not here"),
+            ("other shapes", r"features.1.weight has shape \(4, 1, 5, 4\), here \(4, 1, 5, 5\)"),
+            ("other stage", "it was made in the stage head, here that is all"),
+            ("other order", "its optimisers moved the parameters in other groups, or in another order"),
+            ("other optimiser", "its optimisers moved the parameters in other groups, or in another order"),
+        ],
+    )
+    def test_one_of_another_network_or_recipe_is_refused(self, trial: Trial, run: RunDir, harm: str, message: str):
+        path = run.checkpoint(trial.name)
+        content = torch.load(path, weights_only=True)
+        trainer = content["trainer"]
+        model, (optimizer,) = trainer["model"], trainer["moved"]
+        first = "features.1.weight"
+        match harm:
+            case "renamed":
+                model["stem.weight"] = model.pop(first)
+            case "absent":
+                del model[first]
+            case "more":
+                model["stem.weight"] = model[first]
+            case "other shapes":
+                model[first] = model[first][..., :4]
+            case "other stage":
+                trainer["stage"] = "head"
+            case "other order":  # as of a network whose layers were written down in another order
+                optimizer[1].reverse()
+            case "other optimiser":
+                optimizer[0] = "SGD"
+        torch.save(content, path)
+        shard = run_trial(trial, run, device="cpu", requeue=True)
+        assert shard.status == "failed"
+        assert shard.reason.startswith(f"{path}: of another network or recipe than this trial's: ")
+        assert re.search(message, shard.reason)
+        assert shard.reason.endswith("; remove it, then lab2 resume starts the trial over")
+        path.unlink()
+        assert run_trial(trial, run, device="cpu", requeue=True).status == "ok"
 
     def test_a_trial_that_gets_no_further_is_given_up_after_three_attempts(
         self, trial: Trial, run: RunDir, monkeypatch
