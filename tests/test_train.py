@@ -36,6 +36,7 @@ from lab2.train import trainer
 from lab2.train.checkpoint import Checkpoint, save_checkpoint
 from lab2.train.course import Course, Step, count_steps
 from lab2.train.optimizer import Group
+from lab2.train.trainer import Trainer
 from tests.conftest import SMALL, TINY, make_run, make_trial, on_folder
 
 FAST = ("cnn", "vit", "faster_rcnn")
@@ -113,10 +114,12 @@ def test_convolutions_are_held_channels_last(name: str):
     assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in kernels)
 
 
-def test_a_detector_that_is_asked_to_trains_in_bf16(tmp_path: Path):
-    trial = make_trial("faster_rcnn", precision="bf16")
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("name", FAST)
+def test_each_trains_in_a_lower_precision_that_is_asked_for(name: str, precision: str, tmp_path: Path):
+    trial = make_trial(name, precision=precision)
     shard = run_trial(trial, make_run(tmp_path, trial), device="cpu")
-    assert (shard.status, shard.reason, shard.precision) == ("ok", "", "bf16")
+    assert (shard.status, shard.reason, shard.precision) == ("ok", "", precision)
 
 
 @pytest.mark.parametrize("name", FAST)  # of the others the interrupted trial below says more
@@ -183,14 +186,15 @@ def test_an_interrupted_trial_ends_with_the_same_bits(name: str, tmp_path: Path)
     assert before < shard.train_seconds  # of all attempts, not of the last
 
 
-def test_a_trial_goes_on_in_the_precision_in_which_it_began(tmp_path: Path, monkeypatch):
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_trial_goes_on_in_the_precision_in_which_it_began(precision: str, tmp_path: Path, monkeypatch):
     trial = make_trial("cnn", epochs=3)
     whole, broken = (make_run(tmp_path, trial, run_id=name) for name in ("whole", "broken"))
-    monkeypatch.setattr("lab2.run.choose_precision", lambda *_: "bf16")
-    assert run_trial(trial, whole, device="cpu").precision == "bf16"
+    monkeypatch.setattr("lab2.run.choose_precision", lambda *_: precision)
+    assert run_trial(trial, whole, device="cpu").precision == precision
     interrupt(broken, trial)
     monkeypatch.setattr("lab2.run.choose_precision", lambda *_: "fp32")  # of a node of another kind
-    assert run_trial(trial, broken, device="cpu").precision == "bf16"
+    assert run_trial(trial, broken, device="cpu").precision == precision
     assert broken.predictions(trial.name).read_bytes() == whole.predictions(trial.name).read_bytes()
 
 
@@ -412,6 +416,29 @@ class TestFeatureCache:
         assert all(torch.equal(a, b) for a, b in zip(before, built.model.features.parameters(), strict=True))
         assert [s.number for s in steps] == [7, 8, 9]
         assert not all(torch.equal(a, b) for a, b in zip(before, built.model.features.parameters(), strict=True))
+
+    def test_they_are_computed_in_the_precision_in_which_the_trial_began(self, tmp_path: Path, monkeypatch):
+        data = load_training(SMALL)
+        path = tmp_path / "w.safetensors"
+        save_weights(path, build(TINY["alexnet"], data.shape).model, "alexnet", "mnist")
+        trial = make_trial("alexnet", model=AlexNetConfig(weights=str(path), head_epochs=1))
+
+        def begun(precision: str) -> Trainer:
+            built = build(trial.job.model, data.shape)
+            return trainer(trial.job, built, data.train, device=CPU, precision=precision, seed=1)
+
+        first, second = begun("bf16"), begun("fp32")
+        steps = first.fit()
+        next(steps)
+        second.go_on(first.state(), tmp_path / "checkpoint")
+        seen = []
+        extract = second.model.extract
+        monkeypatch.setattr(
+            second.model, "extract", lambda x: seen.append(torch.is_autocast_enabled("cpu")) or extract(x)
+        )
+        for _ in second.fit():
+            break
+        assert seen == [False, True]  # a look at the shape, then all images
 
     def test_a_large_cache_is_mapped_from_a_file(self, tmp_path: Path, monkeypatch):
         from lab2.train import transfer

@@ -46,12 +46,13 @@ class Course:
         images: int,
         epochs: float,
         generator: torch.Generator,
+        precision: str = "fp32",
     ) -> None:
         self.images = images
         self.batch_size = config.batch_size
         self.generator = generator
         self.total = count_steps(images, config.batch_size, epochs)
-        self.optimizer = OneCycle(parameter_groups, config, self.total)
+        self.optimizer = OneCycle(parameter_groups, config, self.total, precision=precision)
         self.number = 0  # steps that are done
         self.left = torch.empty(0, dtype=torch.int64)  # of the permutations drawn so far
 

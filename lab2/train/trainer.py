@@ -71,22 +71,27 @@ class Trainer(ABC):
         }
 
     def go_on(self, state: State, file: Path) -> None:
-        """Let `fit` go on from where `state`, which `file` held, was taken.
+        """Let `fit` go on from where `state`, which `file` held, was taken, and in its precision.
 
-        It raises `CheckpointError` where that is of another network or recipe.
+        `fit` raises `CheckpointError` where that is of another network or recipe.
         """
         self.resumed, self._resumed_from = state, file
+        self.precision = state["precision"]  # another node may have chosen another
 
     def course(self, stage: str, parameter_groups: list[Group], epochs: float) -> Course:
         """The course of that name, from its start, or from where `resumed` was taken in it."""
         self._stage = stage
         self._course = Course(
-            parameter_groups, self.config, images=len(self.images), epochs=epochs, generator=self.generator
+            parameter_groups,
+            self.config,
+            images=len(self.images),
+            epochs=epochs,
+            generator=self.generator,
+            precision=self.precision,
         )
         if self.resumed is not None:
             state, self.resumed = self.resumed, None
             self._check(state)
-            self.precision = state["precision"]  # another node may have chosen another
             self.model.load_state_dict(state["model"], strict=False)  # the frozen ones are not in it
             self._course.restore(state["course"])
             torch.set_rng_state(state["random"])
