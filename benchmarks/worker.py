@@ -17,7 +17,7 @@ import torch
 
 from benchmarks.textbook import Textbook, textbook_network
 from lab2.data.datasets import TrainingData, load_training
-from lab2.measure.cost import flops_per_image
+from lab2.measure.flops import flops_per_image
 from lab2.measure.hardware import available_cores
 from lab2.measure.metrics import score
 from lab2.run import Ready, set_up
@@ -72,7 +72,7 @@ def main(way: str, job: str, seed: str, mode: str, goal: str, limit: str) -> Non
     if isinstance(subject, Ours) and not isinstance(subject.learner, DetectorTrainer):
         subject.learner.model.eval()
         sample = torch.from_numpy(subject.data.train.pixels[:1])
-        measured = replace(measured, flops_per_image=flops_per_image(subject.learner.infer, sample))
+        measured = replace(measured, flops_per_image=flops_per_image(subject.learner.infer, sample).count)
     print(json.dumps(asdict(measured)))
 
 

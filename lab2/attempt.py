@@ -118,7 +118,8 @@ class TrialAttempt:
         """
         so_far = self.so_far
         if self.saved is not None:
-            learner.resumed, self.saved = self.saved.trainer, None
+            learner.go_on(self.saved.trainer, self.run.checkpoint(self.trial.name))
+            self.saved = None
         so_far.startup_seconds += self.clock.wall_seconds
         schedule = ValidationSchedule(len(data.validation), seen=so_far.images)
         watch = Stopwatch(learner.device, so_far.now.train_seconds)
@@ -204,7 +205,8 @@ class _Guard:
         self.unread: list[tuple[Step, Tensor]] = []
 
     def saw(self, step: Step) -> None:
-        self.unread.append((step, step.loss + step.gradient_norm))  # finite where both are
+        # Finite where both are; a step that fp16 left out is told by its loss alone.
+        self.unread.append((step, step.loss if step.skipped else step.loss + step.gradient_norm))
 
     def check(self) -> None:
         """Raise `TrainingError` that names the step."""

@@ -25,6 +25,10 @@ class InputError(Lab2Error):
     """What a trial reads is not what it was when its run was planned."""
 
 
+class CheckpointError(Lab2Error):
+    """A checkpoint of another network or recipe than that of the trial that is to go on from it."""
+
+
 class RunError(Lab2Error):
     """A run directory that is not there, cannot be written, or holds no result yet."""
 

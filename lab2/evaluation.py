@@ -10,7 +10,8 @@ from torch import Tensor
 from lab2.attempt import finite_predictions
 from lab2.data.datasets import TrainingData, load_test
 from lab2.data.source import Images
-from lab2.measure.cost import THROUGHPUT_BATCH, flops_per_image, latency, throughput
+from lab2.measure.cost import THROUGHPUT_BATCH, latency, throughput
+from lab2.measure.flops import flops_per_image
 from lab2.measure.metrics import majority_accuracy, score, score_detections
 from lab2.measure.predictions import write_predictions
 from lab2.measure.usage import Meter
@@ -41,6 +42,7 @@ class InferenceCost:
     """The fields of a shard that say what the network costs where it is deployed."""
 
     flops_per_image: int
+    flops_uncounted: str
     inference_memory_bytes: int | None
     latency_p50_seconds: float
     latency_p95_seconds: float
@@ -85,7 +87,8 @@ def cost_of_inference(learner: Trainer, images: Tensor) -> InferenceCost:
     with meter.running():
         p50, p95 = latency(learner.infer, images)
     return InferenceCost(
-        flops_per_image=flops,
+        flops_per_image=flops.count,
+        flops_uncounted=", ".join(flops.uncounted),
         inference_memory_bytes=meter.usage.peak_bytes,
         latency_p50_seconds=p50,
         latency_p95_seconds=p95,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from lab2.measure.cost import flops_per_image
+from lab2.measure.flops import count_flops
 from lab2.models import build, winograd
 from lab2.models.conv3x3 import Conv3x3, use_conv3x3
 from lab2.spec.architectures import AlexNetConfig, FasterRCNNConfig, ImportedConfig, ModelConfig, VGG16Config
@@ -132,7 +132,7 @@ def test_stands_in_these_networks(config: ModelConfig, layers: int):
 def test_passes_forward_in_a_quarter_of_the_multiplications_when_it_trains():
     layer = Conv3x3(64, 32)
     x = torch.rand(50, 64, 8, 8)
-    direct, trained = (flops_per_image(layer.train(on), x) for on in (False, True))
+    direct, trained = (count_flops(layer.train(on), x).count for on in (False, True))
     # Along one axis, then along the other: 6 to 6 cells of the input, 3 to 6 of the kernel, 6 to 4 of the output.
     of_transforms = 2 * (6 * 6 * (6 + 6) * 64 * 200 + 6 * 3 * (3 + 6) * 64 * 32 + 4 * 6 * (6 + 4) * 32 * 200)
     assert direct == 2 * 9 * 64 * 64 * 32 * 50

@@ -21,7 +21,7 @@ from lab2.measure.predictions import NO_PREDICTION, Predictions, read_prediction
 from lab2.measure.provenance import provenance
 from lab2.spec.architectures import CNNConfig, FasterRCNNConfig, ViTConfig
 from lab2.spec.job import Precision
-from lab2.train.precision import choose_precision, recorded
+from lab2.train.precision import choose_precision, fastest_on_gpu, recorded
 
 
 def test_a_detector_that_finds_nothing_is_wrong_not_absent():
@@ -216,13 +216,31 @@ class TestPrecision:
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))  # a T4
         assert recorded("fp32", gpu) == "fp32"
 
-    def test_what_is_asked_for_is_given(self):
-        assert choose_precision("bf16", ViTConfig(), self.CPU) == "bf16"
+    @pytest.mark.parametrize("asked", ["fp32", "bf16", "fp16"])
+    def test_what_is_asked_for_is_given(self, asked: Precision):
+        assert choose_precision(asked, ViTConfig(), self.CPU) == asked
 
     @pytest.mark.parametrize(
-        ("asked", "able", "warned"), [("bf16", "avx2", True), ("bf16", "avx512_bw", False), ("auto", "avx2", False)]
+        ("has_bf16", "rates", "chosen"),
+        [
+            (True, {}, "bf16"),  # nothing is measured
+            (False, {"fp16": 3.0, "fp32": 1.0}, "fp16"),
+            (False, {"fp16": 1.0, "fp32": 64.0}, "fp32"),
+            (False, {"fp16": 1.0, "fp32": 1.0}, "fp32"),
+        ],
     )
-    def test_bf16_that_is_emulated_is_warned_of(self, cpu, caplog, asked: Precision, able: str, warned: bool):
+    def test_a_gpu_without_bf16_takes_the_faster_of_fp16_and_fp32(self, has_bf16, rates, chosen):
+        assert fastest_on_gpu(has_bf16, rates.__getitem__) == chosen
+
+    @pytest.mark.parametrize(
+        ("asked", "able", "warned"),
+        [
+            *[("bf16", "avx2", True), ("bf16", "avx512_bw", False)],
+            *[("fp16", "avx512_bw", True), ("fp16", "avx512_fp16", False)],
+            *[("auto", "avx2", False), ("fp32", "avx2", False)],
+        ],
+    )
+    def test_what_is_emulated_is_warned_of(self, cpu, caplog, asked: Precision, able: str, warned: bool):
         cpu("AMD EPYC", able)
         choose_precision(asked, CNNConfig(), self.CPU)
         assert ("emulates" in caplog.text) == warned

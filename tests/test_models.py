@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
 from lab2.data.cache import IMAGENET
 from lab2.data.datasets import DataShape
 from lab2.errors import ConfigError, WeightsError
-from lab2.measure.cost import count_parameters, flops_per_image
+from lab2.measure.cost import count_parameters
+from lab2.measure.flops import flops_per_image
 from lab2.models import build, check_model
 from lab2.models.faster_rcnn import Detector, RoIAlign
 from lab2.models.transfer import PooledLinear, TransferNet, folded
@@ -149,7 +151,7 @@ class TestViT:
         block = 50 * 20 * 60 + 2 * 50 * 50 * 20 + 50 * 20 * 20 + 2 * 50 * 20 * 80
         last = 50 * 20 * 40 + 20 * 20 + 2 * 50 * 20 + 20 * 20 + 2 * 20 * 80  # the class token alone asks
         model = build(ViTConfig(), DIGITS).model
-        assert flops_per_image(model, torch.rand(1, 1, 28, 28)) == 2 * (embed + block + last + 20 * 10)
+        assert flops_per_image(model, torch.rand(1, 1, 28, 28)).count == 2 * (embed + block + last + 20 * 10)
 
     def test_a_side_that_patches_do_not_divide_is_refused(self):
         with pytest.raises(ConfigError, match=r"28 pixels are not divisible into patches of model\.patch_size=5"):
@@ -253,6 +255,29 @@ class TestWeights:
         model = build(TINY["cnn"], DIGITS).model
         save_weights(path, model, "cnn", "mnist")
         with pytest.raises(WeightsError, match="weights of cnn, wanted alexnet"):
+            load_weights(model, path, "alexnet")
+
+    @pytest.mark.parametrize(
+        ("harm", "message"),
+        [
+            ("renamed", "features.0.bias is absent or of another shape, no.such.layer is of no layer here"),
+            ("of another shape", "features.0.bias is absent or of another shape"),
+            ("more", "no.such.layer is of no layer here"),
+        ],
+    )
+    def test_a_checkpoint_of_other_layers_is_refused(self, tmp_path: Path, harm: str, message: str):
+        path = tmp_path / "other.safetensors"
+        model = build(AlexNetConfig(weights="random"), DIGITS).model
+        state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+        match harm:
+            case "renamed":
+                state["no.such.layer"] = state.pop("features.0.bias")
+            case "of another shape":
+                state["features.0.bias"] = torch.zeros(3)
+            case "more":
+                state["no.such.layer"] = torch.zeros(1)
+        save_file(state, path, {"lab2": "1", "architecture": "alexnet", "dataset": "mnist"})
+        with pytest.raises(WeightsError, match=f"{path}: does not fit: {message}; was it trained with the same"):
             load_weights(model, path, "alexnet")
 
     @pytest.mark.parametrize("content", [None, b"", b"garbage" * 10])

@@ -10,7 +10,8 @@ from torch import nn
 
 from lab2.spec.job import TrainConfig
 from lab2.train.muon import Muon, orthogonalise
-from lab2.train.optimizer import OneCycle, groups
+from lab2.train.optimizer import Group, OneCycle, groups
+from lab2.train.precision import autocast
 
 SHAPES = ((20, 20), (80, 20), (20, 80), (20, 20), (8, 3, 5, 5), (64, 3, 3, 3))
 
@@ -60,10 +61,12 @@ class Tokens(nn.Module):
         return logits
 
 
-def train(model: nn.Module, cycle: OneCycle, steps: int, *, first: int = 0) -> None:
+def train(model: nn.Module, cycle: OneCycle, steps: int, *, first: int = 0, precision: str = "fp32") -> None:
     for number in range(first, first + steps):
         images = torch.randn(8, 4, generator=torch.Generator().manual_seed(number))
-        cycle.step(model(images).square().mean())
+        with autocast(torch.device("cpu"), precision):
+            answers = model(images)
+        cycle.step(answers.float().square().mean())
 
 
 def test_muon_has_the_hidden_matrices_and_adamw_the_rest():
@@ -83,21 +86,82 @@ def test_a_network_without_hidden_matrices_is_adamws():
     assert [type(o) for o in OneCycle(groups(model, config), config, 10).optimizers] == [torch.optim.AdamW]
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
-def test_each_goes_on_from_where_it_was_left(optimizer: str):
+def test_each_goes_on_from_where_it_was_left(optimizer: str, precision: str):
     config = TrainConfig(optimizer=optimizer, learning_rate=1e-2)
     whole, broken = Tokens(), Tokens()
-    cycle = OneCycle(groups(whole, config), config, 10)
-    train(whole, cycle, 10)
-    begun = OneCycle(groups(broken, config), config, 10)
-    train(broken, begun, 4)
+    cycle = OneCycle(groups(whole, config), config, 10, precision=precision)
+    train(whole, cycle, 10, precision=precision)
+    begun = OneCycle(groups(broken, config), config, 10, precision=precision)
+    train(broken, begun, 4, precision=precision)
     resumed = Tokens()
     resumed.load_state_dict(broken.state_dict())
-    other = OneCycle(groups(resumed, config), config, 10)
+    other = OneCycle(groups(resumed, config), config, 10, precision=precision)
     file = io.BytesIO()
     torch.save(begun.state(), file)
     file.seek(0)
     other.restore(torch.load(file, weights_only=True))
-    train(resumed, other, 6, first=4)
+    train(resumed, other, 6, first=4, precision=precision)
     for p, q in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(p, q)
+    assert other.scaler.state_dict() == cycle.scaler.state_dict()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_step_says_how_long_the_gradient_was_before_it_was_clipped(precision: str):
+    weight = nn.Parameter(torch.zeros(2))
+    cycle = OneCycle([moved(weight)], TrainConfig(optimizer="sgd"), 10, precision=precision)
+    assert cycle.step(weight @ torch.tensor([3.0, 4.0])).item() == 5  # unscaled
+    assert not cycle.skipped
+
+
+def moved(*parameters: nn.Parameter) -> Group:
+    return {"params": list(parameters), "lr": 0.1, "max_lr": 0.1, "weight_decay": 0.3}
+
+
+class TestScaledLoss:
+    """fp16 ends at 65,504."""
+
+    @pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
+    def test_a_step_that_overflows_is_left_out_and_the_scale_halved(self, optimizer: str):
+        model = Tokens()
+        config = TrainConfig(optimizer=optimizer)
+        cycle = OneCycle(groups(model, config), config, 10, precision="fp16")
+        assert cycle.scaler.get_scale() == 65_536
+        before = [p.detach().clone() for p in model.parameters()]
+        rates = [schedule.get_last_lr() for schedule in cycle.schedules]
+        # One of many gradients overflows: nothing moves, not even what another optimiser moves.
+        hook = model.layers[3].bias.register_hook(lambda gradient: gradient * torch.inf)
+        train(model, cycle, 1, precision="fp16")
+        assert cycle.skipped
+        assert cycle.scaler.get_scale() == 32_768
+        assert all(torch.equal(p, q) for p, q in zip(model.parameters(), before, strict=True))
+        assert all(not p.grad.any() for p in model.parameters())
+        assert [schedule.get_last_lr() for schedule in cycle.schedules] == rates
+        hook.remove()
+        train(model, cycle, 1, first=1, precision="fp16")
+        assert not cycle.skipped
+        assert cycle.scaler.get_scale() == 32_768
+        assert not any(torch.equal(p, q) for p, q in zip(model.parameters(), before, strict=True))
+
+    def test_the_scale_falls_until_the_gradient_fits(self):
+        weight = nn.Parameter(torch.zeros(1))
+        cycle = OneCycle([moved(weight)], TrainConfig(optimizer="sgd"), 10, precision="fp16")
+        skipped = []
+        while not weight.any():
+            cycle.step((weight.half() * 30).sum())  # 30 times 65,536, 32,768, ... 2,048 is more than 65,504 can hold
+            skipped.append(cycle.skipped)
+        assert skipped == [True] * 5 + [False]
+        assert cycle.scaler.get_scale() == 2048
+
+    def test_a_gradient_that_fits_at_no_scale_is_not_the_scales_fault(self):
+        weight = nn.Parameter(torch.ones(1))
+        cycle = OneCycle([moved(weight)], TrainConfig(optimizer="sgd"), 30, precision="fp16")
+        skipped = []
+        for _ in range(20):
+            norm = cycle.step((weight * torch.inf).sum())
+            skipped.append(cycle.skipped)
+            assert not norm.isfinite()
+        assert skipped == [True] * 17 + [False] * 3  # at 2^16, 2^15, ... 1, and then below
+        assert weight.item() == 1

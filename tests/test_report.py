@@ -94,6 +94,17 @@ class TestSummary:
         assert "aaaaaaaaaaaa" in text
         assert "bbbbbbbbbbbb" in text
 
+    def test_flops_that_are_not_all_are_a_lower_bound_and_the_caption_names_what_is_missing(self, tmp_path: Path):
+        trials = [make_trial("cnn"), make_trial("vit")]
+        run = make_run(tmp_path, *trials)
+        for trial, missing in zip(trials, ("", "aten::_fft_r2c, aten::lstm"), strict=True):
+            write_shard(run.shard(trial.name), finished(trial, flops_per_image=2_500_000, flops_uncounted=missing))
+        text = markdown(collect(run), summarise(collect(run)))
+        whole, bound = (line.split("|") for line in text.splitlines() if line.startswith(("| cnn", "| vit")))
+        assert " 2.5 M " in whole
+        assert " ≥ 2.5 M " in bound
+        assert "\n≥: FLOPs are without aten::_fft_r2c, aten::lstm (vit)\n" in text
+
     def test_one_failed_seed_shows_in_its_jobs_row(self, tmp_path: Path):
         trials = [make_trial("cnn", seed=s) for s in (1, 2)]
         run = make_run(tmp_path, *trials)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import resource
 import signal
 import threading
@@ -36,6 +37,7 @@ from lab2.train import trainer
 from lab2.train.checkpoint import Checkpoint, save_checkpoint
 from lab2.train.course import Course, Step, count_steps
 from lab2.train.optimizer import Group
+from lab2.train.trainer import Trainer
 from tests.conftest import SMALL, TINY, make_run, make_trial, on_folder
 
 FAST = ("cnn", "vit", "faster_rcnn")
@@ -115,10 +117,12 @@ def test_convolutions_are_held_channels_last(name: str):
     assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in kernels)
 
 
-def test_a_detector_that_is_asked_to_trains_in_bf16(tmp_path: Path):
-    trial = make_trial("faster_rcnn", precision="bf16")
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("name", FAST)
+def test_each_trains_in_a_lower_precision_that_is_asked_for(name: str, precision: str, tmp_path: Path):
+    trial = make_trial(name, precision=precision)
     shard = run_trial(trial, make_run(tmp_path, trial), device="cpu")
-    assert (shard.status, shard.reason, shard.precision) == ("ok", "", "bf16")
+    assert (shard.status, shard.reason, shard.precision) == ("ok", "", precision)
 
 
 @pytest.mark.parametrize("name", FAST)  # of the others the interrupted trial below says more
@@ -191,14 +195,15 @@ def test_an_interrupted_trial_ends_with_the_same_bits(name: str, tmp_path: Path)
     assert before < shard.train_seconds  # of all attempts, not of the last
 
 
-def test_a_trial_goes_on_in_the_precision_in_which_it_began(tmp_path: Path, monkeypatch):
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_trial_goes_on_in_the_precision_in_which_it_began(precision: str, tmp_path: Path, monkeypatch):
     trial = make_trial("cnn", epochs=3)
     whole, broken = (make_run(tmp_path, trial, run_id=name) for name in ("whole", "broken"))
-    monkeypatch.setattr("lab2.run.choose_precision", lambda *_: "bf16")
-    assert run_trial(trial, whole, device="cpu").precision == "bf16"
+    monkeypatch.setattr("lab2.run.choose_precision", lambda *_: precision)
+    assert run_trial(trial, whole, device="cpu").precision == precision
     interrupt(broken, trial)
     monkeypatch.setattr("lab2.run.choose_precision", lambda *_: "fp32")  # of a node of another kind
-    assert run_trial(trial, broken, device="cpu").precision == "bf16"
+    assert run_trial(trial, broken, device="cpu").precision == precision
     assert broken.predictions(trial.name).read_bytes() == whole.predictions(trial.name).read_bytes()
 
 
@@ -283,6 +288,48 @@ class TestCheckpoint:
         shard = run_trial(trial, run, device="cpu")
         assert shard.status == "ok"
         assert "starts over" in caplog.text
+
+    @pytest.mark.parametrize(
+        ("harm", "message"),
+        [
+            ("renamed", "features.1.weight is not in it; stem.weight is in it, and not here"),
+            ("absent", "features.1.weight is not in it"),
+            ("more", "stem.weight is in it, and not here"),
+            ("other shapes", r"features.1.weight has shape \(4, 1, 5, 4\), here \(4, 1, 5, 5\)"),
+            ("other stage", "it was made in the stage head, here that is all"),
+            ("other order", "its optimisers moved the parameters in other groups, or in another order"),
+            ("other optimiser", "its optimisers moved the parameters in other groups, or in another order"),
+        ],
+    )
+    def test_one_of_another_network_or_recipe_is_refused(self, trial: Trial, run: RunDir, harm: str, message: str):
+        path = run.checkpoint(trial.name)
+        content = torch.load(path, weights_only=True)
+        trainer = content["trainer"]
+        model, (optimizer,) = trainer["model"], trainer["moved"]
+        first = "features.1.weight"
+        match harm:
+            case "renamed":
+                model["stem.weight"] = model.pop(first)
+            case "absent":
+                del model[first]
+            case "more":
+                model["stem.weight"] = model[first]
+            case "other shapes":
+                model[first] = model[first][..., :4]
+            case "other stage":
+                trainer["stage"] = "head"
+            case "other order":  # as of a network whose layers were written down in another order
+                optimizer[1].reverse()
+            case "other optimiser":
+                optimizer[0] = "SGD"
+        torch.save(content, path)
+        shard = run_trial(trial, run, device="cpu", requeue=True)
+        assert shard.status == "failed"
+        assert shard.reason.startswith(f"{path}: of another network or recipe than this trial's: ")
+        assert re.search(message, shard.reason)
+        assert shard.reason.endswith("; remove it, then lab2 resume starts the trial over")
+        path.unlink()
+        assert run_trial(trial, run, device="cpu", requeue=True).status == "ok"
 
     def test_a_trial_that_gets_no_further_is_given_up_after_three_attempts(
         self, trial: Trial, run: RunDir, monkeypatch
@@ -378,6 +425,29 @@ class TestFeatureCache:
         assert all(torch.equal(a, b) for a, b in zip(before, built.model.features.parameters(), strict=True))
         assert [s.number for s in steps] == [7, 8, 9]
         assert not all(torch.equal(a, b) for a, b in zip(before, built.model.features.parameters(), strict=True))
+
+    def test_they_are_computed_in_the_precision_in_which_the_trial_began(self, tmp_path: Path, monkeypatch):
+        data = load_training(SMALL)
+        path = tmp_path / "w.safetensors"
+        save_weights(path, build(TINY["alexnet"], data.shape).model, "alexnet", "mnist")
+        trial = make_trial("alexnet", model=AlexNetConfig(weights=str(path), head_epochs=1))
+
+        def begun(precision: str) -> Trainer:
+            built = build(trial.job.model, data.shape)
+            return trainer(trial.job, built, data.train, device=CPU, precision=precision, seed=1)
+
+        first, second = begun("bf16"), begun("fp32")
+        steps = first.fit()
+        next(steps)
+        second.go_on(first.state(), tmp_path / "checkpoint")
+        seen = []
+        extract = second.model.extract
+        monkeypatch.setattr(
+            second.model, "extract", lambda x: seen.append(torch.is_autocast_enabled("cpu")) or extract(x)
+        )
+        for _ in second.fit():
+            break
+        assert seen == [False, True]  # a look at the shape, then all images
 
     def test_a_large_cache_is_mapped_from_a_file(self, tmp_path: Path, monkeypatch):
         from lab2.train import transfer

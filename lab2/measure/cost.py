@@ -1,4 +1,4 @@
-"""What an architecture costs: parameters, products, seconds."""
+"""What an architecture costs: parameters, seconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TypeVar
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from lab2.measure.hardware import synchronize
 
@@ -71,14 +70,3 @@ def count_parameters(model: nn.Module) -> tuple[int, int]:
     """(all, trainable) parameters."""
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     return sum(n for n, _ in sizes), sum(n for n, trainable in sizes if trainable)
-
-
-@torch.no_grad()
-def flops_per_image(forward: Callable[[Tensor], object], image: Tensor) -> int:
-    """FLOPs of `forward` on one (1, C, S, S) image: matrix products and convolutions, a multiply-add is two.
-
-    Right only where attention is written as matrix products: the counter passes over the fused kernel.
-    """
-    with FlopCounterMode(display=False) as counter:
-        forward(image)
-    return int(counter.get_total_flops())

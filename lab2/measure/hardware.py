@@ -10,9 +10,11 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from lab2.errors import ResourceError
 
+_CPU = torch.device("cpu")
 _LONG = 1.5  # seconds: a product expected to take more is not timed
 
 
@@ -97,17 +99,22 @@ def make_repeatable(seed: int) -> None:
     torch.set_float32_matmul_precision("high")  # TF32 on GPUs that have it
 
 
-def product_rate(dtype: torch.dtype, side: int) -> float:
-    """FLOP/s of a product of two side x side matrices on the CPU, at its best; of smaller ones where it takes long.
+def product_rate(dtype: torch.dtype, side: int, device: torch.device = _CPU) -> float:
+    """FLOP/s of a product of two side x side matrices at its best; of smaller ones where it takes long.
 
     bf16 is emulated where the CPU has none: on an AMD EPYC without AVX-512 a product of 2048 takes nearly a minute.
     """
     for tried in (side // 8, side // 4, side // 2, side):
-        a = torch.ones(tried, tried, dtype=dtype)
-        seconds = least_seconds(partial(torch.matmul, a, a))
+        a = torch.ones(tried, tried, dtype=dtype, device=device)
+        seconds = least_seconds(partial(_square, a))
         if 8 * seconds > _LONG:  # what the next would take
             break
     return 2 * tried**3 / seconds
+
+
+def _square(matrix: Tensor) -> None:
+    torch.matmul(matrix, matrix)
+    synchronize(matrix.device)
 
 
 def least_seconds(work: Callable[[], object], times: int = 5) -> float:

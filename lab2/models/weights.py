@@ -77,15 +77,20 @@ def read_weights_metadata(path: Path, architecture: str) -> dict[str, str]:
 def load_weights(model: nn.Module, path: Path, architecture: str) -> str:
     """Load all but the last layer from a checkpoint of ours; returns where the weights came from.
 
-    Raises `WeightsError` where the file is missing, torn, or of another architecture.
+    Raises `WeightsError` where the file is missing, torn, or of another network, be it one with more layers.
     """
     metadata = read_weights_metadata(path, architecture)
     state: dict[str, Tensor] = load_file(path)
     own = model.state_dict()
     last = list(own)[-2:]  # weight and bias of the layer that belongs to the classes
     fitting = {k: v for k, v in state.items() if k in own and k not in last and v.shape == own[k].shape}
-    absent = own.keys() - fitting.keys() - set(last)
-    if absent:
-        raise WeightsError(f"{path}: does not fit: {', '.join(sorted(absent)[:3])} ...; same image side and config?")
+    absent, foreign = own.keys() - fitting.keys() - set(last), state.keys() - own.keys()
+    if absent or foreign:
+        wrong = [f"{name} is absent or of another shape" for name in sorted(absent)]
+        wrong += [f"{name} is of no layer here" for name in sorted(foreign)]
+        more = " ..." if len(wrong) > 3 else ""
+        raise WeightsError(
+            f"{path}: does not fit: {', '.join(wrong[:3])}{more}; was it trained with the same model.* settings?"
+        )
     model.load_state_dict(fitting, strict=False)
     return f"checkpoint {path} (trained on {metadata.get('dataset', 'unknown data')})"

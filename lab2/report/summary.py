@@ -40,7 +40,7 @@ COUNTS = (
     "threads",
 )
 # What should be the same for all seeds of a job: where it is not, a text names all there are and a number is left out.
-SHARED = (*COUNTS, "epochs", *(name for name in MACHINE if name not in COUNTS), "git_commit")
+SHARED = (*COUNTS, "flops_uncounted", "epochs", *(name for name in MACHINE if name not in COUNTS), "git_commit")
 
 
 def summarise(comparison: Comparison) -> pd.DataFrame:

@@ -21,7 +21,7 @@ CHANCE = " †"  # beside an accuracy: not shown to be better than naming the co
 # What the caption tells of the trials that ended well.
 _ORIGIN = [
     *("job", "dataset", "train_images", "weights", "precision", "device_name", "device", "threads"),
-    *("library_memory_bytes", "memory_of"),
+    *("library_memory_bytes", "memory_of", "flops_uncounted"),
     *("lab2_version", "git_commit", "git_dirty"),
 ]
 
@@ -69,6 +69,12 @@ def _parameters(row: pd.Series) -> str:
     return _count(row["parameters"]) + (f" ({_count(trained)} trained)" if fewer else "")
 
 
+def _flops(row: pd.Series) -> str:
+    """At least so many, where something that ran is not counted."""
+    whole = pd.isna(row["flops_uncounted"]) or not row["flops_uncounted"]
+    return ("" if whole else "≥ ") + _number("flops_per_image", _count)(row)
+
+
 COLUMNS = (
     Column("model", lambda row: str(row["job"])),
     Column("test accuracy [95 %]", _accuracy),
@@ -82,7 +88,7 @@ COLUMNS = (
     Column("memory to train", _number("peak_memory_bytes", _gibibytes)),
     Column("to infer", _number("inference_memory_bytes", _gibibytes)),
     Column("latency p50", _number("latency_p50_seconds", lambda v: f"{1000 * v:.1f} ms")),
-    Column("FLOPs/image", _number("flops_per_image", _count)),
+    Column("FLOPs/image", _flops),
     Column("seeds", lambda row: f"{row['seeds']} of {row['seeds_expected']}"),
 )
 
@@ -106,6 +112,8 @@ def caption(comparison: Comparison) -> str:
     taken = Counter(comparison.taken.values())
     parts += [f"{count} of {len(frame)} trials taken over from run {run}" for run, count in taken.items()]
     text = "; ".join(parts)
+    if uncounted := {row.job: row.flops_uncounted for row in good if row.flops_uncounted}:
+        text += "\n≥: FLOPs are without " + "; ".join(f"{names} ({job})" for job, names in uncounted.items())
     if comparison.plan.smoke:
         text += "\nSMOKE RUN on a fraction of the data: it shows that everything works, and compares nothing."
     return text

@@ -82,6 +82,7 @@ class Shard:
     trainable_parameters: int | None = None
     trained_parameters: int | None = None  # numbers that the optimiser moved: fewer, where copies move as one
     flops_per_image: int | None = None  # forward; a multiply-add is two
+    flops_uncounted: str | None = None  # names of what ran and is not in it: "": the count is whole
     peak_memory_bytes: int | None = None  # while it trains
     inference_memory_bytes: int | None = None  # while it infers single images, deployed
     library_memory_bytes: int | None = None  # of the process before it reads data: Python and its libraries

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from lab2.spec.architectures import FasterRCNNConfig, ModelConfig
 from lab2.spec.checks import require, require_positive
 
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Optimizer = Literal["adamw", "sgd", "muon"]
 
 
@@ -33,7 +33,7 @@ class TrainConfig:
     rotation: float = 0.0  # degrees
     stretch: float = 0.0  # of each side: its length becomes 1 / (1 + stretch) to 1 / (1 - stretch) of what it was
     shift: int = 0  # pixels
-    precision: Precision = "auto"  # auto: bf16 where it is faster for this architecture on this device
+    precision: Precision = "auto"  # auto: what is fastest for this architecture on this device
     target_accuracy: float | None = None  # [0, 1], validation; the time to reach it is recorded
     save_weights: bool = False  # keep the trained network in the run, to fine-tune from
 

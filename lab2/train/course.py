@@ -25,6 +25,7 @@ class Step:
     epoch: float  # passes over the training images so far
     loss: Tensor  # scalar, detached
     gradient_norm: Tensor  # scalar, before clipping
+    skipped: bool = False  # fp16: its scaled gradient overflowed, nothing moved, and the next scale is smaller
 
     @property
     def last(self) -> bool:
@@ -51,12 +52,13 @@ class Course:
         images: int,
         epochs: float,
         generator: torch.Generator,
+        precision: str = "fp32",
     ) -> None:
         self.images = images
         self.batch_size = config.batch_size
         self.generator = generator
         self.total = count_steps(images, config.batch_size, epochs)
-        self.optimizer = OneCycle(parameter_groups, config, self.total)
+        self.optimizer = OneCycle(parameter_groups, config, self.total, precision=precision)
         self.number = 0  # steps that are done
         self.left = torch.empty(0, dtype=torch.int64)  # of the permutations drawn so far
 
@@ -72,7 +74,9 @@ class Course:
         gradient_norm = self.optimizer.step(loss)
         self.number += 1
         seen = self.number * self.batch_size
-        return Step(self.number, self.total, seen, seen / self.images, loss.detach(), gradient_norm)
+        return Step(
+            self.number, self.total, seen, seen / self.images, loss.detach(), gradient_norm, self.optimizer.skipped
+        )
 
     def state(self) -> State:
         """To be taken between two steps."""

@@ -1,4 +1,4 @@
-"""Optimisers and the one-cycle schedule."""
+"""Optimisers, the one-cycle schedule, and the scale of losses in fp16."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, assert_never
 
 import torch
 from torch import Tensor, nn
+from torch.amp import GradScaler
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 from torch.profiler import record_function
@@ -45,13 +46,18 @@ def is_matrix(parameter: nn.Parameter) -> bool:
 class OneCycle:
     """Optimisers whose learning rates rise to their peaks and fall to nothing within `steps`.
 
-    Source: Smith and Topin 2018 (arXiv:1708.07120). Gradients keep their buffers between steps: giving
-    them back costs a large network more than the backward pass (see `launch/environment.py`).
+    Source: Smith and Topin 2018 (arXiv:1708.07120); for fp16's losses Micikevicius et al. 2018 (arXiv:1710.03740).
+    Gradients keep their buffers between steps: giving them back costs a large network more than the backward pass (see
+    `launch/environment.py`).
     """
 
-    def __init__(self, parameter_groups: list[Group], config: TrainConfig, steps: int) -> None:
+    def __init__(
+        self, parameter_groups: list[Group], config: TrainConfig, steps: int, *, precision: str = "fp32"
+    ) -> None:
         self.parameters = [p for group in parameter_groups for p in group["params"]]
         self.optimizers = list(_optimizers(parameter_groups, config))
+        self.scaler = GradScaler(self.parameters[0].device.type, enabled=precision == "fp16")
+        self.skipped = False  # whether the last step was left out, as fp16 sometimes asks for
         total = max(steps, 2)
         self.schedules: list[LRScheduler] = [
             OneCycleLR(
@@ -67,15 +73,26 @@ class OneCycle:
         ]
 
     def step(self, loss: Tensor) -> Tensor:
-        """Backward, clip, move, and leave zeros behind; returns the gradient's norm before it was clipped."""
+        """Backward, clip, move, and leave zeros behind; returns the gradient's norm before it was clipped, a scalar.
+
+        In fp16 gradients are those of the loss times a scale, so that small ones do not vanish. Where they overflow,
+        the norm is not finite, nothing moves, and the scale is halved for the next step; to know that, fp16 waits for
+        the accelerator. `skipped` is true as long as the scale is to blame: below 1 it is the gradient itself.
+        """
         with record_function("backward"):
-            loss.backward()
+            self.scaler.scale(loss).backward()
         with record_function("optimizer"):
+            for optimizer in self.optimizers:
+                self.scaler.unscale_(optimizer)
             norm = nn.utils.clip_grad_norm_(self.parameters, MAX_GRADIENT_NORM)
+            overflown = self.scaler.is_enabled() and not bool(norm.isfinite())
+            self.skipped = overflown and self.scaler.get_scale() >= 1
             for optimizer, schedule in zip(self.optimizers, self.schedules, strict=True):
-                optimizer.step()
+                if not overflown:
+                    optimizer.step()
+                    schedule.step()
                 optimizer.zero_grad(set_to_none=False)
-                schedule.step()
+            self.scaler.update()
         return norm
 
     def state(self) -> dict[str, Any]:
@@ -83,6 +100,7 @@ class OneCycle:
         return {
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "schedules": [schedule.state_dict() for schedule in self.schedules],
+            "scaler": self.scaler.state_dict(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -91,6 +109,7 @@ class OneCycle:
             optimizer.load_state_dict(saved)
         for schedule, saved in zip(self.schedules, state["schedules"], strict=True):
             schedule.load_state_dict(saved)
+        self.scaler.load_state_dict(state["scaler"])
         for parameter in self.parameters:
             parameter.grad = torch.zeros_like(parameter)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from lab2.data.source import Images
+from lab2.errors import CheckpointError
 from lab2.measure.predictions import Predictions
 from lab2.spec.job import TrainConfig
 from lab2.train.course import Course, State, Step
@@ -39,6 +41,7 @@ class Trainer(ABC):
         self.labels = torch.from_numpy(train.labels)
         self.resumed: State | None = None  # where `fit` is to go on
         self.trained_parameters = 0  # numbers that the optimiser moves, of the stage that moves most
+        self._resumed_from = Path()
         self._stage = ""
         self._course: Course | None = None
 
@@ -63,16 +66,24 @@ class Trainer(ABC):
     def state(self) -> State:
         """To be taken between two steps of `fit`: what training changes, and the random numbers to come."""
         assert self._course is not None
-        frozen = {name for name, p in self.model.named_parameters() if not p.requires_grad}
         on_gpu = self.device.type == "cuda"
         return {
             "stage": self._stage,
             "precision": self.precision,
-            "model": {name: value for name, value in self.model.state_dict().items() if name not in frozen},
+            "model": self._trained(),
+            "moved": self._moved(self._course),
             "course": self._course.state(),
             "random": torch.get_rng_state(),
             "gpu_random": torch.cuda.get_rng_state(self.device) if on_gpu else None,
         }
+
+    def go_on(self, state: State, file: Path) -> None:
+        """Let `fit` go on from where `state`, which `file` held, was taken, and in its precision.
+
+        `fit` raises `CheckpointError` where that is of another network or recipe.
+        """
+        self.resumed, self._resumed_from = state, file
+        self.precision = state["precision"]  # another node may have chosen another
 
     def course(self, stage: str, parameter_groups: list[Group], epochs: float) -> Course:
         """The course of that name, from its start, or from where `resumed` was taken in it."""
@@ -80,17 +91,56 @@ class Trainer(ABC):
         moved = sum(p.numel() for group in parameter_groups if group["max_lr"] for p in group["params"])
         self.trained_parameters = max(self.trained_parameters, moved)
         self._course = Course(
-            parameter_groups, self.config, images=len(self.images), epochs=epochs, generator=self.generator
+            parameter_groups,
+            self.config,
+            images=len(self.images),
+            epochs=epochs,
+            generator=self.generator,
+            precision=self.precision,
         )
-        if self.resumed is not None and self.resumed["stage"] == stage:
+        if self.resumed is not None:
             state, self.resumed = self.resumed, None
-            self.precision = state["precision"]  # another node may have chosen another
-            self.model.load_state_dict(state["model"], strict=False)
+            self._check(state)
+            self.model.load_state_dict(state["model"], strict=False)  # the frozen ones are not in it
             self._course.restore(state["course"])
             torch.set_rng_state(state["random"])
             if state["gpu_random"] is not None:
                 torch.cuda.set_rng_state(state["gpu_random"], self.device)
         return self._course
+
+    def _trained(self) -> dict[str, Tensor]:
+        """What training changes of the network: all but the frozen parameters."""
+        frozen = {name for name, p in self.model.named_parameters() if not p.requires_grad}
+        return {name: value for name, value in self.model.state_dict().items() if name not in frozen}
+
+    def _moved(self, course: Course) -> list[list[str | list[str]]]:
+        """Who moves what: of each optimiser its kind and its groups, in order, for its state numbers the parameters."""
+        names = {parameter: name for name, parameter in self.model.named_parameters()}
+        return [
+            [type(one).__name__, *([names[p] for p in group["params"]] for group in one.param_groups)]
+            for one in course.optimizer.optimizers
+        ]
+
+    def _check(self, state: State) -> None:
+        """Raise `CheckpointError` where `state` is not of the course that is about to start."""
+        assert self._course is not None
+        ours, theirs = ({name: tuple(t.shape) for name, t in m.items()} for m in (self._trained(), state["model"]))
+        wrong = [f"{name} is not in it" for name in ours.keys() - theirs.keys()]
+        wrong += [f"{name} is in it, and not here" for name in theirs.keys() - ours.keys()]
+        shared = ours.keys() & theirs.keys()
+        wrong += [
+            f"{name} has shape {theirs[name]}, here {ours[name]}" for name in shared if theirs[name] != ours[name]
+        ]
+        if state["stage"] != self._stage:
+            wrong.append(f"it was made in the stage {state['stage']}, here that is {self._stage}")
+        elif not wrong and state["moved"] != self._moved(self._course):
+            wrong.append("its optimisers moved the parameters in other groups, or in another order")
+        if wrong:
+            more = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+            raise CheckpointError(
+                f"{self._resumed_from}: of another network or recipe than this trial's: "
+                f"{'; '.join(sorted(wrong)[:3])}{more}; remove it, then lab2 resume starts the trial over"
+            )
 
 
 @contextmanager
