@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from lab2.errors import ResourceError
+from lab2.measure import cgroup
 
 _LONG = 1.5  # seconds: a product expected to take more is not timed
 
@@ -59,24 +60,28 @@ def device_name(device: torch.device) -> str:
     return platform.processor() or platform.machine()
 
 
-def available_cores() -> int:
-    """Cores that this process may use: its affinity, and what Slurm gave the task."""
+def available_cores(root: Path = cgroup.ROOT) -> int:
+    """Cores that this process may use: the least of its affinity, its cgroups' limits and what Slurm gave the task.
+
+    `root` is where /proc and /sys lie.
+    """
+    limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
     granted = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(int(granted), allowed) if granted.isdigit() and int(granted) else allowed
+    if granted.isdecimal() and int(granted):
+        limits.append(int(granted))
+    if (limit := cgroup.cpu_limit(root)) is not None:
+        limits.append(limit)
+    return min(limits)
 
 
-def memory_limit() -> int:
-    """Bytes that this process may use: what Slurm or a cgroup grants it, or all that the machine has."""
+def memory_limit(root: Path = cgroup.ROOT) -> int:
+    """Bytes that this process may use: the least of what the machine has, its cgroups' limits and what Slurm gave."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     granted = os.environ.get("SLURM_MEM_PER_NODE", "")  # MiB
-    if granted.isdigit() and int(granted):
+    if granted.isdecimal() and int(granted):
         limits.append(int(granted) * 2**20)
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            limits.append(int(Path(path).read_text()))
-        except (OSError, ValueError):  # another kind of cgroup, or "max"
-            continue
+    if (limit := cgroup.memory_limit(root)) is not None:
+        limits.append(limit)
     return min(limits)
 
 
