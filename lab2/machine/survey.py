@@ -16,8 +16,16 @@ import torch
 
 from lab2.data.cache import cache_folder
 from lab2.data.places import NAMED
-from lab2.errors import DataError
-from lab2.measure.hardware import available_cores, choose_device, device_name, memory_limit, product_rate
+from lab2.errors import DataError, ResourceError
+from lab2.measure.cgroup import ROOT
+from lab2.measure.hardware import (
+    available_cores,
+    best_device,
+    device_name,
+    memory_limit,
+    product_rate,
+    unused_gpu,
+)
 from lab2.models.weights import IMAGENET, imagenet_file
 
 _CONTAINER_TOOLS = ("apptainer", "enroot", "podman", "docker", "buildah")
@@ -35,17 +43,15 @@ class Finding:
     needed: bool = False  # without it nothing works
 
 
-def survey() -> Iterator[Finding]:
-    """Look at everything; nothing raises, what is missing says what to do."""
+def survey(root: Path = ROOT) -> Iterator[Finding]:
+    """Look at everything; nothing raises, what is missing says what to do. `root` is where /dev lies."""
     cpu = torch.device("cpu")
     yield Finding("cores", True, f"{available_cores()} to use, {device_name(cpu)}")
     memory = memory_limit() / 2**30
     yield Finding("memory", memory >= 8, f"{memory:.1f} GiB; a trial takes up to 8")
     fp32, bf16 = (product_rate(dtype, PRODUCT_SIDE) / 1e12 for dtype in (torch.float32, torch.bfloat16))
     yield Finding("bf16", bf16 > fp32, f"matrix products: {bf16:.3g} TFLOP/s in bf16, {fp32:.3g} in fp32")
-    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    chosen = choose_device().type
-    yield Finding("GPUs", chosen != "cpu", ", ".join(names) or f"no CUDA; trials run on {chosen}")
+    yield _gpus(root)
     yield _tools("Slurm", ("sbatch", "squeue", "sacct"))
     yield _tools("container tools", _CONTAINER_TOOLS)
     if bill := os.environ.get("LAB2_BILL"):
@@ -59,6 +65,16 @@ def survey() -> Iterator[Finding]:
         yield Finding(f"{name} weights", there, hint)
     for what, folder in (("disk for runs", Path()), ("disk for the cache", cache_folder())):
         yield _disk(what, folder)
+
+
+def _gpus(root: Path) -> Finding:
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    try:
+        chosen = best_device().type
+    except ResourceError as error:
+        return Finding("GPUs", False, str(error))
+    why = unused_gpu(root)
+    return Finding("GPUs", chosen != "cpu", ", ".join(names) or f"{why or 'no CUDA'}; trials run on {chosen}")
 
 
 def _image(bill: Path) -> Finding:
