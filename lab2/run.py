@@ -24,6 +24,7 @@ from lab2.measure.predictions import write_predictions
 from lab2.measure.provenance import Provenance, provenance
 from lab2.models import Built, build
 from lab2.models.weights import save_weights
+from lab2.regular_file import make_way
 from lab2.results.journal import Attempt, EpochEnd, Journal, Progress, read_attempts
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, Status, read_shard, unfinished, write_shard
@@ -162,7 +163,7 @@ class _Attempt:
         Raises `ResourceError` where `requeued` attempts came to the same place again and again.
         """
         run, trial = self.run, self.trial
-        run.shard(trial.name).unlink(missing_ok=True)  # of an attempt that did not end well
+        make_way(run.shard(trial.name))  # of an attempt that did not end well
         self.journal.note(Progress(state="starting"))
         self.saved = load_checkpoint(run.checkpoint(trial.name), digest=trial.digest, made_by=_made_by(self.source))
         if self.saved is not None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import TypeAdapter, ValidationError
 
+from lab2.regular_file import LISTS, read_regular
 from lab2.results.run_dir import RunDir
 from lab2.whole_file import write_whole
 
@@ -131,7 +132,7 @@ def _complaint(command: str, error: OSError | subprocess.SubprocessError) -> str
 
 def _read_kept(run: RunDir) -> Answer:
     try:
-        return _KEPT.validate_json(run.scheduler.read_bytes())
+        return _KEPT.validate_json(read_regular(run.scheduler, LISTS))
     except (OSError, ValidationError):
         return Answer()
 

@@ -7,6 +7,7 @@ then nothing but the trial's own last note.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -110,7 +111,7 @@ def trial_status(run: RunDir, plan: Plan, trial: Trial) -> TrialStatus:
 
 def _from_shard(run: RunDir, plan: Plan, trial: Trial) -> TrialStatus | None:
     path = run.shard(trial.name)
-    if not path.exists():
+    if not os.path.lexists(path):  # a link that leads nowhere is there, and no shard
         return None
     progress = read_progress(run, trial.name)
     try:

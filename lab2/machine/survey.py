@@ -27,6 +27,7 @@ from lab2.measure.hardware import (
     unused_gpu,
 )
 from lab2.models.weights import IMAGENET, imagenet_file
+from lab2.regular_file import LISTS, read_regular
 
 _CONTAINER_TOOLS = ("apptainer", "enroot", "podman", "docker", "buildah")
 PRODUCT_SIDE = 2048  # of the largest matrices whose product is timed
@@ -80,7 +81,7 @@ def _gpus(root: Path) -> Finding:
 def _image(bill: Path) -> Finding:
     """Whether the image that this runs in still has what its bill of materials lists, and lab2's files unchanged."""
     try:
-        listed = {part["name"]: part["version"] for part in json.loads(bill.read_bytes())["components"]}
+        listed = {part["name"]: part["version"] for part in json.loads(read_regular(bill, LISTS))["components"]}
     except (OSError, ValueError, LookupError) as error:
         return Finding(
             "image", False, f"{bill}: no bill of materials ({error}); make image builds it anew", needed=True

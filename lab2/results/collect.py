@@ -62,7 +62,7 @@ def collect(run: RunDir, tell: Tell | None = None) -> Comparison:
     plan = run.read_plan()
     warnings: list[str] = []
     told: Mapping[str, tuple[Status, str]] = {}
-    known = read_known(run.collected)
+    known = read_known(run.collected, len(plan.trials))
     files = look(run.shards)
     absent = [t for t, name in zip(plan.trials, plan.names, strict=True) if f"{name}.json" not in files]
     if tell and absent:

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from lab2.regular_file import LISTS, SMALL, read_regular
 from lab2.results import shard
 from lab2.results.shard import Shard
 from lab2.whole_file import write_whole
@@ -84,15 +85,23 @@ def look(folder: Path) -> dict[str, Mark]:
         for entry in entries:
             if entry.name.endswith(".json") and not entry.name.startswith("."):
                 with suppress(FileNotFoundError):  # its trial begins anew
-                    now = entry.stat()
+                    now = _stat(entry)
                     marks[entry.name] = now.st_ino, now.st_size, now.st_mtime_ns
     return marks
 
 
-def read_known(path: Path) -> Known:
-    """What `keep` wrote; nothing, where there is no such file or it cannot be used."""
+def _stat(entry: os.DirEntry[str]) -> os.stat_result:
+    """Of what a link leads to; of the link itself, which is no shard, where that is nothing."""
     try:
-        kept = pq.read_table(path, page_checksum_verification=True)
+        return entry.stat()
+    except OSError:
+        return entry.stat(follow_symlinks=False)
+
+
+def read_known(path: Path, trials: int) -> Known:
+    """What `keep` wrote of a run of so many `trials`; nothing, where there is no such file or it cannot be used."""
+    try:
+        kept = _read_kept(path, trials)
     except (OSError, pa.ArrowException):  # the shards say the same, only more slowly
         kept = None
     if kept is None or not kept.schema.equals(_KEPT, check_metadata=True):
@@ -100,6 +109,13 @@ def read_known(path: Path) -> Known:
     marks = zip(*(kept[name].to_pylist() for name in _MARKS), strict=True)
     keys = zip(kept["trial"].to_pylist(), marks, strict=True)
     return Known(kept.select(_NAMES), kept["digest"].to_pylist(), {key: number for number, key in enumerate(keys)})
+
+
+def _read_kept(path: Path, trials: int) -> pa.Table | None:
+    """None where the file says that it holds more than a run of so many `trials` can: it is not unpacked."""
+    file = pq.ParquetFile(pa.BufferReader(read_regular(path, LISTS)), page_checksum_verification=True)
+    unpacked = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+    return file.read() if file.metadata.num_rows <= trials and unpacked <= trials * SMALL else None
 
 
 def keep(path: Path, table: pa.Table, marks: Sequence[Mark | None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from lab2.regular_file import LISTS, SMALL, read_regular
 from lab2.results.run_dir import RunDir
 from lab2.whole_file import write_whole
 
@@ -74,8 +76,7 @@ class Journal:
     def begin(self, attempt: Attempt, curve: Sequence[EpochEnd]) -> None:
         """Note that a process begins; of the learning curve stays what it goes on from."""
         with self._forgiving():
-            with self.run.attempts(self.trial).open("ab") as file:
-                file.write(_ATTEMPT.dump_json(attempt) + b"\n")
+            _append(self.run.attempts(self.trial), _ATTEMPT.dump_json(attempt) + b"\n")
             write_whole(self.run.history(self.trial), b"".join(_EPOCH.dump_json(point) + b"\n" for point in curve))
 
     def due(self) -> bool:
@@ -90,8 +91,8 @@ class Journal:
 
     def add(self, point: EpochEnd) -> None:
         """Append one point of the learning curve."""
-        with self._forgiving(), self.run.history(self.trial).open("ab") as file:
-            file.write(_EPOCH.dump_json(point) + b"\n")
+        with self._forgiving():
+            _append(self.run.history(self.trial), _EPOCH.dump_json(point) + b"\n")
 
     @contextmanager
     def _forgiving(self) -> Iterator[None]:
@@ -107,7 +108,7 @@ class Journal:
 def read_progress(run: RunDir, trial: str) -> Progress | None:
     """The last note; None where there is none to read."""
     try:
-        return _PROGRESS.validate_json(run.progress(trial).read_bytes())
+        return _PROGRESS.validate_json(read_regular(run.progress(trial), SMALL))
     except (OSError, ValidationError):
         return None
 
@@ -122,11 +123,18 @@ def read_attempts(run: RunDir, trial: str) -> list[Attempt]:
     return _read_lines(run.attempts(trial), _ATTEMPT)
 
 
+def _append(path: Path, line: bytes) -> None:
+    """A FIFO that lies there is an `OSError`: to open it would wait for somebody who reads it."""
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
+    with os.fdopen(handle, "ab") as file:
+        file.write(line)
+
+
 def _read_lines(path: Path, kind: TypeAdapter[T]) -> list[T]:
     """What stands in the lines of `path`; a line that was cut off by a crash is left out."""
     found = []
     try:
-        lines = path.read_bytes().splitlines()
+        lines = read_regular(path, LISTS).splitlines()
     except OSError:
         return []
     for line in lines:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from lab2.errors import ShardError
+from lab2.regular_file import LARGE, SMALL, IrregularFileError, read_regular, regular_file
 from lab2.results.run_dir import RunDir, known_runs
 from lab2.results.shard import Shard, read_shard
 from lab2.spec.job import Trial
-from lab2.whole_file import write_whole
+from lab2.whole_file import whole_file, write_whole
 
 
 def find_finished(runs: Path, trial: Trial, *, dataset_sha256: str, commit: str) -> tuple[RunDir, Shard] | None:
@@ -38,9 +40,16 @@ def reuse(
         if found is None:
             continue
         source, _ = found
-        for part in ("predictions", "history", "weights"):
-            theirs, ours = getattr(source, part)(trial.name), getattr(run, part)(trial.name)
-            if theirs.exists():
-                shutil.copyfile(theirs, ours)
-        write_whole(run.shard(trial.name), source.shard(trial.name).read_bytes())  # last: it says that all is there
+        try:
+            _copy(source, run, trial.name)
+        except IrregularFileError:  # it is run again
+            continue
         yield trial.name, source.path.name
+
+
+def _copy(source: RunDir, run: RunDir, trial: str) -> None:
+    for part in ("predictions", "history", "weights"):
+        theirs, ours = getattr(source, part)(trial), getattr(run, part)(trial)
+        with suppress(FileNotFoundError), regular_file(theirs, LARGE) as file, whole_file(ours) as copy:
+            shutil.copyfileobj(file, copy)
+    write_whole(run.shard(trial), read_regular(source.shard(trial), SMALL))  # last: it says that all is there

@@ -23,6 +23,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from lab2.errors import RunError
+from lab2.regular_file import LISTS, read_regular
 from lab2.spec.plan import PLAN_SCHEMA, Plan, dump_plan, load_plan
 from lab2.whole_file import write_whole
 
@@ -113,7 +114,7 @@ class RunDir:
     def read_plan(self) -> Plan:
         """Raises `RunError` where there is no plan, or one that this version cannot read."""
         try:
-            text = self.plan.read_bytes()
+            text = read_regular(self.plan, LISTS)
         except OSError as error:
             raise RunError(f"{self.plan}: {error.strerror}; wanted the plan of a run") from error
         try:
@@ -151,8 +152,11 @@ def create_run(runs: Path, plan: Plan) -> RunDir:
 
 def open_run(runs: Path, run_id: str) -> RunDir:
     """The run of that id (or `latest`); raises `RunError` that lists what there is."""
-    run = RunDir((runs / run_id).resolve())
-    if not run.plan.is_file():
+    try:
+        run = RunDir((runs / run_id).resolve(strict=True))
+    except (OSError, RuntimeError):  # RuntimeError: links that lead in a circle
+        run = RunDir(runs / run_id)
+    if not os.path.lexists(run.plan):
         found = ", ".join(sorted(known_runs(runs))[-5:]) or "none yet; `make run-local` makes the first"
         raise RunError(f"{runs / run_id}: no such run; there are: {found}")
     return run

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from lab2.errors import ShardError
+from lab2.regular_file import SMALL, read_regular
 from lab2.spec.job import Trial
 from lab2.whole_file import write_whole
 
@@ -121,7 +122,7 @@ def write_shard(path: Path, shard: Shard) -> None:
 def read_shard(path: Path) -> Shard:
     """Read one shard; raises `ShardError` for one that is torn, altered, foreign or of another schema."""
     try:
-        raw = json.loads(path.read_bytes())
+        raw = json.loads(read_regular(path, SMALL))
     except OSError as error:
         raise ShardError(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
