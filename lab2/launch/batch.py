@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
 
+from lab2.foreign_text import keep_visible
 from lab2.launch.environment import ALLOCATION
 from lab2.regular_file import SMALL, read_regular
 from lab2.results.run_dir import RunDir
@@ -57,6 +58,9 @@ class Exit:
     node: str
     restart: int = 0  # how often Slurm had started the job before
     why: str = ""  # after SIGTERM, Slurm's reason: TimeLimit, Preempted, None
+
+    def __post_init__(self) -> None:
+        keep_visible(self)
 
 
 _EXIT: TypeAdapter[Exit] = TypeAdapter(Exit)

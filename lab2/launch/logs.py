@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from lab2.errors import RunError
+from lab2.foreign_text import one_line
 from lab2.launch.submission import latest_jobs, read_submissions
 from lab2.regular_file import check_regular, regular_file
 from lab2.results.run_dir import RunDir
@@ -46,7 +47,7 @@ def last_lines(run: RunDir, trial: Trial, job: str | None = None) -> list[str]:
             lines = file.read(LAST_BYTES).decode(errors="replace").strip().splitlines()
     except OSError:
         return []
-    return [line[-200:] for line in lines[-LAST_LINES:]]
+    return [one_line(line[-200:]) for line in lines[-LAST_LINES:]]
 
 
 def read_log(run: RunDir, trial: Trial, *, follow: bool, ended: Callable[[], bool]) -> Iterator[str]:

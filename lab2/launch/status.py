@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab2.errors import ShardError
+from lab2.foreign_text import keep_visible
 from lab2.launch.batch import GO_ON, TERMINATED, Exit, cancelled_jobs, read_exits
 from lab2.launch.logs import last_lines
 from lab2.launch.scheduler import Answer, JobState, ask, ask_accounting
@@ -48,6 +49,9 @@ class TrialStatus:
     reason: str = ""
     progress: Progress | None = None
     node: str = ""
+
+    def __post_init__(self) -> None:
+        keep_visible(self)
 
     @property
     def finished(self) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from lab2.errors import RunError
+from lab2.foreign_text import keep_visible
 from lab2.regular_file import LISTS, read_regular
 from lab2.results.run_dir import RunDir
 from lab2.whole_file import write_whole
@@ -22,6 +23,9 @@ class Submission:
     trials: tuple[str, ...]  # the trial of each task of the array, in its order
     submitted_at: str  # UTC, ISO 8601
     excluded: tuple[str, ...] = ()  # nodes
+
+    def __post_init__(self) -> None:
+        keep_visible(self)
 
     def task_ids(self) -> dict[str, str]:
         """Slurm's id of each trial."""

@@ -17,6 +17,7 @@ import torch
 from lab2.data.cache import cache_folder
 from lab2.data.places import NAMED
 from lab2.errors import DataError, ResourceError
+from lab2.foreign_text import keep_visible
 from lab2.measure.cgroup import ROOT
 from lab2.measure.hardware import (
     available_cores,
@@ -42,6 +43,9 @@ class Finding:
     there: bool
     found: str
     needed: bool = False  # without it nothing works
+
+    def __post_init__(self) -> None:
+        keep_visible(self)
 
 
 def survey(root: Path = ROOT) -> Iterator[Finding]:

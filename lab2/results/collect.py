@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from lab2.errors import ShardError
+from lab2.foreign_text import one_line
 from lab2.results.columns import Mark, as_csv, as_rows, as_table, keep, look, read_known
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, Status, read_shard, unfinished
@@ -90,7 +91,7 @@ def collect(run: RunDir, tell: Tell | None = None) -> Comparison:
     unknown = sum(mark is not None and number >= len(known) for number, mark in zip(numbers, marks, strict=True))
     if unknown > KEEP_SHARE * len(known):
         keep(run.collected, table, marks)
-    return Comparison(plan=plan, table=table, warnings=tuple(warnings))
+    return Comparison(plan=plan, table=table, warnings=tuple(map(one_line, warnings)))
 
 
 def _without_shard(trial: Trial, told: Mapping[str, tuple[Status, str]]) -> Shard:

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from lab2.foreign_text import FORMULA, is_visible
 from lab2.regular_file import LISTS, SMALL, read_regular
 from lab2.results import shard
 from lab2.results.shard import Shard
@@ -55,7 +57,13 @@ def as_rows(table: pa.Table) -> tuple[Shard, ...]:
 
 
 def as_csv(table: pa.Table) -> bytes:
-    """The columns for programs, with a line of their names."""
+    """The columns for programs, with a line of their names; text that a spreadsheet would compute is marked as text."""
+    for place, (name, kind) in enumerate(zip(table.column_names, table.schema.types, strict=True)):
+        if pa.types.is_string(kind):  # by the rule of `for_csv`, for all rows at once
+            plain = table[name]
+            marked = pc.binary_join_element_wise("'", plain, "")
+            column = pc.if_else(pc.match_substring_regex(plain, FORMULA), marked, plain)
+            table = table.set_column(place, name, column)
     sink = pa.BufferOutputStream()
     pa.csv.write_csv(table, sink)
     text: bytes = sink.getvalue().to_pybytes()
@@ -112,10 +120,23 @@ def read_known(path: Path, trials: int) -> Known:
 
 
 def _read_kept(path: Path, trials: int) -> pa.Table | None:
-    """None where the file says that it holds more than a run of so many `trials` can: it is not unpacked."""
+    """None for what `keep` does not write: more than a run of so many `trials` can have, which is not unpacked, or
+    text that no `Shard` has."""
     file = pq.ParquetFile(pa.BufferReader(read_regular(path, LISTS)), page_checksum_verification=True)
     unpacked = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
-    return file.read() if file.metadata.num_rows <= trials and unpacked <= trials * SMALL else None
+    if file.metadata.num_rows > trials or unpacked > trials * SMALL:
+        return None
+    kept = file.read()
+    return kept if all(_is_visible(chunk) for column in kept.columns for chunk in column.chunks) else None
+
+
+def _is_visible(chunk: pa.Array) -> bool:
+    """Whether all text of a column is what `Shard` lets through: it is looked at as it lies in memory, at once."""
+    text = chunk.buffers()[2] if pa.types.is_string(chunk.type) else None
+    try:
+        return text is None or is_visible(text.to_pybytes().decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def keep(path: Path, table: pa.Table, marks: Sequence[Mark | None]) -> None:

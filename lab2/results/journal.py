@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from lab2.foreign_text import keep_visible
 from lab2.regular_file import LISTS, SMALL, read_regular
 from lab2.results.run_dir import RunDir
 from lab2.whole_file import write_whole
@@ -60,6 +61,9 @@ class Attempt:
     host: str
     step: int  # where it began: 0, or what the checkpoint says
     started_at: str  # UTC, ISO 8601
+
+    def __post_init__(self) -> None:
+        keep_visible(self)
 
 
 _ATTEMPT: TypeAdapter[Attempt] = TypeAdapter(Attempt)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from lab2.errors import ShardError
+from lab2.foreign_text import keep_visible
 from lab2.regular_file import SMALL, read_regular
 from lab2.spec.job import Trial
 from lab2.whole_file import write_whole
@@ -90,6 +91,7 @@ class Shard:
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
+        keep_visible(self)
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, float) and not math.isfinite(value):
