@@ -177,8 +177,8 @@ class _Attempt:
         if requeued and [a.step for a in before] == [attempt.step] * SAME_PLACE_ATTEMPTS:
             raise ResourceError(
                 f"{SAME_PLACE_ATTEMPTS} attempts in a row ended without getting further than step {attempt.step} "
-                f"(on {', '.join(a.host for a in before)}); see its log, give it more with "
-                "--set resources.timeout_min=... or resources.checkpoint_seconds=..., then lab2 resume"
+                f"(on {', '.join(a.host for a in before)}); see its log; lab2 resume "
+                "--set resources.timeout_min=... gives it more time, resources.checkpoint_seconds=... more checkpoints"
             )
 
     def train_and_measure(self, asked_device: str, threads: int | None) -> Shard:

@@ -47,7 +47,7 @@ def main() -> None:
         sys.exit(2)
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        warn(f"lab2: {one_line(what)}; nothing that was computed is lost: mend it, then lab2 resume", "red")
+        warn(f"lab2: {one_line(what)}; mend that and try again; results are kept, lab2 resume runs the rest", "red")
         sys.exit(2)
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "torchvision"):

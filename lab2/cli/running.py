@@ -246,7 +246,7 @@ def _submit(
 
     plan = run.read_plan()
     if not trials:
-        say(f"run {plan.run_id}: nothing to submit, all {len(plan.trials)} trials are finished; lab2 report shows them")
+        say(f"run {plan.run_id}: nothing to submit, all its trials are finished; see them: lab2 report {named(run)}")
         return
     say(f"run {plan.run_id}: {len(trials)} of {len(plan.trials)} trials for Slurm, {run.path}")
     for one in hand_over(run, plan, trials, cluster, parallel=parallel, exclude=exclude):

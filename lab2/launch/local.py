@@ -78,7 +78,7 @@ class _Running:
         if _out_of_memory_kills() > self.kills:
             state, reason = "out_of_memory", "the kernel ended it: the machine ran out of memory"
         elif time.time() - self.started >= 60 * self.trial.job.resources.timeout_min - 1:
-            state, reason = "timeout", "its time was up; give it more with --set resources.timeout_min=..."
+            state, reason = "timeout", "its time was up; lab2 resume --set resources.timeout_min=... gives it more"
         elif lines := last_lines(self.run, self.trial):
             reason = f"{reason}; its log ends: {lines[-1]}"
         write_shard(self.run.shard(self.trial.name), unfinished(self.trial, state, reason))

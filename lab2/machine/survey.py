@@ -87,9 +87,8 @@ def _image(bill: Path) -> Finding:
     try:
         listed = {part["name"]: part["version"] for part in json.loads(read_regular(bill, LISTS))["components"]}
     except (OSError, ValueError, LookupError) as error:
-        return Finding(
-            "image", False, f"{bill}: no bill of materials ({error}); make image builds it anew", needed=True
-        )
+        found = f"{bill}: no bill of materials ({error}); build the image anew, in a checkout of lab2"
+        return Finding("image", False, found, needed=True)
     installed = {dist.name: dist.version for dist in distributions()}
     wrong = [f"{name} {version}" for name, version in listed.items() if installed.get(name) != version]
     wrong += [str(file) for file in files("lab2") or () if file.hash and not _as_installed(file)]
@@ -111,11 +110,11 @@ def _as_installed(file: PackagePath) -> bool:
 
 def _data(name: str, folder: Path | None) -> Finding:
     if folder is None:
-        return Finding(name, False, f"not there; on a machine with a network: lab2 prepare {name}")
+        return Finding(name, False, f"not there; {NAMED[name].advice(name)}", needed=NAMED[name].embedded)
     try:
         NAMED[name].open(folder).read("test")
     except DataError as error:
-        return Finding(name, False, str(error), needed=name == "mnist")
+        return Finding(name, False, str(error), needed=NAMED[name].embedded)
     return Finding(name, True, str(folder))
 
 

@@ -24,6 +24,7 @@ from pydantic import ValidationError
 
 from lab2.errors import RunError
 from lab2.regular_file import LISTS, read_regular
+from lab2.spec.checks import wrong_schema
 from lab2.spec.plan import PLAN_SCHEMA, Plan, dump_plan, load_plan
 from lab2.whole_file import write_whole
 
@@ -120,7 +121,7 @@ class RunDir:
         try:
             schema = json.loads(text).get("schema")
             if schema != PLAN_SCHEMA:
-                raise RunError(f"{self.plan}: schema {schema!r}, this version reads {PLAN_SCHEMA}; update lab2")
+                raise RunError(f"{self.plan}: {wrong_schema(schema, PLAN_SCHEMA, 'start a new run')}")
             return load_plan(text)
         except (AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise RunError(f"{self.plan}: not a plan ({error}); wanted what lab2 wrote") from error
@@ -157,7 +158,7 @@ def open_run(runs: Path, run_id: str) -> RunDir:
     except (OSError, RuntimeError):  # RuntimeError: links that lead in a circle
         run = RunDir(runs / run_id)
     if not os.path.lexists(run.plan):
-        found = ", ".join(sorted(known_runs(runs))[-5:]) or "none yet; `make run-local` makes the first"
+        found = ", ".join(sorted(known_runs(runs))[-5:]) or "none yet; lab2 run-local makes the first"
         raise RunError(f"{runs / run_id}: no such run; there are: {found}")
     return run
 

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from lab2.errors import ShardError
 from lab2.foreign_text import keep_visible
 from lab2.regular_file import SMALL, read_regular
+from lab2.spec.checks import wrong_schema
 from lab2.spec.job import Trial
 from lab2.whole_file import write_whole
 
@@ -133,7 +134,7 @@ def read_shard(path: Path) -> Shard:
     if not isinstance(row, dict):
         raise ShardError(f"{path}: not a shard; wanted an object with sha256 and row")
     if row.get("schema") != SCHEMA:
-        raise ShardError(f"{path}: schema {row.get('schema')!r}, this version reads {SCHEMA}; update lab2")
+        raise ShardError(f"{path}: {wrong_schema(row.get('schema'), SCHEMA, 'lab2 resume runs its trial again')}")
     if raw.get("sha256") != _digest(row):
         raise ShardError(f"{path}: its checksum does not fit; it was altered after it was written")
     unknown = row.keys() - {field.name for field in fields(Shard)}
