@@ -319,6 +319,25 @@ class TestLogs:
         assert said == "one\ttwo\n\\x1b[2J\\x1b]0;owned\\x07three [bold]four[/bold] :warning:\n\\u202efive\n"
 
 
+def test_the_log_of_a_trial_in_the_foreground_cannot_repaint():
+    code = f"""
+import logging
+from lab2.cli.screen import show_log
+show_log()
+try:
+    raise ValueError({CLEAR!r})
+except ValueError:
+    logging.getLogger("lab2").exception({TITLE!r})
+logging.getLogger("lab2").info("seen")
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr
+    assert r"\x1b]0;owned\x07" in said
+    assert r"ValueError: \x1b[2J" in said
+    assert "\nTraceback" in said
+    assert said.endswith("seen\n")
+    assert "\x1b" not in said
+
+
 def test_a_shard_is_what_it_was_where_there_is_nothing_to_show():
     shard: Shard = finished(make_trial(), host="n1", device_name="AMD EPYC – 7B13")
     assert replace(shard) == shard

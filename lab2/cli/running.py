@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -26,7 +25,7 @@ from lab2.cli.options import (
     chosen_seeds,
     named,
 )
-from lab2.cli.screen import err, say, show_table, show_trace, warn, watch
+from lab2.cli.screen import err, say, show_log, show_table, show_trace, warn, watch
 from lab2.errors import ConfigError
 from lab2.launch.plan import change_resources, plan_trials, start_run
 from lab2.launch.status import BEING_CANCELLED, RunStatus, status
@@ -206,8 +205,7 @@ def train(
         show_trace(trace)
         return
     run = start_run(runs, trials, smoke=False, device=device)
-    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
-    logging.getLogger("lab2").setLevel(logging.INFO)
+    show_log()
     from lab2.run import run_trial
 
     shard = run_trial(trials[0], run, device=device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,21 @@ def say(text: str, style: str = "") -> None:
 def warn(text: str, style: str = "yellow") -> None:
     """Lines for standard error, by the same rule."""
     err.print(for_terminal(text), style=style, markup=False, soft_wrap=True)
+
+
+class _Visible(logging.Formatter):
+    """A record with its traceback, by the same rule: the messages of a user's network are in it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return for_terminal(super().format(record))
+
+
+def show_log() -> None:
+    """Let what lab2 logs go to standard error, and what others warn of."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Visible("%(asctime)s %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    logging.getLogger("lab2").setLevel(logging.INFO)
 
 
 def pass_on(text: str) -> None:
