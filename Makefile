@@ -13,12 +13,13 @@ COMMIT = $(shell git rev-parse HEAD 2>/dev/null)$(if $(shell git status --porcel
 SOURCE = $(shell git config --get remote.origin.url | sed 's|//[^@/]*@|//|')# a password in it is nobody's business
 ENGINE = $(shell for tool in docker podman buildah; do $$tool info >/dev/null 2>&1 && echo $$tool && break; done)
 TAG = $(or $(IMAGE),lab2:$(VERSION))
-IN_IMAGE = mkdir -p runs && slurm/containers/in-image $(if $(filter %.sif,$(IMAGE)),apptainer,$(or $(ENGINE),docker)) \
-  $(IMAGE) $(CURDIR)/runs $(CURDIR) --
+quote = '$(subst ','\'',$(1))'# as one word for the shell, whatever is in it
+IN_IMAGE = slurm/containers/here-in-image $(if $(filter %.sif,$(IMAGE)),apptainer,$(or $(ENGINE),docker)) $(call quote,$(IMAGE))
 SLURM_TESTS := slurm-ends slurm-ends-unaccounted slurm-others
 READY := $(if $(wildcard $(SETUP_LOGIN)),$(SETUP_LOGIN),$(SETUP))# a login node may have no torch
-CHOICE = $(if $(JOBS),--jobs $(JOBS)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DATASET),--dataset $(DATASET)) \
-  $(if $(QUICK),--quick) $(if $(PARALLEL),--parallel $(PARALLEL))
+option = $(if $($(2)),$(1) $(call quote,$($(2))))# of lab2, where the variable is given
+CHOICE = $(call option,--jobs,JOBS) $(call option,--seeds,SEEDS) $(call option,--dataset,DATASET) \
+  $(if $(QUICK),--quick) $(call option,--parallel,PARALLEL)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-login run-local submit resume status cancel report doctor test test-slurm test-image check \
@@ -37,23 +38,23 @@ setup: $(SETUP) ## make the virtual environment .venv
 setup-login: $(SETUP_LOGIN) ## the same without torch: to submit, watch and report
 
 run-local: $(if $(IMAGE),,$(SETUP)) ## train the five architectures here, then show the table; with IMAGE= in it
-	@$(if $(IMAGE),$(IN_IMAGE) -m lab2.cli run-local --runs $(CURDIR)/runs,$(LAB2) run-local) $(CHOICE)
+	@$(if $(IMAGE),$(IN_IMAGE),$(LAB2)) run-local $(CHOICE)
 
 submit: $(READY) ## hand them to Slurm as PROFILE says, and return
 	@$(if $(PROFILE),,echo 'make submit PROFILE=mycluster: which of slurm/profiles/?' >&2; exit 2)
-	@$(LAB2) submit --profile $(PROFILE) $(CHOICE) $(if $(DRYRUN),--dry-run)
+	@$(LAB2) submit $(call option,--profile,PROFILE) $(CHOICE) $(if $(DRYRUN),--dry-run)
 
 resume: $(READY) ## run what is missing or failed in RUN
-	@$(LAB2) resume $(RUN) $(if $(PARALLEL),--parallel $(PARALLEL))
+	@$(LAB2) resume $(call quote,$(RUN)) $(call option,--parallel,PARALLEL)
 
 status: $(READY) ## what each trial of RUN is doing
-	@$(LAB2) status $(RUN)
+	@$(LAB2) status $(call quote,$(RUN))
 
 cancel: $(READY) ## stop what is queued or running in RUN
-	@$(LAB2) cancel $(RUN)
+	@$(LAB2) cancel $(call quote,$(RUN))
 
 report: $(READY) ## show the comparison table of RUN
-	@$(LAB2) report $(RUN)
+	@$(LAB2) report $(call quote,$(RUN))
 
 doctor: $(SETUP) ## what this machine can do, and what is missing
 	@$(LAB2) doctor
@@ -71,23 +72,24 @@ $(SLURM_TESTS): $(SETUP_DEV)
 	  -m $(if $(filter %-others,$@),'not ends',ends) tests/test_slurm.py
 
 image: ## build the image IMAGE with docker, podman or buildah
-	@$(or $(ENGINE),docker) build $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) \
-	  --build-arg COMMIT=$(COMMIT) --build-arg SOURCE=$(SOURCE) -t $(TAG) .
+	@$(or $(ENGINE),docker) build $(if $(BASE),--build-arg $(call quote,BASE=$(BASE))) --build-arg VERSION=$(VERSION) \
+	  --build-arg COMMIT=$(COMMIT) --build-arg $(call quote,SOURCE=$(SOURCE)) -t $(call quote,$(TAG)) .
 
 image-archive: image ## one file of it, lab2.tar, for nodes without a registry
 	@rm -f lab2.tar
-	@$(ENGINE) $(if $(filter buildah,$(ENGINE)),push $(TAG) docker-archive:lab2.tar:$(TAG),save --output lab2.tar $(TAG))
+	@$(ENGINE) $(if $(filter buildah,$(ENGINE)),push $(call quote,$(TAG)) $(call quote,docker-archive:lab2.tar:$(TAG)), \
+	  save --output lab2.tar $(call quote,$(TAG)))
 
 image-sif: $(if $(ARCHIVE),,image-archive) ## one file of it, lab2.sif, for Apptainer; of ARCHIVE= where that is built
 	@command -v apptainer >/dev/null || { echo 'make image-sif needs apptainer' >&2; exit 2; }
-	@apptainer build --force --build-arg ARCHIVE=$(or $(ARCHIVE),lab2.tar) lab2.sif slurm/containers/lab2.def
+	@apptainer build --force --build-arg $(call quote,ARCHIVE=$(or $(ARCHIVE),lab2.tar)) lab2.sif slurm/containers/lab2.def
 
 test-image: $(SETUP_DEV) ## build the image on a base made here, and test it (needs root)
-	@slurm/containers/test-base localhost/lab2:test VERSION=$(VERSION) COMMIT=$(COMMIT) SOURCE=$(SOURCE)
+	@slurm/containers/test-base localhost/lab2:test VERSION=$(VERSION) COMMIT=$(COMMIT) $(call quote,SOURCE=$(SOURCE))
 	@LAB2_TEST_IMAGE=localhost/lab2:test $(VENV)/bin/pytest -m image
 
 bench: $(SETUP) ## measure lab2 against the textbook way, on this machine: most of an hour; ONLY=cnn one of them
-	@$(VENV)/bin/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(REPEATS),--repeats $(REPEATS))
+	@$(VENV)/bin/python -m benchmarks $(call option,--only,ONLY) $(call option,--repeats,REPEATS)
 
 cluster-up: ## a real Slurm of three nodes on this machine, with ACCOUNTING=1 also sacct
 	@slurm/testcluster/cluster up
@@ -103,7 +105,7 @@ lint: $(SETUP_DEV) ## lint and types
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/hadolint Dockerfile
-	@$(VENV)/bin/shellcheck -x .ci/run slurm/containers/in-image slurm/containers/test-base slurm/testcluster/cluster
+	@$(VENV)/bin/shellcheck -x .ci/run slurm/containers/here-in-image slurm/containers/in-image slurm/containers/test-base slurm/testcluster/cluster
 
 format: $(SETUP_DEV) ## lay the code out
 	@$(VENV)/bin/ruff check --fix .

@@ -25,6 +25,7 @@ from lab2.measure.predictions import Predictions
 from lab2.measure.process import TrialClock
 from lab2.measure.provenance import Provenance, code_digest, provenance
 from lab2.measure.usage import Meter, Usage
+from lab2.regular_file import make_way
 from lab2.results.journal import Attempt, CurvePoint, Journal, Progress, read_attempts, read_progress
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
@@ -89,7 +90,7 @@ class TrialAttempt:
         Raises `ResourceError` where `requeued` attempts came to the same place again and again.
         """
         run, trial = self.run, self.trial
-        run.shard(trial.name).unlink(missing_ok=True)  # of an attempt that did not end well
+        make_way(run.shard(trial.name))  # of an attempt that did not end well
         known = read_progress(run, trial.name) or Progress(state="starting")
         self.journal.note(Progress(state="starting", wall_seconds=known.wall_seconds, cpu_seconds=known.cpu_seconds))
         self.saved = load_checkpoint(run.checkpoint(trial.name), digest=trial.digest, made_by=self.made_by)
@@ -107,8 +108,8 @@ class TrialAttempt:
         if requeued and [a.step for a in before] == [attempt.step] * SAME_PLACE_ATTEMPTS:
             raise ResourceError(
                 f"{SAME_PLACE_ATTEMPTS} attempts in a row ended without getting further than step {attempt.step} "
-                f"(on {', '.join(a.host for a in before)}); see its log, give it more with "
-                "--set resources.timeout_min=... or resources.checkpoint_seconds=..., then lab2 resume"
+                f"(on {', '.join(a.host for a in before)}); see its log; lab2 resume "
+                "--set resources.timeout_min=... gives it more time, resources.checkpoint_seconds=... more checkpoints"
             )
 
     def train(self, learner: Trainer, data: TrainingData) -> None:

@@ -58,7 +58,9 @@ class StopSignal:
         if self.asked is not None:
             return  # once is enough: a second one would interrupt the writing of what is left
         if number == signal.SIGUSR2:  # what submitit and Slurm send before the time is up
-            self.asked = Stopped("timeout", "its time was up; give it more with --set resources.timeout_min=...")
+            self.asked = Stopped(
+                "timeout", "its time was up; lab2 resume --set resources.timeout_min=... gives it more"
+            )
         else:
             self.asked = Stopped("cancelled", f"stopped by {signal.Signals(number).name}")
         if self._at_once:

@@ -181,6 +181,20 @@ def test_make_run_local_leaves_the_same_runs_on_the_host(tmp_path: Path):
     assert (shard.status, shard.image_digest) == ("ok", image_id(IMAGE)), shard.reason
 
 
+def test_make_run_local_reads_jobs_and_pictures_that_lie_elsewhere(tmp_path: Path, image_folder: Path):
+    checkout, elsewhere = tmp_path / "checkout", tmp_path / "it's else where"
+    shutil.copytree(ROOT / "slurm", checkout / "slurm", ignore=shutil.ignore_patterns("testcluster"))
+    shutil.copy(ROOT / "Makefile", checkout)
+    elsewhere.mkdir()
+    pictures = image_folder.rename(elsewhere / "My Pictures")
+    jobs = write_jobs(elsewhere / "my jobs", {"a_cnn": TINY_JOBS["a_cnn"]}, resources=SMALL_JOB)
+    words = ["make", "run-local", f"IMAGE={IMAGE}", "ENGINE=podman", f"JOBS={jobs}", f"DATASET={pictures}"]
+    done = subprocess.run(words, cwd=checkout, capture_output=True, text=True, check=False, timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    shard = read_shard(open_run(checkout / "runs", "latest").shard("a_cnn-seed1"))
+    assert (shard.status, shard.dataset) == ("ok", str(pictures)), shard.reason
+
+
 class TestWrapper:
     def call(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -142,8 +142,8 @@ class TestSummary:
         run = make_run(tmp_path, trial)
         write_shard(run.shard(trial.name), unfinished(trial, "failed", "a | b\nc"))
         text = markdown(collect(run), summarise(collect(run)))
-        assert "a \\| b c" in text
-        assert failures(summarise(collect(run))) == ["cnn: failed: a | b\nc"]
+        assert "a \\| b\\\\nc" in text
+        assert failures(summarise(collect(run))) == ["cnn: failed: a | b\\nc"]
 
 
 class TestStatistics:

@@ -75,11 +75,26 @@ class TestShard:
         with pytest.raises(ShardError, match="altered"):
             read_shard(path)
 
+    def refused(self, path: Path, schema: object) -> str:
+        path.write_text(json.dumps({"sha256": "", "row": {"schema": schema}}))
+        with pytest.raises(ShardError) as caught:
+            read_shard(path)
+        return str(caught.value)
+
     def test_a_newer_schema_says_so(self, tmp_path: Path):
         path = tmp_path / "a.json"
-        path.write_text(json.dumps({"sha256": "", "row": {"schema": 99}}))
-        with pytest.raises(ShardError, match="schema 99, this version reads 2; update lab2"):
-            read_shard(path)
+        assert self.refused(path, 99) == f"{path}: schema 99, this version reads {SCHEMA}; update lab2"
+
+    def test_an_older_schema_does_not_ask_for_a_newer_lab2(self, tmp_path: Path):
+        said = self.refused(tmp_path / "a.json", 0)
+        assert f"schema 0 of an older lab2, this version reads {SCHEMA}" in said
+        assert "lab2 resume runs its trial again" in said
+        assert "update" not in said
+
+    def test_a_schema_that_is_no_number_is_another_programs(self, tmp_path: Path):
+        said = self.refused(tmp_path / "a.json", "x")
+        assert "schema 'x'" in said
+        assert "another program wrote it" in said
 
     def test_one_of_an_older_schema_is_read_without_what_meant_something_else(self):
         """Written by lab2 at be65c34, by a smoke run."""
@@ -369,8 +384,20 @@ class TestRunDir:
     def test_a_plan_of_another_schema_is_named(self, tmp_path: Path):
         run = make_run(tmp_path, make_trial())
         run.plan.write_text(run.plan.read_text().replace('"schema": 2', '"schema": 99'))
-        with pytest.raises(RunError, match=r"plan\.json: schema 99, this version reads 2"):
+        with pytest.raises(RunError, match=r"plan\.json: schema 99, this version reads 2; update lab2"):
             run.read_plan()
+
+    def test_a_plan_of_an_older_lab2_asks_for_no_update(self, tmp_path: Path):
+        run = make_run(tmp_path, make_trial())
+        run.plan.write_text(run.plan.read_text().replace('"schema": 2', '"schema": 1'))
+        with pytest.raises(RunError) as caught:
+            run.read_plan()
+        assert "schema 1 of an older lab2, this version reads 2; start a new run" in str(caught.value)
+        assert "update" not in str(caught.value)
+
+    def test_where_there_is_no_run_the_advice_needs_no_makefile(self, tmp_path: Path):
+        with pytest.raises(RunError, match="none yet; lab2 run-local makes the first"):
+            open_run(tmp_path, "latest")
 
     @pytest.mark.parametrize("content", ["", "[]", "{", '{"schema": 2}', "\ud800"])
     def test_a_plan_that_is_none_is_named(self, tmp_path: Path, content: str):

@@ -25,6 +25,7 @@ from lab2.spec.profile import Profile
 from tests.conftest import finished, make_run, make_trial
 from tests.test_inputs import edit, with_imagenet, write_net
 from tests.test_local import write_jobs
+from tests.test_regular_file import dangling, device, directory, fifo, put
 
 COMMIT = "c" * 40
 VERSIONS = {"torch_version": version("torch"), "torchvision_version": version("torchvision")}
@@ -299,3 +300,21 @@ def test_a_submission_of_before_there_were_places_is_read(tmp_path: Path):
     note = {"job_id": "7", "job_name": "x", "trials": ["cnn-seed1"], "submitted_at": ""}
     (run.submissions / "7.json").write_text(json.dumps(note))
     assert read_submissions(run)[0].place == {}
+
+
+@pytest.mark.parametrize("part", ["predictions", "history", "weights"])
+@pytest.mark.parametrize("kind", [fifo, directory, device, dangling], ids=lambda kind: kind.__name__)
+def test_what_is_no_file_is_run_again(kind: Callable[[Path], None], part: str, tmp_path: Path):
+    trial = make_trial()
+    other = finish(tmp_path, trial)
+    put(kind, getattr(other, part)(trial.name))
+    run = make_run(tmp_path, trial, run_id="second")
+    (told,) = taken(run, trial)
+    assert f"its {part} cannot be copied" in told.against
+    assert not run.shard(trial.name).exists()
+
+
+def test_a_shard_that_is_no_file_is_none(tmp_path: Path):
+    trial = make_trial()
+    put(fifo, finish(tmp_path, trial).shard(trial.name))
+    assert taken(make_run(tmp_path, trial, run_id="second"), trial) == []

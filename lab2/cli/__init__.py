@@ -11,6 +11,7 @@ import lab2
 from lab2.cli import machine, running, watching
 from lab2.cli.screen import say, warn
 from lab2.errors import Lab2Error
+from lab2.foreign_text import one_line
 from lab2.launch.environment import leave_threads_unbound
 
 app = typer.Typer(
@@ -42,11 +43,11 @@ def main() -> None:
     try:
         app()
     except Lab2Error as error:
-        warn(f"lab2: {error}", "red")
+        warn(f"lab2: {one_line(str(error))}", "red")
         sys.exit(2)
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        warn(f"lab2: {what}; nothing that was computed is lost: mend it, then lab2 resume", "red")
+        warn(f"lab2: {one_line(what)}; mend that and try again; results are kept, lab2 resume runs the rest", "red")
         sys.exit(2)
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "torchvision"):

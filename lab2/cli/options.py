@@ -38,13 +38,18 @@ def chosen_jobs(jobs: list[str] | None) -> list[JobSpec]:
 
 def folder_and_names(jobs: list[str] | None) -> tuple[Path, list[str]]:
     """The words of `--jobs`: at most one folder, and names of jobs in it."""
-    words = [word for text in jobs or [] for word in text.split(",") if word]
+    words = [word for text in jobs or [] for word in _split(text)]
     if jobs and not words:
         raise ConfigError("--jobs names nothing; give names (cnn,vit) or a folder, or leave it out for all")
-    folders = [Path(word) for word in words if "/" in word or Path(word).is_dir()]
+    folders = [word for word in words if "/" in word or Path(word).is_dir()]
     if len(folders) > 1:
         raise ConfigError(f"--jobs names {len(folders)} folders; give one")
-    return (folders[0] if folders else default_folder()), [w for w in words if Path(w) not in folders]
+    folder = Path(os.path.expanduser(folders[0])) if folders else default_folder()  # noqa: PTH111 # `~nobody` is no error
+    return folder, [word for word in words if word not in folders]
+
+
+def _split(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def named(run: RunDir) -> str:
@@ -55,7 +60,7 @@ def named(run: RunDir) -> str:
 
 def chosen_seeds(text: str) -> list[int]:
     """The seeds that `--seeds` means: so many from 1, or those in the list."""
-    words = [word.strip() for word in text.split(",") if word.strip()]
+    words = _split(text)
     if not words or not all(word.isascii() and word.isdigit() for word in words) or words == ["0"]:
         raise ConfigError(f"--seeds {text}: wanted how many (3) or which (1,5,7)")
     if "," in text:

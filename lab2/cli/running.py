@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -27,7 +26,7 @@ from lab2.cli.options import (
     chosen_seeds,
     named,
 )
-from lab2.cli.screen import err, say, show_table, show_trace, warn, watch
+from lab2.cli.screen import err, say, show_log, show_table, show_trace, warn, watch
 from lab2.errors import ConfigError
 from lab2.launch.plan import change_resources, start_run
 from lab2.launch.status import BEING_CANCELLED, RunStatus, status
@@ -199,8 +198,7 @@ def train(
         show_trace(trace)
         return
     run = start_run(runs, trials, smoke=False, device=device)
-    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
-    logging.getLogger("lab2").setLevel(logging.INFO)
+    show_log()
     from lab2.run import run_trial
 
     shard = run_trial(trials[0], run, device=device)
@@ -239,7 +237,7 @@ def _submit(
 
     plan = run.read_plan()
     if not trials:
-        say(f"run {plan.run_id}: nothing to submit, all {len(plan.trials)} trials are finished; lab2 report shows them")
+        say(f"run {plan.run_id}: nothing to submit, all its trials are finished; see them: lab2 report {named(run)}")
         return
     say(f"run {plan.run_id}: {len(trials)} of {len(plan.trials)} trials for Slurm, {run.path}")
     for one in hand_over(run, plan, trials, cluster, parallel=parallel, exclude=exclude):

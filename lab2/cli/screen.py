@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
+from lab2.foreign_text import for_terminal
 from lab2.launch.status import RunStatus, TrialStatus, status
 from lab2.report.live import PlainLines, live_table
 from lab2.results.run_dir import RunDir
@@ -20,18 +23,39 @@ if TYPE_CHECKING:
     from lab2.results.collect import Comparison
     from lab2.trace import Trace
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 
 def say(text: str, style: str = "") -> None:
-    """A line for standard output, as it is: what stands in it may come from a user."""
-    out.print(text, style=style, markup=False, soft_wrap=True)
+    """Lines for standard output: what stands in them may come from anybody, and is shown, not obeyed."""
+    out.print(for_terminal(text), style=style, markup=False, soft_wrap=True)
 
 
 def warn(text: str, style: str = "yellow") -> None:
-    """A line for standard error, as it is."""
-    err.print(text, style=style, markup=False, soft_wrap=True)
+    """Lines for standard error, by the same rule."""
+    err.print(for_terminal(text), style=style, markup=False, soft_wrap=True)
+
+
+class _Visible(logging.Formatter):
+    """A record with its traceback, by the same rule: the messages of a user's network are in it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return for_terminal(super().format(record))
+
+
+def show_log() -> None:
+    """Let what lab2 logs go to standard error, and what others warn of."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Visible("%(asctime)s %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    logging.getLogger("lab2").setLevel(logging.INFO)
+
+
+def pass_on(text: str) -> None:
+    """A piece of a log for standard output: its lines and tabs, and nothing that would repaint the terminal."""
+    out.file.write(for_terminal(text))  # rich would make spaces of tabs
+    out.file.flush()
 
 
 def gather(run: RunDir) -> tuple[Comparison, RunStatus]:
@@ -55,7 +79,7 @@ def show_table(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None
 
     comparison, without = gathered or gather(run)
     summary = summarise(comparison)
-    wide = out if out.is_terminal else Console(highlight=False, width=200)
+    wide = out if out.is_terminal else Console(highlight=False, emoji=False, width=200)
     wide.print(terminal_table(summary, wide.width))
     say(caption(comparison), "dim")
     for text in failures(summary):
@@ -80,7 +104,12 @@ def show_trace(trace: Trace) -> None:
         table.add_column(name, justify="right")
     for one in trace.operations:
         share = one.seconds_per_step / trace.step_seconds
-        table.add_row(one.name, f"{1000 * one.seconds_per_step:.2f}", f"{share:.1%}", f"{one.calls_per_step:.0f}")
+        table.add_row(
+            Text(for_terminal(one.name)),
+            f"{1000 * one.seconds_per_step:.2f}",
+            f"{share:.1%}",
+            f"{one.calls_per_step:.0f}",
+        )
     out.print(table)
     say("of the whole training: " + ", ".join(f"{part} {share:.1%}" for part, share in trace.shares.items()))
     say(f"trace: {trace.file} (chrome://tracing and ui.perfetto.dev show it)")

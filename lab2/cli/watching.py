@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab2.cli.options import HERE, RunId, Runs, named
-from lab2.cli.screen import gather, out, say, show_table, warn, watch
+from lab2.cli.screen import gather, out, pass_on, say, show_table, warn, watch
 from lab2.errors import RunError
 from lab2.launch.status import RunStatus, TrialStatus, status
 from lab2.report.live import live_table
@@ -61,7 +61,7 @@ def logs(
         return all(line.ended for line in status(run, plan).trials if line.trial == trial)
 
     for text in read_log(run, wanted, follow=follow, ended=ended):
-        out.out(text, end="")
+        pass_on(text)
 
 
 @app.command(epilog="Example: lab2 collect 20261123-150612-mnist")
@@ -103,6 +103,6 @@ def _with_shards(run: RunDir) -> tuple[Comparison, RunStatus]:
     """What there is of a run's trials; raises `RunError` that says where to look where none has ended."""
     comparison, without = gather(run)
     ended = any(line.ended and line.state != "lost" for line in without.trials)
-    if not ended and set(comparison.statuses) == {"missing"}:
+    if not ended and not comparison.warnings and set(comparison.statuses) == {"missing"}:
         raise RunError(f"{run.path.name}: no shards yet; see what it does with: lab2 status {named(run)}")
     return comparison, without

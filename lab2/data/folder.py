@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from lab2.data.source import Images, Part
 from lab2.errors import DataError
+from lab2.regular_file import LISTS, check_regular, regular_file
 
 DEFAULT_SIDE = 64  # pixels; for images that are not all squares of one size up to this
 _GREY_MODES = {"1", "L", "LA"}
@@ -52,7 +53,7 @@ class FolderSource:
         for part in ("train", "test"):
             for path, _ in self._files(part):
                 digest.update(str(path.relative_to(self.folder)).encode() + b"\0")
-                digest.update(hashlib.sha256(path.read_bytes()).digest())
+                digest.update(_digest(path))
         return digest.hexdigest()
 
     @cached_property
@@ -86,8 +87,17 @@ class FolderSource:
         return files
 
 
+def _digest(path: Path) -> bytes:
+    try:
+        with regular_file(path, LISTS) as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}; mend or remove it") from error
+
+
 def _open(path: Path) -> Image.Image:
     try:
+        check_regular(path, LISTS)  # to open a FIFO would wait for ever
         return Image.open(path)
     except _BROKEN as error:
         raise DataError(f"{path}: not an image that can be read ({error}); mend or remove it") from error

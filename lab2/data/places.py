@@ -33,10 +33,17 @@ class _Named:
 
     places: tuple[Path, ...]  # where it may lie; below the cache folder unless absolute
     open: Callable[[Path], Source]
+    embedded: bool = False  # it comes with lab2
 
     def find(self) -> Path | None:
         """The first place that is there."""
         return next((p for place in self.places if (p := cache_folder() / "data" / place).is_dir()), None)
+
+    def advice(self, name: str) -> str:
+        """What to do where it is not there; `name` is its own."""
+        if self.embedded:
+            return "it came with lab2; install lab2 again"
+        return f"on a machine with a network: lab2 prepare {name}"
 
 
 def _letters(folder: Path) -> IdxSource:
@@ -54,6 +61,7 @@ NAMED = {
     "mnist": _Named(
         (Path(__file__).resolve().parent / "embedded" / "mnist",),
         lambda folder: IdxSource(folder, _DIGITS, digests=_MNIST_DIGESTS),
+        embedded=True,
     ),
     "fashion-mnist": _Named(
         (Path("FashionMNIST/raw"), Path("fashion-mnist"), Path("/usr/share/datasets/fashion-mnist")),
@@ -73,10 +81,7 @@ def open_source(config: DataConfig) -> Source:
         if (folder := named.find()) is not None:
             return named.open(folder)
         places = ", ".join(str(cache_folder() / "data" / place) for place in named.places)
-        raise DataError(
-            f"{config.dataset}: not on this machine (looked in {places}); on one with a network: "
-            f"lab2 prepare {config.dataset}"
-        )
+        raise DataError(f"{config.dataset}: not on this machine (looked in {places}); {named.advice(config.dataset)}")
     folder = Path(config.dataset).expanduser()
     if folder.is_dir():
         return FolderSource(folder, config.image_side)

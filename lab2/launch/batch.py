@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
 
+from lab2.foreign_text import keep_visible
 from lab2.launch.environment import ALLOCATION
+from lab2.regular_file import SMALL, read_regular
 from lab2.results.run_dir import RunDir
 from lab2.whole_file import write_whole
 
@@ -57,6 +59,9 @@ class Exit:
     restart: int = 0  # how often Slurm had started the job before
     why: str = ""  # after SIGTERM, Slurm's reason: TimeLimit, Preempted, None
 
+    def __post_init__(self) -> None:
+        keep_visible(self)
+
 
 _EXIT: TypeAdapter[Exit] = TypeAdapter(Exit)
 
@@ -79,7 +84,7 @@ def read_exits(run: RunDir) -> dict[str, Exit]:
     for path in run.exits.glob("*.json"):
         job_id, _, restart = path.stem.rpartition(".")
         try:
-            one = replace(_EXIT.validate_json(path.read_bytes()), restart=int(restart))
+            one = replace(_EXIT.validate_json(read_regular(path, SMALL)), restart=int(restart))
         except (OSError, ValueError):
             continue
         if job_id not in found or found[job_id].restart < one.restart:

@@ -19,6 +19,7 @@ from pathlib import Path
 from lab2.data.cache import cache_folder
 from lab2.errors import ConfigError
 from lab2.launch.plan import paths_read
+from lab2.regular_file import SMALL, read_regular, regular_file
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
 from lab2.spec.profile import Profile
@@ -124,14 +125,14 @@ def _read_only(trials: Sequence[Trial]) -> list[str]:
 
 @cache
 def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with regular_file(path) as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def _bundle_digest(bundle: Path) -> str | None:
     """Of the manifest that umoci unpacked; None where something else made the bundle."""
     try:
-        walked = json.loads((bundle / "umoci.json").read_bytes())["from_descriptor_path"]["descriptor_walk"]
+        walked = json.loads(read_regular(bundle / "umoci.json", SMALL))["from_descriptor_path"]["descriptor_walk"]
         return str(walked[-1]["digest"])
     except (OSError, ValueError, LookupError, TypeError):
         return None

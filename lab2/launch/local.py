@@ -21,6 +21,7 @@ from lab2.launch.environment import trial_environment
 from lab2.launch.logs import last_lines
 from lab2.launch.status import TrialStatus, status, trial_status
 from lab2.launch.task import TrialTask
+from lab2.regular_file import make_way
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Status, unfinished, write_shard
 from lab2.results.trial_lock import holder
@@ -77,7 +78,7 @@ class _Running:
         if _out_of_memory_kills() > self.kills:
             state, reason = "out_of_memory", "the kernel ended it: the machine ran out of memory"
         elif time.time() - self.started >= 60 * self.trial.job.resources.timeout_min - 1:
-            state, reason = "timeout", "its time was up; give it more with --set resources.timeout_min=..."
+            state, reason = "timeout", "its time was up; lab2 resume --set resources.timeout_min=... gives it more"
         elif lines := last_lines(self.run, self.trial):
             reason = f"{reason}; its log ends: {lines[-1]}"
         write_shard(self.run.shard(self.trial.name), unfinished(self.trial, state, reason))
@@ -94,7 +95,7 @@ def _start(run: RunDir, plan: Plan, trial: Trial, threads: int, gpus: list[int])
         stderr_to_stdout=True,
     )
     for stale in (run.shard(trial.name), run.progress(trial.name)):
-        stale.unlink(missing_ok=True)  # of an attempt before this one
+        make_way(stale)  # of an attempt before this one
     with trial_environment(threads), _terminal_ignored():  # a trial sees its own GPU and no other
         job = executor.submit(TrialTask(run.path, trial.name, "cuda" if gpus else plan.device, threads))
     return _Running(run, plan, trial, job, gpus)

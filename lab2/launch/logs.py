@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from lab2.errors import RunError
+from lab2.foreign_text import one_line
 from lab2.launch.submission import latest_jobs, read_submissions
+from lab2.regular_file import check_regular, regular_file
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
 
@@ -16,23 +20,34 @@ FOLLOW_SECONDS = 1.0
 SILENT_LOOKS = 5
 LAST_LINES = 6
 LAST_BYTES = 8192
+PIECE = 2**16  # characters
 
 
 def newest_log(run: RunDir, trial: Trial, job: str | None) -> Path | None:
     """The log of the trial's last attempt; on Slurm, where it has a `job`, those of an array share a folder."""
     folder, pattern = (run.logs(trial.job.name), f"{job}_0_log.out") if job else (run.logs(trial.name), "*_log.out")
-    return max(folder.glob(pattern), key=os.path.getmtime, default=None)
+    return max(folder.glob(pattern), key=_changed, default=None)
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except OSError:  # it has just been removed
+        return 0.0
 
 
 def last_lines(run: RunDir, trial: Trial, job: str | None = None) -> list[str]:
-    """The last lines that the trial logged, for a reason that says more."""
+    """The last lines that the trial logged, for a reason that says more; none where there is no log to read."""
     path = newest_log(run, trial, job)
     if path is None:
         return []
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - LAST_BYTES))
-        lines = file.read().decode(errors="replace").strip().splitlines()
-    return [line[-200:] for line in lines[-LAST_LINES:]]
+    try:
+        with regular_file(path) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LAST_BYTES))
+            lines = file.read(LAST_BYTES).decode(errors="replace").strip().splitlines()
+    except OSError:
+        return []
+    return [one_line(line[-200:]) for line in lines[-LAST_LINES:]]
 
 
 def read_log(run: RunDir, trial: Trial, *, follow: bool, ended: Callable[[], bool]) -> Iterator[str]:
@@ -40,15 +55,25 @@ def read_log(run: RunDir, trial: Trial, *, follow: bool, ended: Callable[[], boo
     path = newest_log(run, trial, latest_jobs(read_submissions(run)).get(trial.name))
     if path is None:
         raise RunError(f"{trial.name}: no log in run {run.path.name}; it has not started, or ran in the foreground")
-    with path.open(errors="replace") as file:
-        yield file.read()
-        silent = 0
-        while follow:
-            # A trial that writes has not ended; and whoever follows should not ask Slurm at every moment.
-            over = silent >= SILENT_LOOKS and ended()
-            text = file.read()
-            silent = 0 if text else silent + 1
-            yield text
-            if over and not text:
-                return
+    try:
+        check_regular(path)
+    except OSError as error:
+        raise RunError(f"{path}: {error.strerror}; it is no log") from error
+    with regular_file(path) as file:
+        yield from _pieces(io.TextIOWrapper(file, errors="replace"), follow=follow, ended=ended)
+
+
+def _pieces(file: TextIO, *, follow: bool, ended: Callable[[], bool]) -> Iterator[str]:
+    while text := file.read(PIECE):
+        yield text
+    silent = 0
+    while follow:
+        # A trial that writes has not ended; and whoever follows should not ask Slurm at every moment.
+        over = silent >= SILENT_LOOKS and ended()
+        text = file.read(PIECE)
+        silent = 0 if text else silent + 1
+        yield text
+        if over and not text:
+            return
+        if len(text) < PIECE:
             time.sleep(FOLLOW_SECONDS)

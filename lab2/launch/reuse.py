@@ -16,19 +16,24 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 
 from lab2.errors import RunError, ShardError
 from lab2.launch.submission import Submission, place_of, read_submissions
 from lab2.measure.inputs import packages_of
+from lab2.regular_file import LARGE, SMALL, IrregularFileError, check_regular, read_regular, regular_file
 from lab2.results.run_dir import RunDir, known_runs
 from lab2.results.shard import Shard, read_shard
 from lab2.results.taken import Taken, read_taken, write_taken
 from lab2.spec.job import Trial
 from lab2.spec.profile import Profile
-from lab2.whole_file import write_whole
+from lab2.whole_file import whole_file, write_whole
+
+COPIED = ("predictions", "history", "weights")  # beside the shard, where there are any
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,8 @@ def reuse(run: RunDir, trials: Sequence[Trial], profile: Profile, *, device: str
             if copied and copied.started_at == shard.started_at:
                 copies.append(Finished(trial.name, other.path.name, f"which had it from run {copied.run}, now gone"))
                 continue
-            against = next(_against(submissions(other), shard, trial, profile, device, commit), "")
+            wrong = _against(submissions(other), shard, trial, profile, device, commit)
+            against = next(chain(wrong, _no_files(other, trial.name)), "")
             if not against:
                 sources[trial.name] = other, shard
                 found.append(Finished(trial.name, other.path.name))
@@ -131,9 +137,19 @@ def _submissions(run: RunDir) -> dict[str, Submission]:
         return {}
 
 
+def _no_files(source: RunDir, trial: str) -> Iterator[str]:
+    """What of its results is there and is no file that can be copied."""
+    for part in COPIED:
+        with suppress(FileNotFoundError):
+            try:
+                check_regular(getattr(source, part)(trial), LARGE)
+            except IrregularFileError as error:
+                yield f"but its {part} cannot be copied ({error.strerror})"
+
+
 def _copy(source: RunDir, run: RunDir, trial: str) -> None:
-    for part in ("predictions", "history", "weights"):
+    for part in COPIED:
         theirs, ours = getattr(source, part)(trial), getattr(run, part)(trial)
-        if theirs.exists():
-            shutil.copyfile(theirs, ours)
-    write_whole(run.shard(trial), source.shard(trial).read_bytes())  # last: it says that all is there
+        with suppress(FileNotFoundError), regular_file(theirs, LARGE) as file, whole_file(ours) as copy:
+            shutil.copyfileobj(file, copy)
+    write_whole(run.shard(trial), read_regular(source.shard(trial), SMALL))  # last: it says that all is there

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import TypeAdapter, ValidationError
 
+from lab2.foreign_text import keep_visible
+from lab2.regular_file import LISTS, read_regular
 from lab2.results.run_dir import RunDir
 from lab2.whole_file import write_whole
 
@@ -38,6 +40,9 @@ class JobState:
     reason: str = ""  # why it waits, or why it ended
     node: str = ""
 
+    def __post_init__(self) -> None:
+        keep_visible(self)
+
     @property
     def active(self) -> bool:
         """Whether Slurm still has it in hand."""
@@ -58,6 +63,9 @@ class Answer:
     listed: frozenset[str] = frozenset()  # what squeue named in its last answer
     asked_at: float = 0.0  # Unix time of that answer
     failure: str = ""  # why there is no newer one
+
+    def __post_init__(self) -> None:
+        keep_visible(self)
 
 
 _KEPT: TypeAdapter[Answer] = TypeAdapter(Answer)
@@ -131,7 +139,7 @@ def _complaint(command: str, error: OSError | subprocess.SubprocessError) -> str
 
 def _read_kept(run: RunDir) -> Answer:
     try:
-        return _KEPT.validate_json(run.scheduler.read_bytes())
+        return _KEPT.validate_json(read_regular(run.scheduler, LISTS))
     except (OSError, ValidationError):
         return Answer()
 

@@ -22,6 +22,7 @@ from lab2.launch.scheduler import ask, cancel_jobs, max_array_size
 from lab2.launch.status import TrialStatus
 from lab2.launch.submission import Submission, latest_jobs, place_of, read_submissions, write_submission
 from lab2.launch.task import TrialTask
+from lab2.regular_file import SMALL, make_way, read_regular
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
 from lab2.spec.plan import Plan
@@ -84,7 +85,7 @@ def submit(
             place = place_of(part.trials[0], profile, plan.device)
             for trial in part.trials:
                 for stale in (run.shard(trial.name), run.progress(trial.name)):
-                    stale.unlink(missing_ok=True)  # of an attempt before this one
+                    make_way(stale)  # of an attempt before this one
             try:
                 with executor.batch():
                     handed = [executor.submit(_task(run, plan, trial)) for trial in part.trials]
@@ -274,9 +275,12 @@ def write_profile(run: RunDir, profile: Profile) -> None:
 def read_run_profile(run: RunDir) -> Profile | None:
     """How the run was submitted to Slurm; None where it was not. Raises `RunError` for one that was altered."""
     try:
-        return PROFILE.validate_json(run.profile.read_bytes()) if run.profile.exists() else None
-    except (ValidationError, ConfigError) as error:
-        what = f"{error.errors()[0]['loc']}" if isinstance(error, ValidationError) else str(error)
+        return PROFILE.validate_json(read_regular(run.profile, SMALL))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError, ConfigError) as error:
+        what = error.strerror if isinstance(error, OSError) else str(error)
+        what = f"{error.errors()[0]['loc']}" if isinstance(error, ValidationError) else what
         raise RunError(f"{run.profile}: not a profile ({what}); lab2 resume --profile NAME writes it anew") from error
 
 

@@ -7,11 +7,13 @@ then nothing but the trial's own last note.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab2.errors import ShardError
+from lab2.foreign_text import keep_visible
 from lab2.launch.batch import GO_ON, TERMINATED, Exit, cancelled_jobs, read_exits
 from lab2.launch.logs import last_lines
 from lab2.launch.scheduler import Answer, JobState, ask, ask_accounting
@@ -47,6 +49,9 @@ class TrialStatus:
     reason: str = ""
     progress: Progress | None = None
     node: str = ""
+
+    def __post_init__(self) -> None:
+        keep_visible(self)
 
     @property
     def finished(self) -> bool:
@@ -110,7 +115,7 @@ def trial_status(run: RunDir, plan: Plan, trial: Trial) -> TrialStatus:
 
 def _from_shard(run: RunDir, plan: Plan, trial: Trial) -> TrialStatus | None:
     path = run.shard(trial.name)
-    if not path.exists():
+    if not os.path.lexists(path):  # a link that leads nowhere is there, and no shard
         return None
     progress = read_progress(run, trial.name)
     try:

@@ -10,7 +10,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from lab2.errors import RunError
+from lab2.foreign_text import keep_visible
 from lab2.launch.container import image_content
+from lab2.regular_file import LISTS, read_regular
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
 from lab2.spec.profile import Profile
@@ -27,6 +29,9 @@ class Submission:
     submitted_at: str  # UTC, ISO 8601
     excluded: tuple[str, ...] = ()  # nodes
     place: dict[str, str] = field(default_factory=dict)  # `place_of` its trials
+
+    def __post_init__(self) -> None:
+        keep_visible(self)
 
     def task_ids(self) -> dict[str, str]:
         """Slurm's id of each trial."""
@@ -75,6 +80,16 @@ def latest_jobs(submissions: list[Submission]) -> dict[str, str]:
 
 def _read(path: Path) -> Submission:
     try:
-        return _SUBMISSION.validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise RunError(f"{path}: not the note of a submission ({error}); remove it, then lab2 resume") from error
+        found = _SUBMISSION.validate_json(read_regular(path, LISTS))
+    except OSError as error:
+        raise _no_note(path, error.strerror) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _no_note(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")) from error
+    if not found.job_id.isdecimal():
+        raise _no_note(path, f"job_id: found {found.job_id!r}, wanted a number")
+    return found
+
+
+def _no_note(path: Path, why: str | None) -> RunError:
+    return RunError(f"{path}: not the note of a submission ({why}); remove it, then lab2 resume")

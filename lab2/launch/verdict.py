@@ -9,8 +9,8 @@ from lab2.launch.batch import GO_ON, REFUSED, TERMINATED, Exit
 from lab2.launch.scheduler import JobState
 
 # What Slurm's last word means. Source: "JOB STATE CODES" in squeue(1), Slurm 22.05.
-_MORE_TIME = "--set resources.timeout_min=... gives it more"
-_MORE_MEMORY = "--set resources.memory_gb=... gives it more"
+_MORE_TIME = "lab2 resume --set resources.timeout_min=... gives it more"
+_MORE_MEMORY = "lab2 resume --set resources.memory_gb=... gives it more"
 _NO_PYTHON = "its python could not start{where}; see python and setup in the profile"
 _WORDS = {
     "TIMEOUT": ("timeout", f"its time was up{{where}}; {_MORE_TIME}"),

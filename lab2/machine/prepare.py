@@ -53,7 +53,7 @@ def _dataset(name: str) -> Path:
     root = cache_folder() / "data"
     root.mkdir(parents=True, exist_ok=True)
     if name not in _DATASETS:
-        raise DataError(f"prepare {name}: it came with lab2 and is not whole any more; install lab2 again")
+        raise DataError(f"prepare {name}: not whole any more; {NAMED[name].advice(name)}")
     _DATASETS[name](root)
     folder = NAMED[name].find()
     assert folder is not None

@@ -16,8 +16,18 @@ import torch
 
 from lab2.data.cache import IMAGENET, cache_folder, imagenet_file
 from lab2.data.places import NAMED
-from lab2.errors import DataError
-from lab2.measure.hardware import available_cores, choose_device, device_name, memory_limit, product_rate
+from lab2.errors import DataError, ResourceError
+from lab2.foreign_text import keep_visible
+from lab2.measure.cgroup import ROOT
+from lab2.measure.hardware import (
+    available_cores,
+    best_device,
+    device_name,
+    memory_limit,
+    product_rate,
+    unused_gpu,
+)
+from lab2.regular_file import LISTS, read_regular
 
 _CONTAINER_TOOLS = ("apptainer", "enroot", "podman", "docker", "buildah")
 PRODUCT_SIDE = 2048  # of the largest matrices whose product is timed
@@ -33,18 +43,19 @@ class Finding:
     found: str
     needed: bool = False  # without it nothing works
 
+    def __post_init__(self) -> None:
+        keep_visible(self)
 
-def survey() -> Iterator[Finding]:
-    """Look at everything; nothing raises, what is missing says what to do."""
+
+def survey(root: Path = ROOT) -> Iterator[Finding]:
+    """Look at everything; nothing raises, what is missing says what to do. `root` is where /dev lies."""
     cpu = torch.device("cpu")
     yield Finding("cores", True, f"{available_cores()} to use, {device_name(cpu)}")
     memory = memory_limit() / 2**30
     yield Finding("memory", memory >= 8, f"{memory:.1f} GiB; a trial takes up to 8")
     fp32, bf16 = (product_rate(dtype, PRODUCT_SIDE) / 1e12 for dtype in (torch.float32, torch.bfloat16))
     yield Finding("bf16", bf16 > fp32, f"matrix products: {bf16:.3g} TFLOP/s in bf16, {fp32:.3g} in fp32")
-    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    chosen = choose_device().type
-    yield Finding("GPUs", chosen != "cpu", ", ".join(names) or f"no CUDA; trials run on {chosen}")
+    yield _gpus(root)
     yield _tools("Slurm", ("sbatch", "squeue", "sacct"))
     yield _tools("container tools", _CONTAINER_TOOLS)
     if bill := os.environ.get("LAB2_BILL"):
@@ -60,14 +71,23 @@ def survey() -> Iterator[Finding]:
         yield _disk(what, folder)
 
 
+def _gpus(root: Path) -> Finding:
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    try:
+        chosen = best_device().type
+    except ResourceError as error:
+        return Finding("GPUs", False, str(error))
+    why = unused_gpu(root)
+    return Finding("GPUs", chosen != "cpu", ", ".join(names) or f"{why or 'no CUDA'}; trials run on {chosen}")
+
+
 def _image(bill: Path) -> Finding:
     """Whether the image that this runs in still has what its bill of materials lists, and lab2's files unchanged."""
     try:
-        listed = {part["name"]: part["version"] for part in json.loads(bill.read_bytes())["components"]}
+        listed = {part["name"]: part["version"] for part in json.loads(read_regular(bill, LISTS))["components"]}
     except (OSError, ValueError, LookupError) as error:
-        return Finding(
-            "image", False, f"{bill}: no bill of materials ({error}); make image builds it anew", needed=True
-        )
+        found = f"{bill}: no bill of materials ({error}); build the image anew, in a checkout of lab2"
+        return Finding("image", False, found, needed=True)
     installed = {dist.name: dist.version for dist in distributions()}
     wrong = [f"{name} {version}" for name, version in listed.items() if installed.get(name) != version]
     wrong += [str(file) for file in files("lab2") or () if file.hash and not _as_installed(file)]
@@ -89,11 +109,11 @@ def _as_installed(file: PackagePath) -> bool:
 
 def _data(name: str, folder: Path | None) -> Finding:
     if folder is None:
-        return Finding(name, False, f"not there; on a machine with a network: lab2 prepare {name}")
+        return Finding(name, False, f"not there; {NAMED[name].advice(name)}", needed=NAMED[name].embedded)
     try:
         NAMED[name].open(folder).read("test")
     except DataError as error:
-        return Finding(name, False, str(error), needed=name == "mnist")
+        return Finding(name, False, str(error), needed=NAMED[name].embedded)
     return Finding(name, True, str(folder))
 
 

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
+import socket
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from lab2.errors import ResourceError
+from lab2.measure import cgroup, grant
+from lab2.measure.cgroup import ROOT
+
+LOG = logging.getLogger("lab2")
 
 _CPU = torch.device("cpu")
 _LONG = 1.5  # seconds: a product expected to take more is not timed
 
 
-def choose_device(asked: str = "auto") -> torch.device:
-    """CUDA, then MPS, then the CPU, unless one is asked for; raises `ResourceError` if that is not there."""
+def choose_device(asked: str = "auto", root: Path = ROOT) -> torch.device:
+    """CUDA, then MPS, then the CPU, unless one is asked for. `root` is where /dev lies.
+
+    Raises `ResourceError` if that is not there, and where a GPU was granted that torch cannot use: training on the CPU
+    instead would take hours more, and a row of the table would be of another machine than was asked for.
+    """
     if asked == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda", 0)
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        device = best_device()
+        if device.type == "cpu" and (why := unused_gpu(root)) is not None:
+            _warn_once(f"{why}; training on the CPU")
+        return device
     try:
         device = torch.device(asked)
     except RuntimeError:
@@ -38,6 +49,37 @@ def choose_device(asked: str = "auto") -> torch.device:
             f"--device {asked}: not on this machine ({torch.cuda.device_count()} CUDA devices); --device cpu is"
         )
     return device
+
+
+def best_device() -> torch.device:
+    """CUDA, then MPS, then the CPU; raises `ResourceError` where a GPU was granted that torch cannot use."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", 0)
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    if (given := grant.granted()) is not None:
+        raise ResourceError(
+            f"{socket.gethostname()}: a GPU was granted ({given}) that torch cannot use: {grant.what_torch_says()}; "
+            "mend the driver or try another node (lab2 doctor, run there, says what it has), "
+            "or start anew with --device cpu"
+        )
+    return torch.device("cpu")
+
+
+@cache
+def _warn_once(text: str) -> None:
+    LOG.warning(text)
+
+
+def unused_gpu(root: Path = ROOT) -> str | None:
+    """Why torch does not use the GPU that this machine seems to have; None where it uses it, or nobody wants it to.
+
+    A job of Slurm that asked for no GPU, and a process from which all are hidden, want none. `root` is where /dev lies.
+    """
+    there = grant.device_file(root)
+    if there is None or torch.cuda.is_available() or grant.hidden() or "SLURM_JOB_ID" in os.environ:
+        return None
+    return f"{there} is there, but torch cannot use a GPU: {grant.what_torch_says()}"
 
 
 def synchronize(device: torch.device) -> None:
@@ -61,24 +103,28 @@ def device_name(device: torch.device) -> str:
     return platform.processor() or platform.machine()
 
 
-def available_cores() -> int:
-    """Cores that this process may use: its affinity, and what Slurm gave the task."""
+def available_cores(root: Path = ROOT) -> int:
+    """Cores that this process may use: the least of its affinity, its cgroups' limits and what Slurm gave the task.
+
+    `root` is where /proc and /sys lie.
+    """
+    limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
     granted = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(int(granted), allowed) if granted.isdigit() and int(granted) else allowed
+    if granted.isdecimal() and int(granted):
+        limits.append(int(granted))
+    if (limit := cgroup.cpu_limit(root)) is not None:
+        limits.append(limit)
+    return min(limits)
 
 
-def memory_limit() -> int:
-    """Bytes that this process may use: what Slurm or a cgroup grants it, or all that the machine has."""
+def memory_limit(root: Path = ROOT) -> int:
+    """Bytes that this process may use: the least of what the machine has, its cgroups' limits and what Slurm gave."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     granted = os.environ.get("SLURM_MEM_PER_NODE", "")  # MiB
-    if granted.isdigit() and int(granted):
+    if granted.isdecimal() and int(granted):
         limits.append(int(granted) * 2**20)
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            limits.append(int(Path(path).read_text()))
-        except (OSError, ValueError):  # another kind of cgroup, or "max"
-            continue
+    if (limit := cgroup.memory_limit(root)) is not None:
+        limits.append(limit)
     return min(limits)
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import load_file, save
 
 from lab2.errors import ShardError
+from lab2.regular_file import LARGE, check_regular
 from lab2.whole_file import write_whole
 
 NO_PREDICTION = -1  # a detector that found nothing: wrong, not absent
@@ -42,7 +43,8 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 def read_predictions(path: Path) -> Predictions:
     """Raises `ShardError` for a file that is missing, torn or of something else."""
     try:
-        arrays = load(path.read_bytes())
+        check_regular(path, LARGE)
+        arrays = load_file(path)
         return Predictions(
             arrays["y_true"].astype(np.int64),
             arrays["y_pred"].astype(np.int64),

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lab2.data.cache import imagenet_file
 from lab2.errors import WeightsError
+from lab2.regular_file import LARGE, check_regular
 from lab2.whole_file import whole_file
 
 
@@ -63,6 +64,7 @@ def save_weights(path: Path, model: nn.Module, architecture: str, dataset: str) 
 def read_weights_metadata(path: Path, architecture: str) -> dict[str, str]:
     """What a checkpoint says of itself; raises `WeightsError` where it is missing, torn, or of another network."""
     try:
+        check_regular(path, LARGE)
         with safe_open(path, framework="pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
     except (OSError, SafetensorError) as error:

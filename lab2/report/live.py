@@ -10,6 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from lab2.foreign_text import for_terminal
 from lab2.results.journal import Progress
 
 _STYLES = {"ok": "green", "running": "cyan", "waiting": "dim", "queued": "dim", "cancelled": "yellow"}
@@ -46,16 +47,16 @@ def live_table(lines: Sequence[Line]) -> Group:
         now = line.progress or Progress(state="starting")
         share = 1.0 if line.state == "ok" else now.epoch / now.epochs if now.epochs else 0.0
         table.add_row(
-            line.trial,
+            Text(for_terminal(line.trial)),
             Text(_doing(line), style=_style(line)),
-            *([Text(line.node)] if nodes else []),
+            *([Text(for_terminal(line.node))] if nodes else []),
             ProgressBar(total=1.0, completed=share, width=10 if nodes else 14),
             _epochs(now, "/") if now.epochs else "",
             "" if now.loss is None else f"{now.loss:.3f}",
             "" if now.validation_accuracy is None else f"{now.validation_accuracy:.2%}",
             _clock(now.seconds_left) if now.seconds_left is not None and line.state == "running" else "",
         )
-    reasons = [Text(f"{line.trial}: {line.reason}", style=_style(line)) for line in lines if line.reason]
+    reasons = [Text(for_terminal(f"{line.trial}: {line.reason}"), style=_style(line)) for line in lines if line.reason]
     return Group(table, *reasons)
 
 

@@ -12,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from lab2.foreign_text import for_csv, for_markdown, for_terminal
 from lab2.results.collect import Comparison
 from lab2.results.run_dir import RunDir
 from lab2.whole_file import write_whole
@@ -155,7 +156,7 @@ def terminal_table(summary: pd.DataFrame, width: int) -> Table:
             )
     for row in rows:
         style = "" if row["status"] == "ok" else "red"
-        table.add_row(*(Text(column.text(row), style=style) for column in shown))
+        table.add_row(*(Text(for_terminal(column.text(row)), style=style) for column in shown))
     return table
 
 
@@ -164,25 +165,32 @@ def markdown(comparison: Comparison, summary: pd.DataFrame) -> str:
     lines = [
         "| " + " | ".join(c.title for c in COLUMNS) + " |",
         "|" + "---|" * len(COLUMNS),
-        *("| " + " | ".join(_cell(c.text(row)) for c in COLUMNS) + " |" for _, row in summary.iterrows()),
+        *("| " + " | ".join(for_markdown(c.text(row)) for c in COLUMNS) + " |" for _, row in summary.iterrows()),
     ]
-    notes = [f"- {_cell(text)}" for text in (*failures(summary), *remarks(summary), *comparison.warnings)]
-    return "\n".join([caption(comparison), "", *lines, "", *notes]).rstrip() + "\n"
+    notes = [f"- {for_markdown(text)}" for text in (*failures(summary), *remarks(summary), *comparison.warnings)]
+    above = [for_markdown(line) for line in caption(comparison).splitlines()]
+    return "\n".join([*above, "", *lines, "", *notes]).rstrip() + "\n"
+
+
+def _as_text(summary: pd.DataFrame) -> pd.DataFrame:
+    """The same, for a CSV file: no spreadsheet takes its text for formulas."""
+    return summary.assign(
+        **{
+            str(name): [for_csv(value) if isinstance(value, str) else value for value in column]
+            for name, column in summary.items()
+            if not pd.api.types.is_numeric_dtype(column)
+        }
+    )
 
 
 def write_report(run: RunDir, comparison: Comparison, summary: pd.DataFrame) -> None:
     """Write table.csv, table.json and table.md (`summary`, a row a job) and trials.csv (a row a trial)."""
     run.report.mkdir(exist_ok=True)
     files = {
-        "table.csv": summary.to_csv(index=False).encode(),
+        "table.csv": _as_text(summary).to_csv(index=False).encode(),
         "table.json": summary.to_json(orient="records", indent=2, force_ascii=False).encode() + b"\n",
         "table.md": markdown(comparison, summary).encode(),
         "trials.csv": comparison.csv(),
     }
     for name, content in files.items():
         write_whole(run.report / name, content)
-
-
-def _cell(text: str) -> str:
-    """Text that stays in its cell."""
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")

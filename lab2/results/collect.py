@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from lab2.errors import ShardError
+from lab2.foreign_text import one_line
 from lab2.results.columns import Mark, as_csv, as_rows, as_table, keep, look, read_known
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, Status, read_shard, unfinished
@@ -64,7 +65,7 @@ def collect(run: RunDir, tell: Tell | None = None) -> Comparison:
     plan = run.read_plan()
     warnings: list[str] = []
     told: Mapping[str, tuple[Status, str]] = {}
-    known = read_known(run.collected)
+    known = read_known(run.collected, len(plan.trials))
     files = look(run.shards)
     absent = [t for t, name in zip(plan.trials, plan.names, strict=True) if f"{name}.json" not in files]
     if tell and absent:
@@ -93,7 +94,7 @@ def collect(run: RunDir, tell: Tell | None = None) -> Comparison:
     if unknown > KEEP_SHARE * len(known):
         keep(run.collected, table, marks)
     warnings += _changed_data(table)
-    return Comparison(plan=plan, table=table, warnings=tuple(warnings), taken=_taken(run, table))
+    return Comparison(plan=plan, table=table, warnings=tuple(map(one_line, warnings)), taken=_taken(run, table))
 
 
 def _without_shard(trial: Trial, told: Mapping[str, tuple[Status, str]]) -> Shard:

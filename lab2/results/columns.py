@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from lab2.foreign_text import FORMULA, is_visible
+from lab2.regular_file import LISTS, SMALL, read_regular
 from lab2.results import shard
 from lab2.results.shard import Shard
 from lab2.whole_file import write_whole
@@ -54,7 +57,13 @@ def as_rows(table: pa.Table) -> tuple[Shard, ...]:
 
 
 def as_csv(table: pa.Table) -> bytes:
-    """The columns for programs, with a line of their names."""
+    """The columns for programs, with a line of their names; text that a spreadsheet would compute is marked as text."""
+    for place, (name, kind) in enumerate(zip(table.column_names, table.schema.types, strict=True)):
+        if pa.types.is_string(kind):  # by the rule of `for_csv`, for all rows at once
+            plain = table[name]
+            marked = pc.binary_join_element_wise("'", plain, "")
+            column = pc.if_else(pc.match_substring_regex(plain, FORMULA), marked, plain)
+            table = table.set_column(place, name, column)
     sink = pa.BufferOutputStream()
     pa.csv.write_csv(table, sink)
     text: bytes = sink.getvalue().to_pybytes()
@@ -84,15 +93,23 @@ def look(folder: Path) -> dict[str, Mark]:
         for entry in entries:
             if entry.name.endswith(".json") and not entry.name.startswith("."):
                 with suppress(FileNotFoundError):  # its trial begins anew
-                    now = entry.stat()
+                    now = _stat(entry)
                     marks[entry.name] = now.st_ino, now.st_size, now.st_mtime_ns
     return marks
 
 
-def read_known(path: Path) -> Known:
-    """What `keep` wrote; nothing, where there is no such file or it cannot be used."""
+def _stat(entry: os.DirEntry[str]) -> os.stat_result:
+    """Of what a link leads to; of the link itself, which is no shard, where that is nothing."""
     try:
-        kept = pq.read_table(path, page_checksum_verification=True)
+        return entry.stat()
+    except OSError:
+        return entry.stat(follow_symlinks=False)
+
+
+def read_known(path: Path, trials: int) -> Known:
+    """What `keep` wrote of a run of so many `trials`; nothing, where there is no such file or it cannot be used."""
+    try:
+        kept = _read_kept(path, trials)
     except (OSError, pa.ArrowException):  # the shards say the same, only more slowly
         kept = None
     if kept is None or not kept.schema.equals(_KEPT, check_metadata=True):
@@ -100,6 +117,26 @@ def read_known(path: Path) -> Known:
     marks = zip(*(kept[name].to_pylist() for name in _MARKS), strict=True)
     keys = zip(kept["trial"].to_pylist(), marks, strict=True)
     return Known(kept.select(_NAMES), kept["digest"].to_pylist(), {key: number for number, key in enumerate(keys)})
+
+
+def _read_kept(path: Path, trials: int) -> pa.Table | None:
+    """None for what `keep` does not write: more than a run of so many `trials` can have, which is not unpacked, or
+    text that no `Shard` has."""
+    file = pq.ParquetFile(pa.BufferReader(read_regular(path, LISTS)), page_checksum_verification=True)
+    unpacked = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+    if file.metadata.num_rows > trials or unpacked > trials * SMALL:
+        return None
+    kept = file.read()
+    return kept if all(_is_visible(chunk) for column in kept.columns for chunk in column.chunks) else None
+
+
+def _is_visible(chunk: pa.Array) -> bool:
+    """Whether all text of a column is what `Shard` lets through: it is looked at as it lies in memory, at once."""
+    text = chunk.buffers()[2] if pa.types.is_string(chunk.type) else None
+    try:
+        return text is None or is_visible(text.to_pybytes().decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def keep(path: Path, table: pa.Table, marks: Sequence[Mark | None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from typing import Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from lab2.foreign_text import keep_visible
+from lab2.regular_file import LISTS, SMALL, read_regular
 from lab2.results.run_dir import RunDir
 from lab2.whole_file import write_whole
 
@@ -62,6 +65,9 @@ class Attempt:
     step: int  # where it began: 0, or what the checkpoint says
     started_at: str  # UTC, ISO 8601
 
+    def __post_init__(self) -> None:
+        keep_visible(self)
+
 
 _ATTEMPT: TypeAdapter[Attempt] = TypeAdapter(Attempt)
 
@@ -77,8 +83,7 @@ class Journal:
     def begin(self, attempt: Attempt, curve: Sequence[CurvePoint]) -> None:
         """Note that a process begins; of the learning curve stays what it goes on from."""
         with self._forgiving():
-            with self.run.attempts(self.trial).open("ab") as file:
-                file.write(_ATTEMPT.dump_json(attempt) + b"\n")
+            _append(self.run.attempts(self.trial), _ATTEMPT.dump_json(attempt) + b"\n")
             write_whole(self.run.history(self.trial), b"".join(_POINT.dump_json(point) + b"\n" for point in curve))
 
     def due(self) -> bool:
@@ -93,8 +98,8 @@ class Journal:
 
     def add(self, point: CurvePoint) -> None:
         """Append one point of the learning curve."""
-        with self._forgiving(), self.run.history(self.trial).open("ab") as file:
-            file.write(_POINT.dump_json(point) + b"\n")
+        with self._forgiving():
+            _append(self.run.history(self.trial), _POINT.dump_json(point) + b"\n")
 
     @contextmanager
     def _forgiving(self) -> Iterator[None]:
@@ -110,7 +115,7 @@ class Journal:
 def read_progress(run: RunDir, trial: str) -> Progress | None:
     """The last note; None where there is none to read."""
     try:
-        return _PROGRESS.validate_json(run.progress(trial).read_bytes())
+        return _PROGRESS.validate_json(read_regular(run.progress(trial), SMALL))
     except (OSError, ValidationError):
         return None
 
@@ -125,11 +130,18 @@ def read_attempts(run: RunDir, trial: str) -> list[Attempt]:
     return _read_lines(run.attempts(trial), _ATTEMPT)
 
 
+def _append(path: Path, line: bytes) -> None:
+    """A FIFO that lies there is an `OSError`: to open it would wait for somebody who reads it."""
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
+    with os.fdopen(handle, "ab") as file:
+        file.write(line)
+
+
 def _read_lines(path: Path, kind: TypeAdapter[T]) -> list[T]:
     """What stands in the lines of `path`; a line that was cut off by a crash is left out."""
     found = []
     try:
-        lines = path.read_bytes().splitlines()
+        lines = read_regular(path, LISTS).splitlines()
     except OSError:
         return []
     for line in lines:

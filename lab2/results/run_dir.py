@@ -24,6 +24,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from lab2.errors import RunError
+from lab2.regular_file import LISTS, read_regular
+from lab2.spec.checks import wrong_schema
 from lab2.spec.plan import PLAN_SCHEMA, Plan, dump_plan, load_plan
 from lab2.whole_file import write_whole
 
@@ -118,13 +120,13 @@ class RunDir:
     def read_plan(self) -> Plan:
         """Raises `RunError` where there is no plan, or one that this version cannot read."""
         try:
-            text = self.plan.read_bytes()
+            text = read_regular(self.plan, LISTS)
         except OSError as error:
             raise RunError(f"{self.plan}: {error.strerror}; wanted the plan of a run") from error
         try:
             schema = json.loads(text).get("schema")
             if schema != PLAN_SCHEMA:
-                raise RunError(f"{self.plan}: schema {schema!r}, this version reads {PLAN_SCHEMA}; update lab2")
+                raise RunError(f"{self.plan}: {wrong_schema(schema, PLAN_SCHEMA, 'start a new run')}")
             return load_plan(text)
         except (AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise RunError(f"{self.plan}: not a plan ({error}); wanted what lab2 wrote") from error
@@ -156,9 +158,12 @@ def create_run(runs: Path, plan: Plan) -> RunDir:
 
 def open_run(runs: Path, run_id: str) -> RunDir:
     """The run of that id (or `latest`); raises `RunError` that lists what there is."""
-    run = RunDir((runs / run_id).resolve())
-    if not run.plan.is_file():
-        found = ", ".join(sorted(known_runs(runs))[-5:]) or "none yet; `make run-local` makes the first"
+    try:
+        run = RunDir((runs / run_id).resolve(strict=True))
+    except (OSError, RuntimeError):  # RuntimeError: links that lead in a circle
+        run = RunDir(runs / run_id)
+    if not os.path.lexists(run.plan):
+        found = ", ".join(sorted(known_runs(runs))[-5:]) or "none yet; lab2 run-local makes the first"
         raise RunError(f"{runs / run_id}: no such run; there are: {found}")
     return run
 

@@ -16,6 +16,9 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from lab2.errors import ShardError
+from lab2.foreign_text import keep_visible
+from lab2.regular_file import SMALL, read_regular
+from lab2.spec.checks import wrong_schema
 from lab2.spec.job import Trial
 from lab2.whole_file import write_whole
 
@@ -116,6 +119,7 @@ class Shard:
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
+        keep_visible(self)
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, float) and not math.isfinite(value):
@@ -148,7 +152,7 @@ def write_shard(path: Path, shard: Shard) -> None:
 def read_shard(path: Path) -> Shard:
     """Read one shard; raises `ShardError` for one that is torn, altered, foreign or of another schema."""
     try:
-        raw = json.loads(path.read_bytes())
+        raw = json.loads(read_regular(path, SMALL))
     except OSError as error:
         raise ShardError(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
@@ -158,7 +162,7 @@ def read_shard(path: Path) -> Shard:
         raise ShardError(f"{path}: not a shard; wanted an object with sha256 and row")
     schema = row.get("schema")
     if schema != SCHEMA and schema not in OLDER:
-        raise ShardError(f"{path}: schema {schema!r}, this version reads {SCHEMA}; update lab2")
+        raise ShardError(f"{path}: {wrong_schema(schema, SCHEMA, 'lab2 resume runs its trial again')}")
     if raw.get("sha256") != _digest(row):
         raise ShardError(f"{path}: its checksum does not fit; it was altered after it was written")
     unknown = row.keys() - {field.name for field in fields(Shard)}

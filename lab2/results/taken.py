@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from lab2.regular_file import LISTS, read_regular
 from lab2.whole_file import write_whole
 
 
@@ -30,6 +31,6 @@ def write_taken(path: Path, taken: Mapping[str, Taken]) -> None:
 def read_taken(path: Path) -> dict[str, Taken]:
     """By trial; nothing, where nothing was taken over or the note cannot be read."""
     try:
-        return _TAKEN.validate_json(path.read_bytes())
+        return _TAKEN.validate_json(read_regular(path, LISTS))
     except (OSError, ValidationError):
         return {}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab2.errors import RunError
+from lab2.regular_file import SMALL, IrregularFileError, check_open, read_regular, regular_file
 
 _NO_LOCKS_HERE = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 ASKING_SECONDS = 5.0  # patience for somebody who is just asking
@@ -23,9 +24,13 @@ DEAD_NODE_SECONDS = 180.0  # patience for a file server that has not yet noticed
 def held(
     path: Path, otherwise: str = "another process is running this trial", patience_seconds: float = ASKING_SECONDS
 ) -> Iterator[None]:
-    """Hold the lock at `path`; raises `RunError` that says `otherwise` where another process holds it."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    """Hold the lock at `path`; raises `RunError` that says `otherwise` where another process holds it.
+
+    Raises `IrregularFileError` where no regular file lies there.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o644)
     try:
+        check_open(handle, path)
         until = time.monotonic() + patience_seconds
         while not _try(handle, fcntl.LOCK_EX):
             if time.monotonic() > until:
@@ -41,13 +46,10 @@ def held(
 def is_held(path: Path) -> bool:
     """Whether a process of this machine holds the lock. Asking is shared: two who ask do not see each other."""
     try:
-        handle = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+        with regular_file(path) as file:
+            return not _try(file.fileno(), fcntl.LOCK_SH)
+    except (FileNotFoundError, IrregularFileError):  # what is no file nobody can hold
         return False
-    try:
-        return not _try(handle, fcntl.LOCK_SH)
-    finally:
-        os.close(handle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +66,9 @@ class Holder:
 
 def holder(path: Path) -> Holder | None:
     """Whoever holds the lock; None where nobody does, or has just begun to."""
-    text = path.read_text().strip() if is_held(path) else ""
+    text = read_regular(path, SMALL).decode(errors="replace").strip() if is_held(path) else ""
     pid, _, where = text.partition(" ")
-    return Holder(int(pid), where) if text else None
+    return Holder(int(pid), where) if pid.isdecimal() else None
 
 
 def _where() -> str:

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from lab2.errors import ConfigError
+from lab2.foreign_text import one_line
 from lab2.spec.checks import first_wrong
 from lab2.spec.job import JobSpec
 
@@ -82,7 +83,7 @@ def _read_job(path: Path) -> Entry:
     job = getattr(module, "JOB", None)
     if not isinstance(job, JobSpec):
         raise ConfigError(f"{path}: binds no JOB; wanted: JOB = JobSpec(name=..., model=...)")
-    question = (module.__doc__ or "").strip().partition("\n")[0]
+    question = one_line((module.__doc__ or "").strip().partition("\n")[0])
     return Entry(job=_as_planned(job, path), question=question, path=path)
 
 

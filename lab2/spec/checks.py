@@ -18,6 +18,15 @@ def require(claim: bool, message: str) -> None:
         raise ConfigError(message)
 
 
+def wrong_schema(found: object, read: int, anew: str) -> str:
+    """What is wrong with a file of schema `found`, and what to do; `anew` is how to get one that this version reads."""
+    if not isinstance(found, int):
+        return f"schema {found!r}, this version reads {read}; another program wrote it"
+    if found > read:
+        return f"schema {found}, this version reads {read}; update lab2"
+    return f"schema {found} of an older lab2, this version reads {read}; {anew}, or use the lab2 that wrote it"
+
+
 def first_wrong(error: ValidationError) -> str:
     """The first thing that is wrong: the field, what was found, what is wanted."""
     one = error.errors()[0]

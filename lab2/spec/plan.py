@@ -14,6 +14,7 @@ from itertools import groupby
 from pydantic import TypeAdapter
 
 from lab2.errors import ConfigError
+from lab2.foreign_text import one_line
 from lab2.spec.job import DataConfig, JobSpec, Trial
 
 PLAN_SCHEMA = 2
@@ -104,7 +105,7 @@ def load_plan(text: bytes) -> Plan:
     """What `dump_plan` wrote; raises pydantic's `ValidationError`, or `ConfigError`, for anything else."""
     file = _FILE.validate_json(text)
     return Plan(
-        run_id=file.run_id,
+        run_id=one_line(file.run_id),
         created_at=file.created_at,
         smoke=file.smoke,
         device=file.device,

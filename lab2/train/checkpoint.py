@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from lab2.regular_file import LARGE, check_regular
 from lab2.train.course import State
 from lab2.whole_file import whole_file
 
@@ -42,10 +43,11 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 def load_checkpoint(path: Path, *, digest: str, made_by: str) -> Checkpoint | None:
     """The checkpoint at `path`; None, and a line in the log, where there is none to go on from."""
-    if not path.is_file():
-        return None
     try:
+        check_regular(path, LARGE)
         found = Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
+    except FileNotFoundError:
+        return None
     except (OSError, RuntimeError, EOFError, TypeError, pickle.UnpicklingError) as error:
         LOG.warning("%s cannot be read (%s); the trial starts over", path, error)
         return None

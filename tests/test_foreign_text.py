@@ -1,0 +1,344 @@
+"""Text that lab2 did not write: seen, and not obeyed, by terminals, spreadsheets and Markdown."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from lab2 import cli
+from lab2.foreign_text import LONGEST, for_csv, for_markdown, for_terminal, is_visible, one_line
+from lab2.launch.batch import Exit, read_exits
+from lab2.launch.logs import last_lines
+from lab2.launch.scheduler import JobState
+from lab2.launch.verdict import verdict
+from lab2.report.summary import summarise
+from lab2.report.table import markdown
+from lab2.results.collect import collect
+from lab2.results.run_dir import RunDir
+from lab2.results.shard import Shard, read_shard, unfinished, write_shard
+from lab2.spec.job import Trial
+from tests.conftest import finished, make_run, make_trial
+
+CLEAR, TITLE, C1 = "\x1b[2J", "\x1b]0;owned\x07", "\x9b31m"
+OVERRIDE = "\u202e"  # from here on from right to left
+FORMULA = '=cmd("calc")'
+NASTY = (
+    f"{FORMULA}{CLEAR}{TITLE}{C1}{OVERRIDE} a|b `c` <script>d</script> [e](http://f.example) :warning:\nsecond\tline"
+)
+SHOWN = (
+    r'=cmd("calc")\x1b[2J\x1b]0;owned\x07\x9b31m\u202e a|b `c` <script>d</script> [e](http://f.example) :warning:'
+    r"\nsecond\tline"
+)
+UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's categories of what has no form of its own
+OBEYED = (CLEAR, TITLE, C1, OVERRIDE, "\x07", "\x9b")
+
+
+class TestOneLine:
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("plain", "plain"),
+            ("naïve – ✓ 中文 عربي\u00a0\u3000", "naïve – ✓ 中文 عربي\u00a0\u3000"),
+            ("\x1b[31m", r"\x1b[31m"),
+            ("\x9b", r"\x9b"),
+            ("a\r\nb\tc", r"a\r\nb\tc"),
+            ("\u202e\u2066\u200b\ufeff\u00ad", r"\u202e\u2066\u200b\ufeff\xad"),
+            ("\u2028\u2029", r"\u2028\u2029"),
+            ("\U000e0041", r"\U000e0041"),  # a tag: text that no one sees
+            ("\ud800", r"\ud800"),
+            ("\0\x7f", r"\x00\x7f"),
+        ],
+    )
+    def test_shows_what_cannot_be_seen(self, text: str, shown: str):
+        assert one_line(text) == shown
+
+    @given(st.text())
+    def test_nothing_unseen_is_left_and_twice_is_once(self, text: str):
+        shown = one_line(text)
+        assert not any(unicodedata.category(c) in UNSEEN for c in shown)
+        assert one_line(shown) == shown
+        assert is_visible(shown)
+        assert len(shown.splitlines()) <= 1
+
+    def test_what_is_too_long_is_cut_once(self):
+        cut = one_line("x" * (LONGEST + 1))
+        assert len(cut) == LONGEST
+        assert cut.endswith("x…")
+        assert one_line(cut) == cut
+        assert one_line("x" * LONGEST) == "x" * LONGEST
+
+    @given(st.text())
+    def test_a_terminal_gets_lines_and_tabs_and_nothing_else(self, text: str):
+        left = [c for c in for_terminal(text) if unicodedata.category(c) in UNSEEN]
+        assert left == [c for c in text if c in "\n\t"]
+
+
+class TestOutputs:
+    @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"])
+    def test_a_spreadsheet_shows_a_formula(self, text: str):
+        assert for_csv(text) == f"'{text}"
+
+    @pytest.mark.parametrize("text", ["", "a=1", "cnn", "'=1", " =1", "1-2"])
+    def test_other_cells_stay(self, text: str):
+        assert for_csv(text) == text
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            r"a | b \| c \ d",
+            "`code` ``more``",
+            "<script>alert(1)</script> <b>",
+            "&lt; &amp; &#60;",
+            "[text](http://evil.example) ![image](x) [ref][1]",
+            "<http://evil.example>",
+            "*a* **b** _c_ __d__ ~~e~~",
+            "faster_rcnn out_of_memory a_b_c",
+            r"C:\new\table",
+        ],
+    )
+    def test_markdown_shows_the_text_itself(self, text: str):
+        """Rendered by another's Markdown."""
+        html = MarkdownIt("gfm-like", {"linkify": False}).render(f"- {for_markdown(text)}")
+        shown = html.removeprefix("<ul>\n<li>").removesuffix("</li>\n</ul>\n")
+        assert "<" not in shown
+        for entity, character in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&amp;", "&")):
+            shown = shown.replace(entity, character)
+        assert shown == text
+
+    def test_an_address_is_not_made_a_link(self):
+        """GitHub makes links of what begins so. Source: GitHub Flavored Markdown, "Autolinks (extension)"."""
+        text = for_markdown("see http://a.example, https://b.example and www.c.example")
+        assert "://" not in text
+        assert "www." not in text
+
+
+def write_raw(path: Path, trial: Trial, **foreign: object) -> None:
+    """A shard as another program would write it, with its checksum: the text is not lab2's."""
+    row = {**asdict(unfinished(trial, "failed", "")), **foreign}
+    digest = hashlib.sha256(json.dumps(row, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    path.write_text(json.dumps({"sha256": digest, "row": row}))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    """A good trial, and one whose shard says what nobody should obey."""
+    good, bad = make_trial("cnn"), make_trial("vit")
+    run = make_run(tmp_path, good, bad)
+    write_shard(run.shard(good.name), finished(good, parameters=454922))
+    write_raw(run.shard(bad.name), bad, reason=NASTY, host=FORMULA, weights=f"@{CLEAR}")
+    return run
+
+
+@pytest.fixture
+def front_desk(monkeypatch: pytest.MonkeyPatch, capsys) -> Callable[..., tuple[int, str, str]]:
+    """The front desk in this process: exit code, output, errors."""
+
+    def ask(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lab2", *words])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as leave:
+            code = int(leave.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return ask
+
+
+class TestEntries:
+    def test_a_shard(self, run: RunDir):
+        assert read_shard(run.shard("vit-seed1")).reason == SHOWN
+
+    @pytest.mark.parametrize("reason", ["x" * 10**6, "\ud800", "\x00"], ids=["long", "half", "null"])
+    def test_any_reason_can_be_written_and_read(self, tmp_path: Path, reason: str):
+        shard = unfinished(make_trial(), "failed", reason)
+        write_shard(tmp_path / "a.json", shard)
+        assert read_shard(tmp_path / "a.json") == shard
+
+    def test_a_note_of_an_exit(self, tmp_path: Path):
+        run = make_run(tmp_path, make_trial())
+        (run.exits / "7.0.json").write_text(json.dumps({"exit_code": 1, "node": CLEAR, "why": "a\nb"}))
+        assert read_exits(run)["7"] == Exit(exit_code=1, node=r"\x1b[2J", why=r"a\nb")
+
+    def test_the_schedulers_words(self):
+        state, reason = verdict("7", JobState(state="FAILED", reason=CLEAR, node=f"n1{OVERRIDE}"), None, [])
+        assert (state, reason) == ("failed", r"job 7 failed on n1\u202e (\x1b[2J)")
+
+    def test_the_end_of_a_log(self, tmp_path: Path):
+        trial = make_trial()
+        run = make_run(tmp_path, trial)
+        run.logs(trial.name).mkdir()
+        (run.logs(trial.name) / "1_0_log.out").write_text(f"first\n{CLEAR}last\n")
+        assert last_lines(run, trial) == ["first", r"\x1b[2Jlast"]
+
+    def test_rows_that_were_kept_with_other_text_are_read_anew(self, run: RunDir):
+        collect(run)
+        kept = pq.read_table(run.collected)
+        column = kept.schema.get_field_index("reason")
+        nasty = pa.array([NASTY if reason else "" for reason in kept["reason"].to_pylist()])
+        pq.write_table(
+            kept.set_column(column, "reason", nasty).replace_schema_metadata(kept.schema.metadata), run.collected
+        )
+        assert [row.reason for row in collect(run).rows] == ["", SHOWN]
+
+    def test_the_name_of_a_stranger_among_the_shards(self, run: RunDir):
+        (run.shards / f"{CLEAR}\n.json").write_text("")
+        (warning,) = collect(run).warnings
+        assert r"\x1b[2J\n.json: the plan expects no such shard" in warning
+
+    def test_a_question_of_a_job(self, tmp_path: Path, front_desk):
+        text = f'"""Which {CLEAR}{OVERRIDE}one?"""\nfrom lab2.spec.architectures import CNNConfig\n'
+        text += 'from lab2.spec.job import JobSpec\nJOB = JobSpec(name="a", model=CNNConfig())\n'
+        (tmp_path / "jobs").mkdir()
+        (tmp_path / "jobs" / "a.py").write_text(text)
+        code, said, _ = front_desk("jobs", "--jobs", f"{tmp_path}/jobs/")
+        assert code == 0
+        assert r"Which \x1b[2J\u202eone?" in said
+
+    def test_an_error_of_a_users_code_is_one_line(self, tmp_path: Path, front_desk):
+        (tmp_path / "jobs").mkdir()
+        (tmp_path / "jobs" / "a.py").write_text(f"raise ValueError({'first' + CLEAR + chr(10) + 'second'!r})\n")
+        code, _, said = front_desk("jobs", "--jobs", f"{tmp_path}/jobs/")
+        assert code == 2
+        assert said.count("\n") == 1
+        assert r"ValueError: first\x1b[2J\nsecond" in said.replace("\n", " ")
+
+    def test_the_id_of_a_run(self, run: RunDir, front_desk):
+        run.plan.write_text(run.plan.read_text().replace('"run_id": "run"', '"run_id": "a\\u001b[2J\\nb"'))
+        _, said, _ = front_desk("status", "run", "--runs", str(run.path.parent))
+        assert said.splitlines()[0] == r"run a\x1b[2J\nb"
+
+
+def in_a_terminal(*words: str) -> str:
+    """What the front desk writes to a terminal of 300 columns."""
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "300"}
+    env.pop("NO_COLOR", None)
+    with subprocess.Popen([sys.executable, "-m", "lab2.cli", *words], stdout=theirs, stderr=theirs, env=env) as process:
+        os.close(theirs)
+        said = b""
+        try:
+            while piece := os.read(ours, 65536):
+                said += piece
+        except OSError:  # Linux's way to say that the other side is closed
+            pass
+        assert process.wait(60) == 0, said.decode()
+    os.close(ours)
+    return said.decode()
+
+
+class TestReport:
+    @pytest.mark.parametrize("command", ["report", "status"])
+    @pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "pipe"])
+    def test_nothing_is_obeyed_and_all_is_shown(self, run: RunDir, command: str, terminal: bool):
+        words = (command, "run", "--runs", str(run.path.parent))
+        if terminal:
+            said = in_a_terminal(*words)
+            assert "\x1b[" in said  # colours of lab2's own
+        else:
+            done = subprocess.run(
+                [sys.executable, "-m", "lab2.cli", *words], capture_output=True, text=True, check=True, timeout=60
+            )
+            said = done.stdout + done.stderr
+            assert "\x1b" not in said
+        assert not [text for text in OBEYED if text in said]
+        assert SHOWN in " ".join(said.split()) or SHOWN in said.replace("\r\n", "").replace("\n", "")
+
+    def test_spreadsheets_get_text_and_programs_their_numbers(self, run: RunDir, front_desk):
+        front_desk("report", "run", "--runs", str(run.path.parent))
+        for name, column in (("table.csv", "job"), ("trials.csv", "job")):
+            text = (run.report / name).read_text()
+            rows = {row[column]: row for row in csv.DictReader(io.StringIO(text))}
+            assert rows["vit"]["reason"] == f"'{SHOWN}"
+            assert not [cell for row in rows.values() for cell in row.values() if cell[:1] in tuple("=+@\t\r")]
+            frame = pd.read_csv(io.StringIO(text)).set_index(column)
+            assert frame.loc["cnn", "parameters"] == 454922
+            assert pd.api.types.is_numeric_dtype(frame["accuracy"])
+            assert len(frame) == 2
+        trials = pd.read_csv(run.report / "trials.csv").set_index("job")
+        assert trials.loc["vit", "host"] == f"'{FORMULA}"
+        assert trials.loc["vit", "weights"] == r"'@\x1b[2J"
+        assert pd.isna(trials.loc["cnn", "weights"])
+
+    def test_a_negative_number_stays_one(self, tmp_path: Path):
+        trial = make_trial()
+        run = make_run(tmp_path, trial)
+        write_shard(run.shard(trial.name), finished(trial, accuracy=-0.5))
+        (row,) = csv.DictReader(io.StringIO(collect(run).csv().decode()))
+        assert row["accuracy"] == "-0.5"
+
+    def test_markdown_is_one_table_and_one_list(self, run: RunDir):
+        text = markdown(collect(run), summarise(collect(run)))
+        html = MarkdownIt("gfm-like", {"linkify": False}).render(text)
+        assert html.count("<table>") == html.count("<ul>") == 1
+        assert html.count("<tr>") == 3
+        assert not [tag for tag in ("<a ", "<code", "<script", "<em", "<img") if tag in html]
+        assert not [text for text in OBEYED if text in html]
+        assert r"\x1b[2J\x1b]0;owned\x07" in html
+
+    def test_json_gives_the_text_back(self, run: RunDir, front_desk):
+        front_desk("report", "run", "--runs", str(run.path.parent))
+        rows = json.loads((run.report / "table.json").read_text())
+        assert [row["reason"] for row in rows] == ["", SHOWN]
+
+    def test_half_a_character_ends_nothing(self, run: RunDir, front_desk):
+        write_raw(run.shard("vit-seed1"), make_trial("vit"), reason="a\ud800b")
+        code, said, _ = front_desk("report", "run", "--runs", str(run.path.parent))
+        assert code == 0
+        assert r"a\ud800b" in said
+
+
+class TestLogs:
+    def test_a_log_keeps_its_lines_and_cannot_repaint(self, tmp_path: Path, front_desk):
+        trial = make_trial()
+        run = make_run(tmp_path, trial)
+        run.logs(trial.name).mkdir()
+        text = f"one\ttwo\n{CLEAR}{TITLE}three [bold]four[/bold] :warning:\n{OVERRIDE}five\n"
+        (run.logs(trial.name) / "1_0_log.out").write_text(text)
+        code, said, _ = front_desk("logs", trial.name, "--run", "run", "--runs", str(tmp_path))
+        assert code == 0
+        assert said == "one\ttwo\n\\x1b[2J\\x1b]0;owned\\x07three [bold]four[/bold] :warning:\n\\u202efive\n"
+
+
+def test_the_log_of_a_trial_in_the_foreground_cannot_repaint():
+    code = f"""
+import logging
+from lab2.cli.screen import show_log
+show_log()
+try:
+    raise ValueError({CLEAR!r})
+except ValueError:
+    logging.getLogger("lab2").exception({TITLE!r})
+logging.getLogger("lab2").info("seen")
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr
+    assert r"\x1b]0;owned\x07" in said
+    assert r"ValueError: \x1b[2J" in said
+    assert "\nTraceback" in said
+    assert said.endswith("seen\n")
+    assert "\x1b" not in said
+
+
+def test_a_shard_is_what_it_was_where_there_is_nothing_to_show():
+    shard: Shard = finished(make_trial(), host="n1", device_name="AMD EPYC – 7B13")
+    assert replace(shard) == shard
+    assert shard.device_name == "AMD EPYC – 7B13"
