@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from lab2.launch.batch import GO_ON, Exit, read_exits, setup_lines
 from lab2.launch.plan import change_resources, plan_trials
 from lab2.launch.scheduler import JobState
 from lab2.launch.slurm import batches, outside_any_job
-from lab2.launch.status import status
+from lab2.launch.status import TrialStatus, status
 from lab2.launch.submission import Submission, latest_jobs, read_submissions, write_submission
 from lab2.launch.verdict import verdict
 from lab2.results.shard import unfinished, write_shard
@@ -213,6 +214,59 @@ def test_without_any_slurm_status_says_what_the_trials_left(tmp_path: Path, monk
     now = status(run, run.read_plan())
     assert [t.state for t in now.trials] == ["ok", "failed", "queued"]
     assert "squeue" in now.caveat
+
+
+class TestStuck:
+    """What squeue says of a job that waits decides whether anybody needs to do something."""
+
+    @pytest.fixture
+    def queued(self, tmp_path: Path, monkeypatch) -> Callable[[str, str], TrialStatus]:
+        """The status of a trial that squeue lists in that state, for that reason."""
+        run = make_run(tmp_path, make_trial(seed=1))
+        write_submission(run, Submission(job_id="9", job_name="x", trials=("cnn-seed1",), submitted_at=""))
+        tools = tmp_path / "bin"
+        tools.mkdir()
+        monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+
+        def ask(state: str, reason: str) -> TrialStatus:
+            (tools / "squeue").write_text(f"#!/bin/sh\necho '9|{state}||{reason}'\n")
+            (tools / "squeue").chmod(0o755)
+            now = status(run, run.read_plan())
+            assert not now.caveat
+            return now.trials[0]
+
+        return ask
+
+    @pytest.mark.parametrize(
+        ("state", "reason"),
+        [
+            ("PENDING", "PartitionTimeLimit"),
+            ("PENDING", "QOSMaxCpuPerJobLimit"),
+            ("PENDING", "JobHeldAdmin"),
+            ("PENDING", "launch failed requeued held"),
+            ("REQUEUE_HOLD", "job requeued in held state"),
+            ("SPECIAL_EXIT", "JobHeldUser"),
+        ],
+    )
+    def test_a_job_that_slurm_will_never_start_is_stuck(self, queued, state: str, reason: str):
+        found = queued(state, reason)
+        assert (found.state, found.reason) == ("stuck", f"Slurm will not start job 9: {reason}")
+        assert found.ended
+
+    @pytest.mark.parametrize(
+        ("state", "reason", "expected"),
+        [
+            ("PENDING", "Priority", "queued"),
+            ("PENDING", "Resources", "queued"),
+            ("PENDING", "None", "queued"),
+            ("RUNNING", "None", "running"),
+            ("RUNNING", "PartitionTimeLimit", "running"),  # Slurm leaves the reason for which it once waited
+        ],
+    )
+    def test_one_that_waits_or_runs_is_not(self, queued, state: str, reason: str, expected: str):
+        found = queued(state, reason)
+        assert found.state == expected
+        assert not found.ended
 
 
 class TestChangeResources:

@@ -282,6 +282,23 @@ class TestScenes:
                     ink = pixels[scenes.labels[scene, m], :, b1:b2, a1:a2]
                     assert (scenes.images[scene, :, y1:y2, x1:x2] >= ink).all()
 
+    @pytest.mark.parametrize(("most", "least"), [(1, 1), (2, 1), (3, 2), (4, 2), (9, 5)])
+    def test_a_scene_has_all_its_objects_or_down_to_half_as_many(self, most: int, least: int):
+        dots = torch.full((1000 * most, 1, 1, 1), 255, dtype=torch.uint8)  # as images of one pixel they can be counted
+        scenes = compose(
+            dots,
+            torch.zeros(len(dots), dtype=torch.int64),
+            ink_boxes(dots, plain_background=True),
+            side=100,
+            max_objects=most,
+            generator=torch.Generator().manual_seed(0),
+        )
+        seen = (scenes.images > 0).sum((1, 2, 3))
+        assert seen.tolist() == scenes.present.sum(1).tolist()
+        assert set(seen.tolist()) == set(range(least, most + 1))
+        each = 1000 / (most + 1 - least)  # one number is as likely as another
+        assert seen.bincount()[least:].tolist() == pytest.approx([each] * (most + 1 - least), rel=0.25)
+
     def test_a_seed_fixes_a_scene(self, mnist):
         pixels, labels = torch.from_numpy(mnist.train.pixels[:9]), torch.arange(9)
         boxes = ink_boxes(pixels, plain_background=True)

@@ -223,6 +223,21 @@ def test_each_trial_has_a_gpu_to_itself(tmp_path: Path):
     assert all("--device cuda: not on this machine" in row.reason for row in collect(run).rows)
 
 
+@pytest.mark.parametrize(("count", "parallel", "cores", "share"), [(2, 2, 6, "3"), (1, 2, 6, "6"), (3, 3, 2, "1")])
+def test_trials_at_once_share_the_cores(tmp_path: Path, monkeypatch, count: int, parallel: int, cores: int, share: str):
+    """What their processes are given, which are then ended."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    trials = [make_trial("cnn", seed=seed) for seed in range(count)]
+    run = make_run(tmp_path, *trials)
+    given: dict[int, str | None] = {}
+    for _ in run_locally(run, run.read_plan(), trials, parallel=parallel, cores=cores, gpus=[]):
+        for pid in children(run.path):
+            if pid not in given and "core._submit" in command(pid):
+                given[pid] = environment(pid).get("OMP_NUM_THREADS")
+                os.kill(pid, signal.SIGKILL)
+    assert [*given.values()] == [share] * count
+
+
 def command(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/cmdline").read_text()
@@ -230,13 +245,18 @@ def command(pid: int) -> str:
         return ""
 
 
-def visible_gpu(pid: int) -> str | None:
-    """None for a process that sees all of them, and for one that has ended."""
+def environment(pid: int) -> dict[str, str]:
+    """Empty for a process that has ended."""
     try:
         words = Path(f"/proc/{pid}/environ").read_text().split("\0")
     except OSError:
-        return None
-    return next((word.partition("=")[2] for word in words if word.startswith("CUDA_VISIBLE_DEVICES=")), None)
+        return {}
+    return {name: value for name, _, value in (word.partition("=") for word in words)}
+
+
+def visible_gpu(pid: int) -> str | None:
+    """None for a process that sees all of them, and for one that has ended."""
+    return environment(pid).get("CUDA_VISIBLE_DEVICES")
 
 
 @pytest.mark.slow

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -104,6 +106,23 @@ def named(name: str, module: nn.Module) -> dict[str, Tensor]:
     return {f"{name}.{part}": tensor for part, tensor in module.state_dict().items()}
 
 
+def as_torchs(block: Any) -> nn.Module:
+    """A block of width 8 with two heads as PyTorch's own layer."""
+    theirs = nn.TransformerEncoderLayer(8, 2, 32, 0.0, "gelu", batch_first=True, norm_first=True)
+    theirs.load_state_dict(
+        {
+            "self_attn.in_proj_weight": torch.cat([block.query.weight, block.key_value.weight]),
+            "self_attn.in_proj_bias": torch.cat([block.query.bias, block.key_value.bias]),
+            **named("self_attn.out_proj", block.out),
+            **named("linear1", block.expand),
+            **named("linear2", block.contract),
+            **named("norm1", block.norm1),
+            **named("norm2", block.norm2),
+        }
+    )
+    return theirs
+
+
 class TestViT:
     def test_patches_are_cut_row_by_row(self):
         image = torch.arange(16.0).view(1, 1, 4, 4)
@@ -124,20 +143,39 @@ class TestViT:
         with torch.no_grad():
             for weight in [*block.norm1.parameters(), *block.norm2.parameters()]:
                 weight.normal_()
-        theirs = nn.TransformerEncoderLayer(8, 2, 32, 0.0, "gelu", batch_first=True, norm_first=True)
-        theirs.load_state_dict(
-            {
-                "self_attn.in_proj_weight": torch.cat([block.query.weight, block.key_value.weight]),
-                "self_attn.in_proj_bias": torch.cat([block.query.bias, block.key_value.bias]),
-                **named("self_attn.out_proj", block.out),
-                **named("linear1", block.expand),
-                **named("linear2", block.contract),
-                **named("norm1", block.norm1),
-                **named("norm2", block.norm2),
-            }
-        )
         x = torch.randn(3, 50, 8)
-        torch.testing.assert_close(block(x), theirs(x))
+        torch.testing.assert_close(block(x), as_torchs(block)(x))
+
+    def test_where_a_patch_lies_counts(self):
+        torch.manual_seed(0)
+        model = build(ViTConfig(), DIGITS).model.eval()
+        images = torch.rand(4, 1, 28, 28)
+        swapped = images.clone()  # the first patch of the first row and the last one of the last
+        swapped[..., :4, :4], swapped[..., -4:, -4:] = images[..., -4:, -4:], images[..., :4, :4]
+        apart = (model(images) - model(swapped)).abs().amax(1)
+        assert (apart > 1e-3).all()
+        model.positions.zero_()  # without positions it could not tell
+        assert (model(images) - model(swapped)).abs().max() < 1e-5
+
+    def test_its_logits_are_those_of_the_paper_written_out_with_torchs_own_layers(self):
+        torch.manual_seed(0)
+        model = build(ViTConfig(dim=8, depth=2, num_heads=2, patch_size=7), DIGITS).model.eval()
+        embed = nn.Conv2d(1, 8, 7, stride=7)
+        embed.load_state_dict({"weight": model.embed.weight.view(8, 1, 7, 7), "bias": model.embed.bias})
+        images = torch.rand(3, 1, 28, 28)
+        tokens = []
+        for row in range(4):
+            for column in range(4):
+                patch = images[:, :, 7 * row : 7 * row + 7, 7 * column : 7 * column + 7]
+                # Of eight numbers four tell the row, four the column: two sines, two cosines, at rates 1 and 1/100.
+                angles = [(place, place / 100) for place in (row, column)]
+                told = [f(angle) for both in angles for f in (math.sin, math.cos) for angle in both]
+                tokens.append(embed((patch - 0.13) / 0.31).flatten(1) + torch.tensor(told))
+        x = torch.stack([model.class_token.expand(3, 8), *tokens], 1)
+        for block in model.blocks:
+            x = as_torchs(block)(x)
+        expected = nn.functional.linear(model.norm(x)[:, 0], model.head.weight, model.head.bias)
+        torch.testing.assert_close(model(images), expected)
 
     def test_a_token_sees_all_the_others_whether_or_not_they_ask_too(self):
         torch.manual_seed(0)

@@ -39,8 +39,8 @@ class TestSummary:
             write_shard(run.shard(trial.name), finished(trial, accuracy, test_images=1000, majority_accuracy=0.704))
         summary = summarise(collect(run))
         assert summary["at_chance"].tolist() == [True, False]
-        assert "77.40% [74.71, 79.88] |" in markdown(collect(run), summary)
-        assert "70.40% [67.50, 73.15] † |" in markdown(collect(run), summary)
+        assert r"77.40% \[74.71, 79.88\] |" in markdown(collect(run), summary)
+        assert r"70.40% \[67.50, 73.15\] † |" in markdown(collect(run), summary)
         assert remarks(summary) == ["cnn: not shown to be better than always naming the commonest class (70.40%)"]
 
     def test_times_of_different_machines_are_not_averaged(self, tmp_path: Path):

@@ -18,7 +18,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
-from torch import nn
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lab2.check import check_trials
@@ -26,6 +26,7 @@ from lab2.data.datasets import load_test, load_training
 from lab2.errors import DataError, WeightsError
 from lab2.measure.predictions import read_predictions
 from lab2.models import build
+from lab2.models.transfer import TransferNet
 from lab2.models.weights import save_weights
 from lab2.results.journal import read_history
 from lab2.results.run_dir import RunDir
@@ -38,6 +39,7 @@ from lab2.train.checkpoint import Checkpoint, save_checkpoint
 from lab2.train.course import Course, Step, count_steps
 from lab2.train.optimizer import Group
 from lab2.train.trainer import Trainer
+from lab2.train.transfer import TransferTrainer
 from tests.conftest import SMALL, TINY, make_run, make_trial, on_folder
 
 FAST = ("cnn", "vit", "faster_rcnn")
@@ -401,6 +403,57 @@ def upside_down_digits(folder: Path, *, train: int, test: int) -> Path:
         place.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.ascontiguousarray(pixels[::-1, ::-1])).save(place / f"{i}.png")
     return folder
+
+
+class Halves(nn.Module):
+    """What is in torchvision's AlexNet, very small."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.features = nn.Sequential(nn.Conv2d(3, 4, 5, stride=4), nn.ReLU())
+        self.avgpool = nn.AdaptiveAvgPool2d(2)
+        self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(16, 10))
+
+
+class TestDifferentialRates:
+    RECIPE = TrainConfig(batch_size=100, learning_rate=1.0, optimizer="sgd", weight_decay=0.0)
+
+    def learner(self, scale: float) -> TransferTrainer:
+        config = AlexNetConfig(head_epochs=0, feature_lr_scale=scale)
+        model = TransferNet(Halves(), 28, (0.5,) * 3, (0.25,) * 3)
+        images = load_training(SMALL).train
+        return TransferTrainer(config, model, self.RECIPE, images, device=CPU, precision="fp32", seed=1)
+
+    def moved(self, scale: float) -> tuple[Tensor, Tensor]:
+        """What one step adds to the features' kernels, and to the classifier's weights."""
+        learner = self.learner(scale)
+        weights = learner.model.get_parameter("features.0.weight"), learner.model.get_parameter("classifier.1.weight")
+        before = [weight.detach().clone() for weight in weights]
+        steps = learner.fit()
+        next(steps)
+        first, second = (weight.detach() - old for weight, old in zip(weights, before, strict=True))
+        return first, second
+
+    @pytest.mark.parametrize("scale", [0.1, 0.25])
+    def test_the_features_move_by_so_much_less_than_the_head(self, scale: float):
+        (features, head), (slow_features, same_head) = self.moved(1.0), self.moved(scale)
+        assert features.norm() > 1e-3
+        torch.testing.assert_close(slow_features, scale * features, rtol=1e-3, atol=1e-6)
+        assert torch.equal(head, same_head)
+
+    def test_each_group_has_its_peak(self):
+        learner = self.learner(0.1)
+        steps = learner.fit()
+        next(steps)
+        state = learner.state()
+        ((_, *names),), (optimizer,) = state["moved"], state["course"]["optimizer"]["optimizers"]
+        peaks = {
+            name.split(".")[0]: group["max_lr"]
+            for group, moved in zip(optimizer["param_groups"], names, strict=True)
+            for name in moved
+        }
+        assert peaks == {"features": 0.1, "classifier": 1.0}
 
 
 class TestFeatureCache:
