@@ -81,4 +81,4 @@ def _all_cells(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """(B, in, side, side) to (B, out, side, side), channels last, by one linear map of all cells."""
     side = input.shape[-1]
     x = F.linear(input.permute(0, 2, 3, 1).flatten(1), weight, bias)  # (B, side side out)
-    return x.view(len(x), side, side, -1).permute(0, 3, 1, 2)
+    return x.view(len(x), side, side, x.shape[1] // side**2).permute(0, 3, 1, 2)
