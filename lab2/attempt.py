@@ -12,26 +12,23 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
 from lab2.data.datasets import TrainingData
-from lab2.data.source import Images
-from lab2.errors import ResourceError, TrainingError
+from lab2.errors import ResourceError
 from lab2.measure.cost import Stopwatch
+from lab2.measure.hardware import describe_machine
 from lab2.measure.metrics import score
-from lab2.measure.predictions import Predictions
 from lab2.measure.process import TrialClock
 from lab2.measure.provenance import Provenance, code_digest, provenance
 from lab2.measure.usage import Meter, Usage
 from lab2.regular_file import make_way
-from lab2.results.journal import Attempt, CurvePoint, Journal, Progress, read_attempts, read_progress
+from lab2.results.journal import Attempt, CurvePoint, Journal, Progress, read_attempts, time_taken
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
 from lab2.stop import StopSignal
 from lab2.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from lab2.train.course import Step
+from lab2.train.divergence import Guard, check_answers, check_weights
+from lab2.train.schedule import ValidationSchedule
 from lab2.train.trainer import Trainer
 
 LOG = logging.getLogger("lab2")
@@ -50,6 +47,7 @@ class SoFar:
     curve: list[CurvePoint] = field(default_factory=list)
     seconds_to_target: float | None = None
     wall_seconds: float = 0.0  # of the attempts before this one, up to the last that is known of them
+    machines: list[str] = field(default_factory=list)  # on which its steps ran, each once
     startup_seconds: float = 0.0
     cpu_seconds: float = 0.0
     usage: Usage = field(default_factory=Usage)  # of training
@@ -91,8 +89,8 @@ class TrialAttempt:
         """
         run, trial = self.run, self.trial
         make_way(run.shard(trial.name))  # of an attempt that did not end well
-        known = read_progress(run, trial.name) or Progress(state="starting")
-        self.journal.note(Progress(state="starting", wall_seconds=known.wall_seconds, cpu_seconds=known.cpu_seconds))
+        known = time_taken(run, trial.name)
+        self.journal.note(known)
         self.saved = load_checkpoint(run.checkpoint(trial.name), digest=trial.digest, made_by=self.made_by)
         if self.saved is not None:
             self.so_far = SoFar.restored(self.saved.so_far)
@@ -100,6 +98,7 @@ class TrialAttempt:
         # An attempt that was killed has taken time after its checkpoint, too.
         self.so_far.wall_seconds = max(self.so_far.wall_seconds, known.wall_seconds)
         self.so_far.cpu_seconds = max(self.so_far.cpu_seconds, known.cpu_seconds)
+        self.so_far.startup_seconds = max(self.so_far.startup_seconds, known.startup_seconds)
         attempt = Attempt(
             job_id=self.source.scheduler_job_id, host=self.source.host, step=self.so_far.step, started_at=now()
         )
@@ -122,19 +121,22 @@ class TrialAttempt:
             learner.go_on(self.saved.trainer, self.run.checkpoint(self.trial.name))
             self.saved = None
         so_far.startup_seconds += self.clock.wall_seconds
+        if (machine := describe_machine(learner.device, learner.precision)) not in so_far.machines:
+            so_far.machines.append(machine)
         schedule = ValidationSchedule(len(data.validation), seen=so_far.images)
         watch = Stopwatch(learner.device, so_far.now.train_seconds)
-        meter, guard = Meter(learner.device, so_far.usage), _Guard()
+        meter, guard = Meter(learner.device, so_far.usage), Guard()
         with meter.running():
-            for step in watch.around(learner.fit(), schedule.asks_at):
+            for step in watch.around(learner.fit()):
                 guard.saw(step)
                 stopping = self.stop.asked is not None
                 validates = schedule.asks_at(step)
                 keeps = step.last or stopping or self._checkpoint_is_due()
-                so_far.step, so_far.images, so_far.now = step.number, step.images, self._progress(step, watch.seconds)
+                so_far.step, so_far.images = step.number, step.images
                 if validates or keeps or self.journal.due():
+                    watch.settle()  # what follows would wait for the accelerator, and nobody would count it
                     guard.check()
-                    so_far.now = replace(so_far.now, loss=float(step.loss))
+                    so_far.now = self._progress(step, watch.seconds)
                     self.journal.note(so_far.now)
                 if validates or keeps:
                     with meter.paused():
@@ -148,21 +150,26 @@ class TrialAttempt:
                     self.stop.obey()
         so_far.now = replace(so_far.now, train_seconds=watch.seconds)
         so_far.usage = meter.usage
+        check_weights(learner.model, so_far.step)
 
     def _progress(self, step: Step, seconds: float) -> Progress:
         return replace(
             self.so_far.now,
             epoch=step.epoch,
             epochs=step.epoch * step.total / step.number,
+            loss=float(step.loss),
             train_seconds=seconds,
             seconds_left=seconds * (step.total - step.number) / step.number,
             wall_seconds=self.wall_seconds,
             cpu_seconds=self.cpu_seconds,
+            startup_seconds=self.so_far.startup_seconds,
         )
 
     def _validate(self, learner: Trainer, data: TrainingData, step: Step) -> None:
         """Score the validation images, add a point to the learning curve, and note when the target is reached."""
-        scores = score(finite_predictions(learner, data.validation, step.number))
+        predictions = learner.predict(data.validation)
+        check_answers(predictions, step.number)
+        scores = score(predictions)
         point = CurvePoint(
             epoch=step.epoch,
             images=step.images,
@@ -197,63 +204,6 @@ class TrialAttempt:
         except OSError as error:
             LOG.warning("no checkpoint: %s", error)
         self.kept = time.monotonic()
-
-
-class _Guard:
-    """Finds the first step whose loss or gradient is not finite, without making the accelerator wait at each."""
-
-    def __init__(self) -> None:
-        self.unread: list[tuple[Step, Tensor]] = []
-
-    def saw(self, step: Step) -> None:
-        # Finite where both are; a step that fp16 left out is told by its loss alone.
-        self.unread.append((step, step.loss if step.skipped else step.loss + step.gradient_norm))
-
-    def check(self) -> None:
-        """Raise `TrainingError` that names the step."""
-        finite = torch.stack([total for _, total in self.unread]).isfinite().tolist()
-        bad = next((step for (step, _), fine in zip(self.unread, finite, strict=True) if not fine), None)
-        self.unread.clear()
-        if bad is not None:
-            raise TrainingError(
-                f"the training diverged at step {bad.number} of {bad.total}: loss {float(bad.loss):.3g}, norm of the "
-                f"gradient {float(bad.gradient_norm):.3g}; try a smaller train.learning_rate, or a longer train.warmup"
-            )
-
-
-class ValidationSchedule:
-    """After how many images seen a training is validated: the same whatever its epochs and batches.
-
-    Every 2 V images for V validation images, for looking at them then costs about a sixth of the training; beyond 40 V
-    every twentieth more, so that a long training is not asked hundreds of times. And at its end.
-    """
-
-    def __init__(self, validation_images: int, seen: int = 0) -> None:
-        self.gap = 2 * validation_images
-        self.next = self.gap
-        self.go_on_from(seen)
-
-    def asks_at(self, step: Step) -> bool:
-        """Whether `step` is one to validate after."""
-        return step.last or step.images >= self.next
-
-    def go_on_from(self, images: int) -> None:
-        """So many have been seen: what was to be asked by then has been."""
-        while self.next <= images:
-            self.next += max(self.gap, self.next // 20)
-
-
-def finite_predictions(learner: Trainer, images: Images, step: int) -> Predictions:
-    """What `learner` says of `images` after `step`; raises `TrainingError` where its logits are not finite."""
-    predictions = learner.predict(images)
-    assert predictions.probabilities is not None
-    wrong = int(np.isnan(predictions.probabilities).any(1).sum())
-    if wrong:
-        raise TrainingError(
-            f"the training diverged by step {step}: the logits of {wrong:,} of {len(images):,} images are not finite "
-            "numbers; try a smaller train.learning_rate"
-        )
-    return predictions
 
 
 def now() -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from lab2.attempt import finite_predictions
 from lab2.data.datasets import TrainingData, load_test
-from lab2.data.source import Images
+from lab2.data.places import open_source
+from lab2.errors import InputError
 from lab2.measure.cost import THROUGHPUT_BATCH, latency, throughput
 from lab2.measure.flops import flops_per_image
 from lab2.measure.metrics import majority_accuracy, score, score_detections
@@ -17,53 +17,37 @@ from lab2.measure.predictions import write_predictions
 from lab2.measure.usage import Meter
 from lab2.models.deploy import deploy
 from lab2.results.run_dir import RunDir
+from lab2.results.shard import Shard
 from lab2.spec.job import Trial
 from lab2.train.detector import DetectorTrainer
+from lab2.train.divergence import check_answers
 from lab2.train.precision import dtype_of
 from lab2.train.trainer import Trainer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tested:
-    """The fields of a shard that come from the test images."""
+def with_test_scores(
+    shard: Shard, trial: Trial, run: RunDir, learner: Trainer, data: TrainingData, step: int
+) -> tuple[Shard, Tensor]:
+    """`shard` with the scores on the test images, whose predictions are kept; and some images to measure costs with.
 
-    accuracy: float
-    macro_f1: float
-    map_50: float | None
-    map_50_95: float | None
-    majority_accuracy: float
-    test_images: int
-    classes: int
-    tested_classes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InferenceCost:
-    """The fields of a shard that say what the network costs where it is deployed."""
-
-    flops_per_image: int
-    flops_uncounted: str
-    inference_memory_bytes: int | None
-    latency_p50_seconds: float
-    latency_p95_seconds: float
-    throughput_images_per_second: float
-
-
-def read_test_images(
-    trial: Trial, run: RunDir, learner: Trainer, data: TrainingData, step: int
-) -> tuple[Tested, Tensor]:
-    """Score `learner` on the test images, and keep its predictions; with them, some images to measure its costs with.
-
-    The test images are read here, once, and nothing after this chooses anything by them.
-    Raises `TrainingError` where its logits are not finite.
+    The test images are read here, once, and nothing after this chooses anything by them. `step` was the last.
+    Raises `TrainingError` where logits are not finite, `InputError` where the images changed while it trained.
     """
     test = load_test(trial.data)
-    predictions = finite_predictions(learner, test, step)
+    if (now := open_source(trial.data).sha256()) != data.sha256:
+        raise InputError(
+            f"{trial.data.dataset}: its files changed while the trial trained (SHA-256 {data.sha256[:12]}, now "
+            f"{now[:12]}); start a new run, or restore them, then lab2 resume"
+        )
+    predictions = learner.predict(test)
+    check_answers(predictions, step)
     write_predictions(run.predictions(trial.name), predictions)
-    scores = score(predictions)
     detection = score_detections(*learner.detect_scenes(test)) if isinstance(learner, DetectorTrainer) else None
-    tested = Tested(
-        **asdict(scores),
+    scores = score(predictions)
+    shard = replace(
+        shard,
+        accuracy=scores.accuracy,
+        macro_f1=scores.macro_f1,
         map_50=detection.map_50 if detection else None,
         map_50_95=detection.map_50_95 if detection else None,
         majority_accuracy=majority_accuracy(data.train.labels, test.labels),
@@ -71,13 +55,13 @@ def read_test_images(
         classes=len(data.shape.classes),
         tested_classes=len(set(test.labels.tolist())),
     )
-    return tested, _some(test)
+    return shard, torch.from_numpy(test.pixels[:THROUGHPUT_BATCH].copy())
 
 
-def cost_of_inference(learner: Trainer, images: Tensor) -> InferenceCost:
-    """What `learner`'s network costs as one would deploy it; it cannot be trained after this.
+def with_inference_cost(shard: Shard, learner: Trainer, images: Tensor) -> Shard:
+    """`shard` with what the network of `learner` costs as one would deploy it, which is what `learner` has after this.
 
-    `images` are (N, C, S, S) uint8, as many as a large batch has.
+    `images` are (N, C, S, S) uint8; as many of them as a large batch has are inferred at once.
     """
     learner.release()
     images = images.to(learner.device)
@@ -86,7 +70,8 @@ def cost_of_inference(learner: Trainer, images: Tensor) -> InferenceCost:
     meter = Meter(learner.device)
     with meter.running():
         p50, p95 = latency(learner.infer, images)
-    return InferenceCost(
+    return replace(
+        shard,
         flops_per_image=flops.count,
         flops_uncounted=", ".join(flops.uncounted),
         inference_memory_bytes=meter.usage.peak_bytes,
@@ -94,7 +79,3 @@ def cost_of_inference(learner: Trainer, images: Tensor) -> InferenceCost:
         latency_p95_seconds=p95,
         throughput_images_per_second=throughput(learner.infer, images),
     )
-
-
-def _some(images: Images) -> Tensor:
-    return torch.from_numpy(images.pixels[:THROUGHPUT_BATCH].copy())

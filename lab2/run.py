@@ -12,8 +12,8 @@ import torch
 
 from lab2.attempt import TrialAttempt, now
 from lab2.data.datasets import TrainingData, check_batch, load_training
-from lab2.errors import Lab2Error, ShardError
-from lab2.evaluation import cost_of_inference, read_test_images
+from lab2.errors import Lab2Error
+from lab2.evaluation import with_inference_cost, with_test_scores
 from lab2.measure.cost import count_parameters
 from lab2.measure.hardware import available_cores, choose_device, device_name, make_repeatable
 from lab2.measure.inputs import check_inputs
@@ -22,7 +22,7 @@ from lab2.models import Built, build
 from lab2.models.weights import save_weights
 from lab2.results.journal import read_attempts
 from lab2.results.run_dir import RunDir
-from lab2.results.shard import Shard, Status, read_shard, unfinished, write_shard
+from lab2.results.shard import Shard, Status, read_finished, unfinished, write_shard
 from lab2.results.trial_lock import ASKING_SECONDS, DEAD_NODE_SECONDS, held
 from lab2.spec.job import Trial
 from lab2.stop import Stopped, StopSignal
@@ -52,7 +52,7 @@ def run_trial(
         with StopSignal() as own:
             return run_trial(trial, run, device=device, threads=threads, requeue=requeue, stop=own)
     with held(run.lock(trial.name), patience_seconds=DEAD_NODE_SECONDS if requeue else ASKING_SECONDS):
-        if requeue and (done := _finished(trial, run)) is not None:
+        if requeue and (done := read_finished(run.shard(trial.name), trial.digest)) is not None:
             return done  # the node died, or Slurm put the job back, between its shard and its end
         attempt = TrialAttempt(trial, run, stop)
         try:
@@ -127,13 +127,12 @@ def train_and_measure(attempt: TrialAttempt, asked_device: str, threads: int | N
     if trial.job.train.save_weights:
         save_weights(run.weights(trial.name), learner.model, trial.job.model.architecture, trial.data.dataset)
     attempt.journal.note(replace(so_far.now, state="testing"))
-    tested, images = read_test_images(trial, run, learner, ready.data, so_far.step)
+    shard, images = with_test_scores(unfinished(trial, "ok", ""), trial, run, learner, ready.data, so_far.step)
     del ready  # its images are no part of what inference needs
-    cost = cost_of_inference(learner, images)
+    attempt.journal.note(replace(so_far.now, state="measuring"))
+    shard = with_inference_cost(shard, learner, images)
     return replace(
-        unfinished(trial, "ok", ""),
-        **asdict(tested),
-        **asdict(cost),
+        shard,
         validation_accuracy=so_far.now.validation_accuracy,
         train_seconds=so_far.now.train_seconds,
         train_cpu_seconds=so_far.usage.cpu_seconds,
@@ -153,18 +152,11 @@ def train_and_measure(attempt: TrialAttempt, asked_device: str, threads: int | N
         device=str(learner.device),
         device_name=device_name(learner.device),
         threads=torch.get_num_threads(),
+        all_machines=", then ".join(so_far.machines) if len(so_far.machines) > 1 else None,
         weights=built.weights,
         image_side=built.image_side,
         dataset_sha256=sha256,
     )
-
-
-def _finished(trial: Trial, run: RunDir) -> Shard | None:
-    try:
-        shard = read_shard(run.shard(trial.name))
-    except ShardError:
-        return None
-    return shard if shard.status == "ok" and shard.digest == trial.digest else None
 
 
 def _diagnose(error: Exception) -> tuple[Status, str]:

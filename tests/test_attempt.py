@@ -13,13 +13,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lab2.attempt import ValidationSchedule
-from lab2.results.journal import read_history, read_progress
+from lab2.attempt import TrialAttempt
+from lab2.report.summary import summarise
+from lab2.results.collect import collect
+from lab2.results.journal import make_way_for_attempt, read_history, read_progress
 from lab2.run import run_trial
 from lab2.spec.architectures import ImportedConfig
-from lab2.train.course import Step
-from tests.conftest import make_run, make_trial
+from lab2.train.course import Course, Step
+from lab2.train.schedule import ValidationSchedule
+from tests.conftest import make_run, make_trial, on_folder
 from tests.paced import PACED_NETWORK
+from tests.test_train import interrupt
 
 
 def step_at(images: int, *, last: bool = False) -> Step:
@@ -67,7 +71,8 @@ def test_the_target_is_looked_for_within_an_epoch(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_the_time_of_an_attempt_that_was_killed_is_counted(tmp_path: Path):
+@pytest.mark.parametrize("launched", [False, True])
+def test_the_time_of_an_attempt_that_was_killed_is_counted(launched: bool, tmp_path: Path):
     paced = ImportedConfig(network=PACED_NETWORK)
     trial = make_trial("paced", model=paced, epochs=50)  # 300 steps, 0.025 s each
     run = make_run(tmp_path, trial)
@@ -82,13 +87,46 @@ def test_the_time_of_an_attempt_that_was_killed_is_counted(tmp_path: Path):
     process.wait()
     killed = read_progress(run, trial.name)
     assert killed is not None
+    if launched:  # as `lab2 resume` does before it starts a trial
+        make_way_for_attempt(run, trial.name)
+        assert read_progress(run, trial.name) is None
     short = replace(trial, job=replace(trial.job, train=replace(trial.job.train, epochs=1)))
     shard = run_trial(short, run, device="cpu")
     assert shard.attempts == 2
     assert shard.wall_seconds is not None
     assert shard.wall_seconds > killed.wall_seconds > 1
+    assert shard.startup_seconds is not None
+    assert shard.startup_seconds > killed.startup_seconds > 0
     assert shard.train_seconds is not None
     assert shard.train_seconds < killed.wall_seconds  # it began anew: only what it trained then is its training
+
+
+def test_a_trial_that_went_on_elsewhere_says_so_and_has_no_mean_times(tmp_path: Path, monkeypatch):
+    trial = make_trial("cnn", epochs=3)
+    run = make_run(tmp_path, trial)
+    monkeypatch.setattr("lab2.measure.hardware.device_name", lambda _: "Xeon")
+    interrupt(run, trial)
+    monkeypatch.setattr("lab2.measure.hardware.device_name", lambda _: "EPYC")
+    shard = run_trial(trial, run, device="cpu")
+    assert shard.all_machines is not None
+    assert [name in shard.all_machines for name in ("Xeon (cpu", "then EPYC (cpu")] == [True, True]
+    (row,) = summarise(collect(run)).to_dict("records")
+    assert (row["train_seconds"], row["peak_memory_bytes"]) == (None, None)
+    assert "ran on different machines (Xeon" in row["notes"]
+
+
+def test_pictures_that_change_while_it_trains_fail_it(tmp_path: Path, image_folder: Path, monkeypatch):
+    trial = on_folder(make_trial("cnn", batch_size=16), image_folder)
+    train = TrialAttempt.train
+
+    def train_then_edit(*arguments: object) -> None:
+        train(*arguments)
+        next(iter((image_folder / "test" / "left").iterdir())).unlink()
+
+    monkeypatch.setattr(TrialAttempt, "train", train_then_edit)
+    shard = run_trial(trial, make_run(tmp_path, trial), device="cpu")
+    assert shard.status == "failed"
+    assert "its files changed while the trial trained" in shard.reason
 
 
 class TestDivergence:
@@ -119,6 +157,21 @@ class TestDivergence:
         shard = run_trial(trial, make_run(tmp_path, trial), device="cpu")
         assert shard.status == "failed"
         assert "by step 4: the logits of 100 of 100 images are not finite" in shard.reason
+
+    def test_weights_that_are_not_finite_fail_a_detector(self, tmp_path: Path, monkeypatch):
+        trial = make_trial("faster_rcnn")
+        step = Course.step
+
+        def last_breaks(course: Course, loss: Tensor) -> Step:
+            done = step(course, loss)
+            if done.last:
+                course.optimizer.parameters[-1].data.fill_(torch.nan)
+            return done
+
+        monkeypatch.setattr(Course, "step", last_breaks)
+        shard = run_trial(trial, make_run(tmp_path, trial), device="cpu")
+        assert shard.status == "failed"
+        assert "holds numbers that are not finite" in shard.reason
 
     @pytest.mark.parametrize("name", ["vit", "faster_rcnn"])
     def test_in_every_loop(self, name: str, tmp_path: Path):

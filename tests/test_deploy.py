@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lab2.data.datasets import load_training
 from lab2.models import build
-from lab2.models.conv3x3 import LinearCells
+from lab2.models.conv3x3 import Conv3x3, LinearCells
 from lab2.models.deploy import deploy
 from lab2.models.transfer import PooledLinear
 from lab2.models.vit import ViT
@@ -89,3 +90,85 @@ def test_what_is_replaced_by_what():
     deploy(vit.model, vit.infer, images, torch.float32)
     assert isinstance(vit.model, ViT)
     assert [block.norm1.weight for block in vit.model.blocks] == [None]
+
+
+class ReadsItsWeights(nn.Module):
+    """Standardises the weights of its convolution itself, calls its head, and reads the head's weights too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(1, 4, 3)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weight = self.convolution.weight
+        weight = (weight - weight.mean((1, 2, 3), keepdim=True)) / weight.std((1, 2, 3), keepdim=True)
+        x = F.conv2d(x, weight, self.convolution.bias).mean((2, 3))
+        return self.head(x) + F.linear(x, F.normalize(self.head.weight))  # type: ignore[no-any-return]
+
+
+class Attends(nn.Module):
+    """torch's own encoder layer, whose fast path reads all weights itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.encoder(x.flatten(1).view(len(x), -1, 8)).mean(1))  # type: ignore[no-any-return]
+
+
+class Bare(nn.Module):
+    """A linear map by a parameter that no layer holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(3, 64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.linear(x.flatten(1), self.weight)
+
+
+class SeesTwoSizes(nn.Module):
+    """One convolution on maps of 4 x 4 and of 2 x 2."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, 48, 2, stride=2)
+        self.shared = Conv3x3(48, 48)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.shared(self.first(x))
+        return self.shared(F.max_pool2d(x, 2)).mean((2, 3))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("network", [ReadsItsWeights, Attends, SeesTwoSizes], ids=lambda network: network.__name__)
+@torch.inference_mode()
+def test_a_network_that_cannot_be_changed_is_left_as_it_was(network: type[nn.Module], dtype: torch.dtype):
+    torch.manual_seed(0)
+    model, images = network().eval(), torch.rand(9, 1, 8, 8)
+
+    def infer(images: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", dtype=None if dtype == torch.float32 else dtype, enabled=dtype != torch.float32):
+            return model(images)  # type: ignore[no-any-return]
+
+    before = infer(images)
+    deploy(model, infer, images, dtype)
+    assert torch.equal(infer(images), before)
+
+
+def test_weights_that_are_left_are_cast_once_all_the_same():
+    """Also those of a parameter that no layer of torch's own holds."""
+    torch.manual_seed(0)
+    model, images = Bare(), torch.rand(2, 1, 8, 8)
+
+    def infer(images: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return model(images)  # type: ignore[no-any-return]
+
+    deploy(model, infer, images, torch.bfloat16)
+    with torch.inference_mode(), OfWeightsAlone(model) as seen:
+        infer(images[:1])
+    assert seen.seen == []

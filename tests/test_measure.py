@@ -255,10 +255,19 @@ class TestStopwatch:
 
         watch = Stopwatch(torch.device("cpu"))
         started = time.perf_counter()
-        for _ in watch.around(steps(), waits=lambda _: True):
+        for _ in watch.around(steps()):
             time.sleep(0.1)
         whole = time.perf_counter() - started
         assert 0.06 <= watch.seconds <= whole - 0.3
+
+    def test_what_the_accelerator_still_has_to_do_belongs_to_the_steps(self, monkeypatch):
+        queued = [0.05, 0.2, 0.0]  # seconds of work: when it starts, when the loss is read, at the end
+        monkeypatch.setattr("lab2.measure.cost.synchronize", lambda _: time.sleep(queued.pop(0)))
+        watch = Stopwatch(torch.device("cuda", 0))
+        for _ in watch.around(iter([None])):
+            watch.settle()
+        assert 0.2 <= watch.seconds < 0.25
+        assert queued == []
 
 
 def test_latency_is_of_single_images_and_throughput_of_batches():

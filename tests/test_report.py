@@ -53,7 +53,16 @@ class TestSummary:
         assert row["accuracy"] == 0.9
         assert (row["train_seconds"], row["latency_p50_seconds"]) == (None, None)
         assert (row["precision"], row["parameters"], row["threads"]) == ("bf16, fp32", 7, 2)
-        assert "different machines, Xeon (2 threads, bf16), EPYC (2 threads, fp32)" in row["notes"]
+        assert "different machines (Xeon (cpu, 2 threads, bf16); EPYC (cpu, 2 threads, fp32))" in row["notes"]
+
+    def test_a_time_to_target_that_some_seeds_never_reached_has_no_mean(self, tmp_path: Path):
+        trials = [make_trial("cnn", seed=s) for s in (1, 2)]
+        run = make_run(tmp_path, *trials)
+        for trial, seconds in zip(trials, (1.0, None), strict=True):
+            write_shard(run.shard(trial.name), finished(trial, seconds_to_target=seconds))
+        (row,) = summarise(collect(run)).to_dict("records")
+        assert row["seconds_to_target"] is None
+        assert row["notes"] == "its target was reached by 1 of 2 seeds: the time to it is not averaged"
 
     def test_a_busy_machine_is_told_of(self, tmp_path: Path):
         trials = [make_trial("cnn"), make_trial("vit")]

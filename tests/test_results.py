@@ -103,6 +103,7 @@ class TestShard:
         assert (shard.accuracy, shard.parameters, shard.git_commit[:7]) == (0.898, 449_546, "be65c34")
         assert shard.train_seconds > 0
         assert (shard.peak_memory_bytes, shard.latency_p50_seconds, shard.wall_seconds) == (None, None, None)
+        assert (shard.macro_f1, shard.precision) == (None, "bf16")
 
     def test_deep_nesting_is_refused(self, tmp_path: Path):
         path = tmp_path / "a.json"
@@ -409,4 +410,4 @@ class TestRunDir:
 
 def test_the_schema_is_pinned():
     """A change of the fields is a change of the schema: raise SCHEMA with this number."""
-    assert len(SHARD.json_schema()["properties"]) == len(fields(Shard)) == 60
+    assert len(SHARD.json_schema()["properties"]) == len(fields(Shard)) == 61

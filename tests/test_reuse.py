@@ -170,7 +170,7 @@ def test_what_was_taken_over_is_taken_from_where_it_was_computed(tmp_path: Path)
         assert taken(make_run(tmp_path, trial, run_id=run_id), trial) == [Finished(trial.name, "a")]
     shutil.rmtree(tmp_path / "a")
     (found,) = taken(make_run(tmp_path, trial, run_id="d"), trial)
-    assert found == Finished(trial.name, "c", "which had it from run a, now gone")
+    assert found == Finished(trial.name, "c", "which had it from run a, which has it no more")
 
 
 class TestImage:

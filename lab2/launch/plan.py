@@ -84,7 +84,8 @@ def paths_read(trial: Trial) -> list[str]:
         found.append(model.weights)
     if isinstance(model, ImportedConfig):
         found.append(model.network.rpartition(":")[0])
-    return [path for path in found if Path(path).is_absolute()]
+    pinned = [name.partition(" ")[2] for name in trial.inputs if name.startswith("network ")]  # what it imports, too
+    return [path for path in dict.fromkeys([*found, *pinned]) if Path(path).is_absolute()]
 
 
 def change_resources(run: RunDir, settings: Sequence[str], profile: Profile | None = None) -> Plan:

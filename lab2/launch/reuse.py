@@ -22,12 +22,12 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 
-from lab2.errors import RunError, ShardError
+from lab2.errors import RunError
 from lab2.launch.submission import Submission, place_of, read_submissions
 from lab2.measure.inputs import packages_of
 from lab2.regular_file import LARGE, SMALL, IrregularFileError, check_regular, read_regular, regular_file
 from lab2.results.run_dir import RunDir, known_runs
-from lab2.results.shard import Shard, read_shard
+from lab2.results.shard import Shard, read_finished
 from lab2.results.taken import Taken, read_taken, write_taken
 from lab2.spec.job import Trial
 from lab2.spec.profile import Profile
@@ -60,11 +60,12 @@ def reuse(run: RunDir, trials: Sequence[Trial], profile: Profile, *, device: str
         refused: list[Finished] = []
         copies: list[Finished] = []
         for other in others:
-            if (shard := _finished(other, trial)) is None:
+            if (shard := read_finished(other.shard(trial.name), trial.digest)) is None:
                 continue
             copied = taken_there(other).get(trial.name)
             if copied and copied.started_at == shard.started_at:
-                copies.append(Finished(trial.name, other.path.name, f"which had it from run {copied.run}, now gone"))
+                gone = f"which had it from run {copied.run}, which has it no more"
+                copies.append(Finished(trial.name, other.path.name, gone))
                 continue
             wrong = _against(submissions(other), shard, trial, profile, device, commit)
             against = next(chain(wrong, _no_files(other, trial.name)), "")
@@ -81,15 +82,6 @@ def reuse(run: RunDir, trials: Sequence[Trial], profile: Profile, *, device: str
     for name, (other, _) in sources.items():
         _copy(other, run, name)
     return found
-
-
-def _finished(run: RunDir, trial: Trial) -> Shard | None:
-    path = run.shard(trial.name)
-    try:
-        shard = read_shard(path) if path.exists() else None
-    except ShardError:
-        return None
-    return shard if shard and (shard.status, shard.digest) == ("ok", trial.digest) else None
 
 
 def _against(

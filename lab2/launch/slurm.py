@@ -22,8 +22,10 @@ from lab2.launch.scheduler import ask, cancel_jobs, max_array_size
 from lab2.launch.status import TrialStatus
 from lab2.launch.submission import Submission, latest_jobs, place_of, read_submissions, write_submission
 from lab2.launch.task import TrialTask
-from lab2.regular_file import SMALL, make_way, read_regular
+from lab2.regular_file import SMALL, read_regular
+from lab2.results.journal import make_way_for_attempt
 from lab2.results.run_dir import RunDir
+from lab2.spec.checks import first_wrong
 from lab2.spec.job import Trial
 from lab2.spec.plan import Plan
 from lab2.spec.profile import PROFILE, Profile
@@ -84,8 +86,7 @@ def submit(
             executor = _executor(run, profile, part, exclude, after)
             place = place_of(part.trials[0], profile, plan.device)
             for trial in part.trials:
-                for stale in (run.shard(trial.name), run.progress(trial.name)):
-                    make_way(stale)  # of an attempt before this one
+                make_way_for_attempt(run, trial.name)
             try:
                 with executor.batch():
                     handed = [executor.submit(_task(run, plan, trial)) for trial in part.trials]
@@ -280,7 +281,7 @@ def read_run_profile(run: RunDir) -> Profile | None:
         return None
     except (OSError, ValidationError, ConfigError) as error:
         what = error.strerror if isinstance(error, OSError) else str(error)
-        what = f"{error.errors()[0]['loc']}" if isinstance(error, ValidationError) else what
+        what = first_wrong(error) if isinstance(error, ValidationError) else what
         raise RunError(f"{run.profile}: not a profile ({what}); lab2 resume --profile NAME writes it anew") from error
 
 

@@ -26,16 +26,20 @@ class Stopwatch:
         self.device = device
         self.seconds = seconds
 
-    def around(self, steps: Iterator[T], waits: Callable[[T], bool]) -> Iterator[T]:
-        """Each of `steps`; the accelerator is waited for before the first and after those that `waits` says."""
+    def around(self, steps: Iterator[T]) -> Iterator[T]:
+        """Each of `steps`; the accelerator is waited for before the first and after the last."""
         synchronize(self.device)
         started = time.perf_counter()
         for step in steps:
-            if waits(step):
-                synchronize(self.device)
             self.seconds += time.perf_counter() - started
             yield step
             started = time.perf_counter()
+        synchronize(self.device)
+        self.seconds += time.perf_counter() - started
+
+    def settle(self) -> None:
+        """Wait for what the accelerator was given, which belongs to the steps: before anything reads of it."""
+        started = time.perf_counter()
         synchronize(self.device)
         self.seconds += time.perf_counter() - started
 

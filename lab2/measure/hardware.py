@@ -103,6 +103,11 @@ def device_name(device: torch.device) -> str:
     return platform.processor() or platform.machine()
 
 
+def describe_machine(device: torch.device, precision: str) -> str:
+    """What times are measured on: device, threads, precision."""
+    return f"{device_name(device)} ({device}, {torch.get_num_threads()} threads, {precision})"
+
+
 def available_cores(root: Path = ROOT) -> int:
     """Cores that this process may use: the least of its affinity, its cgroups' limits and what Slurm gave the task.
 

@@ -36,6 +36,7 @@ class Meter:
         self.device = device
         self.usage = before or Usage()
         self._on_gpu = device.type == "cuda"
+        self._memory_of: MemoryOf = "accelerator" if self._on_gpu else "process"
         self._began: tuple[float, dict[int, float] | None, tuple[float, float]] | None = None
 
     @contextmanager
@@ -74,11 +75,13 @@ class Meter:
             cpu_seconds=self.usage.cpu_seconds + cpu,
             wait_seconds=_sum(self.usage.wait_seconds, _waited(waits_before, machine_before, cpu)),
             peak_bytes=self._peak(),
-            memory_of="accelerator" if self._on_gpu else "process",
+            memory_of=self._memory_of,
         )
 
     def _peak(self) -> int | None:
         before = self.usage.peak_bytes
+        if before and self.usage.memory_of != self._memory_of:  # an attempt before was on a machine of another kind
+            return None
         if before is None or self.device.type not in ("cpu", "cuda"):
             return None
         return max(before, torch.cuda.max_memory_allocated(self.device) if self._on_gpu else process_peak())

@@ -53,7 +53,10 @@ class Conv3x3(nn.Conv2d):
 
     def as_deployed(self, seen: torch.Size) -> nn.Module:
         """One linear map of all cells, where (B, in, 1, 1) or (B, in, 2, 2) is what it sees."""
-        return LinearCells(*self._linear(seen[-1], self.weight.dtype)) if seen[-2] == seen[-1] <= 2 else self
+        if len(seen) != 4 or not seen[-2] == seen[-1] <= 2:
+            return self
+        with torch.no_grad():
+            return LinearCells(*self._linear(seen[-1], self.weight.dtype))
 
     def _linear(self, side: int, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         """Weight and bias of the map from (side side in) to (side side out) numbers; side is 1 or 2."""
@@ -69,9 +72,9 @@ class LinearCells(nn.Linear):
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__(weight.shape[1], weight.shape[0], bias is not None, device="meta")
-        self.weight = nn.Parameter(weight, False)
+        self.weight = nn.Parameter(weight)
         if bias is not None:
-            self.bias = nn.Parameter(bias, False)
+            self.bias = nn.Parameter(bias)
 
     def forward(self, input: Tensor) -> Tensor:
         return _all_cells(input, self.weight, self.bias)

@@ -100,7 +100,7 @@ class PooledLinear(nn.Linear):
         if seen[-2:] != (1, 1):
             return self
         linear = nn.Linear(seen[1], self.out_features, device="meta")
-        linear.weight, linear.bias = nn.Parameter(self._sum(seen[1]), False), self.bias
+        linear.weight, linear.bias = nn.Parameter(self._sum(seen[1]).detach()), self.bias
         return nn.Sequential(nn.Flatten(), linear)
 
     def _sum(self, depth: int) -> Tensor:

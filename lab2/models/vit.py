@@ -5,11 +5,13 @@ arXiv:1706.03762) over rows and columns.
 Differs: fixed sinusoidal positions, as the lab asks; small images; no dropout; two ways to compute the same function
 in less time (benchmarks/README.md): the last block computes the class token alone, the one that is read, and
 what a layer norm multiplies and adds is done to the weights behind it, which are few, not to the tokens.
-Shapes: B images, C channels, S side, P patch side (pixels), N = (S/P)^2 patches, T = 1 + N tokens, Q tokens that ask,
+Shapes: B images, C channels, S side, P patch side (pixels), N = (S/P)^2 patches, T = 1 + N tokens, Q queries,
 D width, H heads, K classes.
 """
 
 from __future__ import annotations
+
+import copy
 
 import torch
 from torch import Tensor, nn
@@ -77,14 +79,15 @@ class Block(nn.Module):
 
     def as_deployed(self, _seen: torch.Size) -> nn.Module:
         """The block with its norms' gains and biases in the linear maps behind them."""
-        behind_each = ((self.norm1, (self.query, self.key_value)), (self.norm2, (self.expand,)))
+        block = copy.deepcopy(self)
+        behind_each = ((block.norm1, (block.query, block.key_value)), (block.norm2, (block.expand,)))
         for norm, linears in behind_each:
             for linear in linears:
                 weight, bias = folded(norm, linear)
-                linear.weight, linear.bias = nn.Parameter(weight, False), nn.Parameter(bias, False)
+                linear.weight, linear.bias = nn.Parameter(weight.detach()), nn.Parameter(bias.detach())
             norm.register_parameter("weight", None)
             norm.register_parameter("bias", None)
-        return self
+        return block
 
     def attend(self, x: Tensor, queries: int | None) -> Tensor:
         """Softmax(Q K^T / sqrt(D/H)) V of standardised tokens for all heads, as products that a FLOP counter sees."""

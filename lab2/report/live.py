@@ -67,7 +67,7 @@ class PlainLines:
         self.said: dict[str, tuple[str, float | None]] = {}
 
     def changes(self, lines: Sequence[Line]) -> list[str]:
-        """A line for each trial whose state changed or that ended an epoch."""
+        """A line for each trial whose state changed or that was validated."""
         new = []
         for line in lines:
             now = line.progress

@@ -18,16 +18,25 @@ def notes(good: pd.DataFrame, accuracy: Interval | None) -> Iterator[str]:
     if no_better_than_chance(good, accuracy):
         share = good["majority_accuracy"].mean()
         yield f"not shown to be better than always naming the commonest class ({share:.2%})"
-    machines = good[list(MACHINE)].astype(object).drop_duplicates()
-    if len(machines) > 1:
-        each = ", ".join(f"{m.device_name} ({m.threads} threads, {m.precision})" for m in machines.itertuples())
-        yield f"its seeds ran on different machines, {each}: their times and memory are not averaged"
+    if on_several_machines(good):
+        machines = good[list(MACHINE)].astype(object).drop_duplicates()
+        each = [f"{m.device_name} ({m.device}, {m.threads} threads, {m.precision})" for m in machines.itertuples()]
+        moved = good["all_machines"].dropna().unique().tolist()
+        yield f"ran on different machines ({'; '.join(moved or each)}): its times and memory are not averaged"
+    reached = good["seconds_to_target"].count()
+    if 0 < reached < len(good):
+        yield f"its target was reached by {reached} of {len(good)} seeds: the time to it is not averaged"
     waited = waiting_share(good)
     if waited >= BUSY_SHARE:
         yield f"a busy machine: its threads waited for a core for {waited:.0%} of the time that they could have run"
     absent = (good["classes"] - good["tested_classes"]).max()
     if not pd.isna(absent) and absent > 0:
         yield f"{absent} of {good['classes'].max()} classes have no test image: F1 is the mean over the others"
+
+
+def on_several_machines(good: pd.DataFrame) -> bool:
+    """Whether the trials, or the attempts of one, ran on different machines."""
+    return len(good[list(MACHINE)].drop_duplicates()) > 1 or bool(good["all_machines"].notna().any())
 
 
 def no_better_than_chance(good: pd.DataFrame, accuracy: Interval | None) -> bool:

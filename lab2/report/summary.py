@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lab2.report.notes import MACHINE, no_better_than_chance, notes
+from lab2.report.notes import MACHINE, no_better_than_chance, notes, on_several_machines
 from lab2.results.collect import Comparison
 from lab2.results.statistics import Interval, of_share, over_seeds
 
@@ -71,10 +71,12 @@ def _summary(job: str, rows: pd.DataFrame, smoke: bool) -> dict[str, object]:
         "accuracy_high": accuracy.high if accuracy else None,
         "interval": ("", "Wilson, over test images", "t, over seeds")[min(len(good), 2)],
     }
-    mixed = len(good[list(MACHINE)].drop_duplicates()) > 1
+    mixed = on_several_machines(good)
     for name in (*MEANS, *MACHINE_MEANS):
         values = good[name].dropna()
-        left_out = values.empty or (mixed and name in MACHINE_MEANS)
+        # A mean over the seeds that reached their target would be of the fast ones alone.
+        partly = name == "seconds_to_target" and len(values) < len(good)
+        left_out = values.empty or partly or (mixed and name in MACHINE_MEANS)
         table[name] = None if left_out else float(values.mean())
     for name in SHARED:
         table[name] = _shared(good[name].dropna().unique().tolist())

@@ -22,7 +22,7 @@ CHANCE = " †"  # beside an accuracy: not shown to be better than naming the co
 # What the caption tells of the trials that ended well.
 _ORIGIN = [
     *("job", "dataset", "train_images", "weights", "precision", "device_name", "device", "threads"),
-    *("library_memory_bytes", "memory_of", "flops_uncounted"),
+    "flops_uncounted",
     *("lab2_version", "git_commit", "git_dirty"),
 ]
 
@@ -106,8 +106,8 @@ def caption(comparison: Comparison) -> str:
         parts += [f"{good[0].dataset}, {counts} training images", "; ".join(sorted(where))]
         parts += _by_jobs([(row.precision, row.job) for row in good], "in {0}", "{1} in {0}")
         parts += _by_jobs([(row.weights, row.job) for row in good], "weights: {0}", "{0} weights: {1}")
-        libraries = [r.library_memory_bytes for r in good if r.memory_of == "process" and r.library_memory_bytes]
-        parts += [f"{_gibibytes(max(libraries))} of memory are Python and its libraries"] if libraries else []
+        libraries = frame.loc[frame["memory_of"] == "process", "library_memory_bytes"].max()
+        parts += [] if pd.isna(libraries) else [f"{_gibibytes(libraries)} of memory are Python and its libraries"]
         code = {f"{r.lab2_version} at {(r.git_commit or 'unknown')[:12]}{'+changes' * bool(r.git_dirty)}" for r in good}
         parts.append(f"lab2 {', '.join(sorted(code))}")
     taken = Counter(comparison.taken.values())

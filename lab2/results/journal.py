@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from lab2.foreign_text import keep_visible
-from lab2.regular_file import LISTS, SMALL, read_regular
+from lab2.regular_file import LISTS, SMALL, make_way, read_regular
 from lab2.results.run_dir import RunDir
 from lab2.whole_file import write_whole
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 class Progress:
     """What a trial is doing now."""
 
-    state: Literal["starting", "training", "testing"]
+    state: Literal["starting", "training", "testing", "measuring"]
     epoch: float = 0.0
     epochs: float = 0.0
     loss: float | None = None
@@ -38,6 +38,7 @@ class Progress:
     train_seconds: float = 0.0
     wall_seconds: float = 0.0  # of all attempts, as far as they are known
     cpu_seconds: float = 0.0
+    startup_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +47,14 @@ class CurvePoint:
 
     epoch: float
     images: int = 0  # seen so far, each as often as it was
-    loss: float | None  # of the last batch; None: not a number, the training has diverged
+    loss: float | None  # of the last batch; None: not a number, in runs of before such a training failed
     validation_accuracy: float
     validation_macro_f1: float
     train_seconds: float
 
 
 _PROGRESS: TypeAdapter[Progress] = TypeAdapter(Progress)
+_SUMS = ("wall_seconds", "cpu_seconds", "startup_seconds")
 _POINT: TypeAdapter[CurvePoint] = TypeAdapter(CurvePoint)
 
 
@@ -114,10 +116,23 @@ class Journal:
 
 def read_progress(run: RunDir, trial: str) -> Progress | None:
     """The last note; None where there is none to read."""
-    try:
-        return _PROGRESS.validate_json(read_regular(run.progress(trial), SMALL))
-    except (OSError, ValidationError):
-        return None
+    return _read_note(run.progress(trial))
+
+
+def time_taken(run: RunDir, trial: str) -> Progress:
+    """What all attempts at the trial have taken, as far as they have told: the sums of a note, and nothing else."""
+    notes = [_read_note(path) for path in (run.progress(trial), run.time_taken(trial))]
+    sums = {name: max((getattr(note, name) for note in notes if note), default=0.0) for name in _SUMS}
+    return Progress(state="starting", **sums)
+
+
+def make_way_for_attempt(run: RunDir, trial: str) -> None:
+    """Put away what the attempts before have left, but for what they took. Raises `OSError` as the disk does."""
+    taken = time_taken(run, trial)
+    if taken.wall_seconds:
+        write_whole(run.time_taken(trial), _PROGRESS.dump_json(taken))
+    for stale in (run.shard(trial), run.progress(trial)):
+        make_way(stale)
 
 
 def read_history(run: RunDir, trial: str) -> list[CurvePoint]:
@@ -128,6 +143,13 @@ def read_history(run: RunDir, trial: str) -> list[CurvePoint]:
 def read_attempts(run: RunDir, trial: str) -> list[Attempt]:
     """Every process that began to work on the trial, the first one first."""
     return _read_lines(run.attempts(trial), _ATTEMPT)
+
+
+def _read_note(path: Path) -> Progress | None:
+    try:
+        return _PROGRESS.validate_json(read_regular(path, SMALL))
+    except (OSError, ValidationError):
+        return None
 
 
 def _append(path: Path, line: bytes) -> None:

@@ -1,6 +1,6 @@
 """One run's directory: where each thing lies, and nothing else.
 
-plan.json      what is expected          history/      a line an epoch and trial, JSON lines
+plan.json      what is expected          history/      a line a validation and trial, JSON lines
 shards/        one row a trial           progress/     what a trial is doing now
 predictions/   labels and probabilities  logs/         submitit's folder, one a trial
 checkpoints/   to go on from             weights/      trained networks, if asked
@@ -25,7 +25,7 @@ from pydantic import ValidationError
 
 from lab2.errors import RunError
 from lab2.regular_file import LISTS, read_regular
-from lab2.spec.checks import wrong_schema
+from lab2.spec.checks import first_wrong, wrong_schema
 from lab2.spec.plan import PLAN_SCHEMA, Plan, dump_plan, load_plan
 from lab2.whole_file import write_whole
 
@@ -64,6 +64,9 @@ class RunDir:
 
     def progress(self, trial: str) -> Path:
         return self.path / "progress" / f"{trial}.json"
+
+    def time_taken(self, trial: str) -> Path:
+        return self.path / "progress" / f"{trial}.taken.json"
 
     def attempts(self, trial: str) -> Path:
         return self.path / "progress" / f"{trial}.attempts.jsonl"
@@ -131,9 +134,7 @@ class RunDir:
         except (AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise RunError(f"{self.plan}: not a plan ({error}); wanted what lab2 wrote") from error
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise RunError(f"{self.plan}: {where}: {first['msg']}; it was altered; start a new run") from error
+            raise RunError(f"{self.plan}: {first_wrong(error)}; it was altered; start a new run") from error
 
     def write_plan(self, plan: Plan) -> None:
         """Raises `OSError` as the disk does."""

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from lab2.errors import ShardError
 from lab2.foreign_text import keep_visible
 from lab2.regular_file import SMALL, read_regular
-from lab2.spec.checks import wrong_schema
+from lab2.spec.checks import first_wrong, wrong_schema
 from lab2.spec.job import Trial
 from lab2.whole_file import write_whole
 
@@ -26,6 +26,9 @@ SCHEMA = 2
 # Schemas that are read too, and which of their fields meant something else: those are not measured as they are now.
 OLDER: dict[int, tuple[str, ...]] = {
     1: (
+        "macro_f1",  # with 0 for classes that no image showed
+        "map_50",  # with thresholds in float32
+        "map_50_95",
         "wall_seconds",  # without the process's start
         "seconds_to_target",  # looked at when an epoch ended
         "flops_per_image",  # without fused attention
@@ -100,6 +103,7 @@ class Shard:
     device: str | None = None
     device_name: str | None = None
     threads: int | None = None
+    all_machines: str | None = None  # on which its attempts ran, where they differ: its times add up theirs
     weights: str | None = None  # "random", or where the pre-trained ones came from
     image_side: int | None = None  # pixels, as the network sees them
     dataset_sha256: str | None = None
@@ -169,11 +173,21 @@ def read_shard(path: Path) -> Shard:
     if unknown:
         raise ShardError(f"{path}: unknown fields {sorted(unknown)}; another program wrote it")
     row = {name: value for name, value in row.items() if name not in OLDER.get(schema, ())} | {"schema": SCHEMA}
+    if schema in OLDER and row.get("device") != "cpu":
+        row.pop("precision", None)  # fp32 may have been TF32
     try:
         return SHARD.validate_python(row)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ShardError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise ShardError(f"{path}: {first_wrong(error)}") from error
+
+
+def read_finished(path: Path, digest: str) -> Shard | None:
+    """The shard of a trial of that digest that ended well; None where there is none, or none that can be believed."""
+    try:
+        shard = read_shard(path)
+    except ShardError:
+        return None
+    return shard if (shard.status, shard.digest) == ("ok", digest) else None
 
 
 def _digest(row: dict[str, Any]) -> str:

@@ -31,4 +31,4 @@ def first_wrong(error: ValidationError) -> str:
     """The first thing that is wrong: the field, what was found, what is wanted."""
     one = error.errors()[0]
     wanted = one["msg"].removeprefix("Input should be ").replace("a valid tuple", 'a list, as in ["..."]')
-    return f"{'.'.join(map(str, one['loc']))}: found {one['input']!r}, wanted {wanted}"
+    return f"{'.'.join(map(str, one['loc'])) or 'all of it'}: found {one['input']!r}, wanted {wanted}"

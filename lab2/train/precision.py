@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 
 import torch
@@ -23,8 +24,9 @@ def choose_precision(asked: Precision, config: ModelConfig, device: torch.device
     Products of 4096 x 4096 on two cores, torch 2.14.1: 0.41 TFLOP/s in bf16 against 0.18 in fp32 on an AMD EPYC with
     AVX-512 BF16, on which classifiers make 1.3 to 1.7 times as many steps a second (benchmarks/README.md; VGG16 and
     AlexNet not compared since fp32 goes by Winograd's algorithm); 0.15 against 0.31 on an Intel Xeon without AMX.
-    With AMX a small ViT loses more to conversions than it wins. A detector stays in fp32: of bf16's eight bits its
-    boxes and the order of its scores would be made. What is asked for is given, with a warning where it is emulated.
+    With AMX a small ViT loses more to conversions than it wins. A detector stays in fp32: bf16 keeps 8 significant
+    bits, too few for box coordinates and for the order of scores. What is asked for is given, with a warning where it
+    is emulated.
     """
     if asked != "auto":
         _warn(asked, device)
@@ -105,7 +107,8 @@ def recorded(precision: str, device: torch.device) -> str:
 
     `make_repeatable` lets torch do so. TF32 keeps 10 bits of the mantissa; compute capability 8.0 brought it.
     """
-    if precision == "fp32" and device.type == "cuda" and torch.version.hip is None:
+    forbidden = os.environ.get("NVIDIA_TF32_OVERRIDE") == "0"
+    if precision == "fp32" and device.type == "cuda" and torch.version.hip is None and not forbidden:
         return "tf32" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
     return precision
 
