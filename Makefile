@@ -14,10 +14,10 @@ SOURCE = $(shell git config --get remote.origin.url | sed 's|//[^@/]*@|//|')# a 
 ENGINE = $(shell for tool in docker podman buildah; do $$tool info >/dev/null 2>&1 && echo $$tool && break; done)
 TAG = $(or $(IMAGE),lab2:$(VERSION))
 quote = '$(subst ','\'',$(1))'# as one word for the shell, whatever is in it
-IN_IMAGE = slurm/containers/here-in-image $(if $(filter %.sif,$(IMAGE)),apptainer,$(or $(ENGINE),docker)) $(call quote,$(IMAGE))
+IN_IMAGE = slurm/containers/here-in-image $(if $(filter %.sif,$(IMAGE)),apptainer,$(or $(ENGINE),docker)) $(call quote,$(value IMAGE))
 SLURM_TESTS := slurm-ends slurm-ends-unaccounted slurm-others
 READY := $(if $(wildcard $(SETUP_LOGIN)),$(SETUP_LOGIN),$(SETUP))# a login node may have no torch
-option = $(if $($(2)),$(1) $(call quote,$($(2))))# of lab2, where the variable is given
+option = $(if $(value $(2)),$(1) $(call quote,$(value $(2))))# of lab2, where the variable is given
 CHOICE = $(call option,--jobs,JOBS) $(call option,--seeds,SEEDS) $(call option,--dataset,DATASET) \
   $(if $(QUICK),--quick) $(call option,--parallel,PARALLEL)
 
@@ -45,16 +45,16 @@ submit: $(READY) ## hand them to Slurm as PROFILE says, and return
 	@$(LAB2) submit $(call option,--profile,PROFILE) $(CHOICE) $(if $(DRYRUN),--dry-run)
 
 resume: $(READY) ## run what is missing or failed in RUN
-	@$(LAB2) resume $(call quote,$(RUN)) $(call option,--parallel,PARALLEL)
+	@$(LAB2) resume $(call quote,$(value RUN)) $(call option,--parallel,PARALLEL)
 
 status: $(READY) ## what each trial of RUN is doing
-	@$(LAB2) status $(call quote,$(RUN))
+	@$(LAB2) status $(call quote,$(value RUN))
 
 cancel: $(READY) ## stop what is queued or running in RUN
-	@$(LAB2) cancel $(call quote,$(RUN))
+	@$(LAB2) cancel $(call quote,$(value RUN))
 
 report: $(READY) ## show the comparison table of RUN
-	@$(LAB2) report $(call quote,$(RUN))
+	@$(LAB2) report $(call quote,$(value RUN))
 
 doctor: $(SETUP) ## what this machine can do, and what is missing
 	@$(LAB2) doctor

@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lab2.data.datasets import TrainingData
@@ -68,7 +68,7 @@ class TrialAttempt:
         self.journal = Journal(run, trial.name)
         self.source = provenance()
         self.made_by = _made_by(self.source)  # now: the files may change while their old content runs
-        self.so_far = SoFar(started_at=now())
+        self.so_far = SoFar(started_at=now(self.clock.wall_seconds))
         self.saved: Checkpoint | None = None
         self.kept = time.monotonic()
 
@@ -89,6 +89,9 @@ class TrialAttempt:
         """
         run, trial = self.run, self.trial
         make_way(run.shard(trial.name))  # of an attempt that did not end well
+        for ours in (run.predictions, run.history, run.weights, run.checkpoint):
+            if ours(trial.name).is_dir():  # no file could take its place when the training is done
+                make_way(ours(trial.name))
         known = time_taken(run, trial.name)
         self.journal.note(known)
         self.saved = load_checkpoint(run.checkpoint(trial.name), digest=trial.digest, made_by=self.made_by)
@@ -206,9 +209,9 @@ class TrialAttempt:
         self.kept = time.monotonic()
 
 
-def now() -> str:
+def now(seconds_ago: float = 0.0) -> str:
     """UTC, ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return (datetime.now(UTC) - timedelta(seconds=seconds_ago)).isoformat(timespec="seconds")
 
 
 def _made_by(source: Provenance) -> str:

@@ -50,7 +50,7 @@ def with_test_scores(
         macro_f1=scores.macro_f1,
         map_50=detection.map_50 if detection else None,
         map_50_95=detection.map_50_95 if detection else None,
-        majority_accuracy=majority_accuracy(data.train.labels, test.labels),
+        majority_accuracy=majority_accuracy(test.labels),
         test_images=len(test),
         classes=len(data.shape.classes),
         tested_classes=len(set(test.labels.tolist())),
@@ -70,12 +70,16 @@ def with_inference_cost(shard: Shard, learner: Trainer, images: Tensor) -> Shard
     meter = Meter(learner.device)
     with meter.running():
         p50, p95 = latency(learner.infer, images)
+    inference_memory = meter.usage.peak_bytes
+    with meter.running():
+        images_per_second = throughput(learner.infer, images)
     return replace(
         shard,
         flops_per_image=flops.count,
         flops_uncounted=", ".join(flops.uncounted),
-        inference_memory_bytes=meter.usage.peak_bytes,
+        inference_memory_bytes=inference_memory,
         latency_p50_seconds=p50,
         latency_p95_seconds=p95,
-        throughput_images_per_second=throughput(learner.infer, images),
+        throughput_images_per_second=images_per_second,
+        inference_wait_share=meter.usage.wait_share,
     )

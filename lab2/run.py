@@ -32,6 +32,8 @@ from lab2.train.trainer import Trainer
 
 LOG = logging.getLogger("lab2")
 
+LONGEST_REASON = 500  # characters
+
 
 def run_trial(
     trial: Trial,
@@ -161,6 +163,7 @@ def train_and_measure(attempt: TrialAttempt, asked_device: str, threads: int | N
 
 def _diagnose(error: Exception) -> tuple[Status, str]:
     """Status and reason of an exception that nobody expected."""
-    text = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
+    text = f"{type(error).__name__}: {error}".strip()
+    text = text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]} … (its log has all)"
     out_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
     return ("out_of_memory" if out_of_memory else "failed"), text

@@ -112,7 +112,7 @@ def test_a_trial_that_went_on_elsewhere_says_so_and_has_no_mean_times(tmp_path: 
     assert [name in shard.all_machines for name in ("Xeon (cpu", "then EPYC (cpu")] == [True, True]
     (row,) = summarise(collect(run)).to_dict("records")
     assert (row["train_seconds"], row["peak_memory_bytes"]) == (None, None)
-    assert "ran on different machines (Xeon" in row["notes"]
+    assert "ran on different machines or threads (Xeon" in row["notes"]
 
 
 def test_pictures_that_change_while_it_trains_fail_it(tmp_path: Path, image_folder: Path, monkeypatch):

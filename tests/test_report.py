@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from lab2.report.summary import summarise
-from lab2.report.table import caption, failures, markdown, remarks, write_report
+from lab2.report.table import COLUMNS, caption, failures, markdown, remarks, terminal_table, write_report
 from lab2.results.collect import collect
 from lab2.results.shard import unfinished, write_shard
 from lab2.results.statistics import of_share, over_seeds
@@ -41,7 +44,7 @@ class TestSummary:
         assert summary["at_chance"].tolist() == [True, False]
         assert r"77.40% \[74.71, 79.88\] |" in markdown(collect(run), summary)
         assert r"70.40% \[67.50, 73.15\] † |" in markdown(collect(run), summary)
-        assert remarks(summary) == ["cnn: not shown to be better than always naming the commonest class (70.40%)"]
+        assert remarks(summary) == ["cnn: † not shown to be better than always naming the commonest class (70.40%)"]
 
     def test_times_of_different_machines_are_not_averaged(self, tmp_path: Path):
         trials = [make_trial("cnn", seed=s) for s in (1, 2)]
@@ -53,7 +56,9 @@ class TestSummary:
         assert row["accuracy"] == 0.9
         assert (row["train_seconds"], row["latency_p50_seconds"]) == (None, None)
         assert (row["precision"], row["parameters"], row["threads"]) == ("bf16, fp32", 7, 2)
-        assert "different machines (Xeon (cpu, 2 threads, bf16); EPYC (cpu, 2 threads, fp32))" in row["notes"]
+        assert (
+            "different machines or threads (Xeon (cpu, 2 threads, bf16); EPYC (cpu, 2 threads, fp32))" in row["notes"]
+        )
 
     def test_a_time_to_target_that_some_seeds_never_reached_has_no_mean(self, tmp_path: Path):
         trials = [make_trial("cnn", seed=s) for s in (1, 2)]
@@ -153,6 +158,54 @@ class TestSummary:
         text = markdown(collect(run), summarise(collect(run)))
         assert "a \\| b\\\\nc" in text
         assert failures(summarise(collect(run))) == ["cnn: failed: a | b\\nc"]
+
+
+class TestTerminal:
+    @pytest.fixture
+    def summary(self, tmp_path: Path):
+        """A row with every column, one without any number, one at chance."""
+        trials = [make_trial(name) for name in ("vgg16", "vit", "cnn")]
+        run = make_run(tmp_path, *trials)
+        full = {
+            "parameters": 134_301_514, "trainable_parameters": 134_301_514, "trained_parameters": 33_638_218,
+            "precision": "bf16", "weights": "checkpoint /a/long/path/to/some.safetensors (trained on mnist)",
+            "peak_memory_bytes": 2**31, "inference_memory_bytes": 2**30, "latency_p50_seconds": 0.1,
+            "flops_per_image": 10**9, "flops_uncounted": "", "map_50": 0.5,
+        }  # fmt: skip
+        write_shard(run.shard(trials[0].name), finished(trials[0], 0.99, majority_accuracy=0.1, **full))
+        write_shard(run.shard(trials[1].name), unfinished(trials[1], "failed", "why"))
+        write_shard(run.shard(trials[2].name), finished(trials[2], 0.1, majority_accuracy=0.1, **full))
+        return summarise(collect(run))
+
+    @pytest.mark.parametrize("width", [60, 72, 80, 100, 120, 140, 160, 170, 200, 250])
+    def test_nothing_is_cut_and_what_is_left_out_is_said(self, summary, width: int):
+        table, left_out = terminal_table(summary, width)
+        console = Console(width=width, file=io.StringIO())
+        console.print(table)
+        assert isinstance(console.file, io.StringIO)
+        text = console.file.getvalue()
+        assert "…" not in text
+        assert all(len(line) <= width for line in text.splitlines())
+        assert all(word in text for word in ("model", "test accuracy [95 %]", "status", "failed", "†"))
+        shown = [column.title for column in COLUMNS if re.search(rf"(^| ){re.escape(column.title)}( |$)", text, re.M)]
+        assert [c.title for c in COLUMNS] == [c.title for c in COLUMNS if c.title in {*shown, *left_out}]
+        assert not {*shown} & {*left_out}
+        assert (left_out == []) == (width >= 200)
+
+    def test_a_row_without_a_number_says_nothing_of_any_column(self, summary):
+        wide, _ = terminal_table(summary, 300)
+        (row,) = [line for line in markdown_lines(summary) if line.startswith("| vit")]
+        assert "nan" not in row
+        assert row == "| vit | – | – | – | – | failed | – | – | – | – | – | – | – | 0 of 1 |"
+        assert wide.row_count == 3
+
+    def test_weights_are_told_by_their_kind(self, summary):
+        assert " checkpoint " in next(line for line in markdown_lines(summary) if line.startswith("| vgg16"))
+
+
+def markdown_lines(summary) -> list[str]:
+    """The rows of the table, whatever its caption would be."""
+    return ["| " + " | ".join(column.text(row) for column in COLUMNS) + " |" for _, row in summary.iterrows()]
 
 
 class TestStatistics:

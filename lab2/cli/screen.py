@@ -80,7 +80,10 @@ def show_table(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None
     comparison, without = gathered or gather(run)
     summary = summarise(comparison)
     wide = out if out.is_terminal else Console(highlight=False, emoji=False, width=200)
-    wide.print(terminal_table(summary, wide.width))
+    table, left_out = terminal_table(summary, wide.width)
+    wide.print(table)
+    if left_out:
+        say(f"no room for: {', '.join(left_out)}; {run.report / 'table.md'} has all", "dim")
     say(caption(comparison), "dim")
     for text in failures(summary):
         say(text, "red")

@@ -61,7 +61,7 @@ def best_device() -> torch.device:
         raise ResourceError(
             f"{socket.gethostname()}: a GPU was granted ({given}) that torch cannot use: {grant.what_torch_says()}; "
             "mend the driver or try another node (lab2 doctor, run there, says what it has), "
-            "or start anew with --device cpu"
+            "unset the variable where it means nothing, or start anew with --device cpu"
         )
     return torch.device("cpu")
 

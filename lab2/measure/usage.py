@@ -24,6 +24,12 @@ class Usage:
     peak_bytes: int | None = 0  # None: the kernel cannot tell this work's peak from what went before
     memory_of: MemoryOf = "process"
 
+    @property
+    def wait_share(self) -> float | None:
+        """Of the time in which its threads could have run, the share in which others had the core."""
+        could = self.cpu_seconds + (self.wait_seconds or 0.0)
+        return None if self.wait_seconds is None or not could else self.wait_seconds / could
+
 
 class Meter:
     """Measures what happens inside `running` and outside `paused`.

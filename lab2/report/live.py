@@ -97,8 +97,11 @@ def _doing(line: Line) -> str:
 
 
 def _epochs(now: Progress, of: str) -> str:
-    whole = round(now.epochs, 2)
-    return f"{min(now.epoch, whole):.3g}{of}{whole:g}"  # steps are whole: the last may pass what was asked for
+    return f"{_short(min(now.epoch, now.epochs))}{of}{_short(now.epochs)}"
+
+
+def _short(epochs: float) -> str:
+    return f"{epochs:.0f}" if epochs >= 100 else f"{epochs:.3g}"
 
 
 def _clock(seconds: float) -> str:

@@ -17,18 +17,22 @@ def notes(good: pd.DataFrame, accuracy: Interval | None) -> Iterator[str]:
     """A sentence for each thing that the reader of a row must know; `good` are its trials that ended well."""
     if no_better_than_chance(good, accuracy):
         share = good["majority_accuracy"].mean()
-        yield f"not shown to be better than always naming the commonest class ({share:.2%})"
+        yield f"† not shown to be better than always naming the commonest class ({share:.2%})"
     if on_several_machines(good):
         machines = good[list(MACHINE)].astype(object).drop_duplicates()
         each = [f"{m.device_name} ({m.device}, {m.threads} threads, {m.precision})" for m in machines.itertuples()]
         moved = good["all_machines"].dropna().unique().tolist()
-        yield f"ran on different machines ({'; '.join(moved or each)}): its times and memory are not averaged"
+        which = "; ".join(moved or each)
+        yield f"ran on different machines or threads ({which}): its times and memory are not averaged"
     reached = good["seconds_to_target"].count()
     if 0 < reached < len(good):
         yield f"its target was reached by {reached} of {len(good)} seeds: the time to it is not averaged"
     waited = waiting_share(good)
     if waited >= BUSY_SHARE:
         yield f"a busy machine: its threads waited for a core for {waited:.0%} of the time that they could have run"
+    waited = good["inference_wait_share"].max()
+    if not pd.isna(waited) and waited >= BUSY_SHARE:
+        yield f"its latency was measured on a busy machine ({waited:.0%} of the time another process had the core)"
     absent = (good["classes"] - good["tested_classes"]).max()
     if not pd.isna(absent) and absent > 0:
         yield f"{absent} of {good['classes'].max()} classes have no test image: F1 is the mean over the others"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -25,6 +26,14 @@ _ORIGIN = [
     "flops_uncounted",
     *("lab2_version", "git_commit", "git_dirty"),
 ]
+
+
+ALWAYS = ("model", "test accuracy [95 %]", "status")  # shown in any terminal
+# Which of the other columns a narrow terminal gives up last.
+IMPORTANCE = (
+    *ALWAYS, "training", "parameters", "seeds", "F1", "latency p50", "memory to train", "precision", "to infer",
+    "FLOPs/image", "mAP50", "weights",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +92,9 @@ COLUMNS = (
     Column("training", _number("train_seconds", _seconds)),
     Column("parameters", _parameters),
     Column("status", lambda row: str(row["status"])),
-    Column("weights", lambda row: str(row["weights"]) or ABSENT),
+    Column("weights", lambda row: ", ".join(w.partition(" ")[0] for w in row["weights"].split(", ")) or ABSENT),
     Column("mAP50", _number("map_50", lambda v: f"{v:.3f}")),
-    Column("precision", lambda row: str(row["precision"] or ABSENT)),
+    Column("precision", lambda row: ABSENT if pd.isna(row["precision"]) else str(row["precision"])),
     Column("memory to train", _number("peak_memory_bytes", _gibibytes)),
     Column("to infer", _number("inference_memory_bytes", _gibibytes)),
     Column("latency p50", _number("latency_p50_seconds", lambda v: f"{1000 * v:.1f} ms")),
@@ -139,25 +148,30 @@ def failures(summary: pd.DataFrame) -> list[str]:
     return [f"{row['job']}: {row['status']}: {row['reason']}" for _, row in summary.iterrows() if row["status"] != "ok"]
 
 
-def terminal_table(summary: pd.DataFrame, width: int) -> Table:
-    """The summary for a terminal of `width` characters; what no row fills or what does not fit is left out."""
+def terminal_table(summary: pd.DataFrame, width: int) -> tuple[Table, list[str]]:
+    """The summary for a terminal of `width` characters, and the titles of columns that there was no room for.
+
+    Columns are given room in the order of `IMPORTANCE`, and none is cut. One that no row fills is left out unsaid.
+    """
     rows = [row for _, row in summary.iterrows()]
-    title = "SMOKE RUN, not a comparison" if summary["smoke"].any() else None
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title)
-    shown: list[Column] = []
-    for column in COLUMNS:
-        cells = [column.text(row) for row in rows]
-        room = max(len(text) for text in (column.title, *cells)) + 2
-        if room <= width and (column.title == "status" or any(text != ABSENT for text in cells)):
+    cells = {column.title: [for_terminal(column.text(row)) for row in rows] for column in COLUMNS}
+    filled = [title for title in IMPORTANCE if title in ALWAYS or any(text != ABSENT for text in cells[title])]
+    shown: list[str] = []
+    for title in filled:
+        room = max(map(cell_len, (title, *cells[title]))) + 3  # between two columns
+        if room <= width or title in ALWAYS:
             width -= room
-            shown.append(column)
-            table.add_column(
-                column.title, justify="left" if column.title in ("model", "weights") else "right", no_wrap=True
-            )
-    for row in rows:
+            shown.append(title)
+    table = Table(
+        box=SIMPLE_HEAD, pad_edge=False, title="SMOKE RUN, not a comparison" if summary["smoke"].any() else None
+    )
+    in_order = [column.title for column in COLUMNS if column.title in shown]
+    for title in in_order:
+        table.add_column(title, justify="left" if title in ("model", "weights") else "right", no_wrap=True)
+    for number, row in enumerate(rows):
         style = "" if row["status"] == "ok" else "red"
-        table.add_row(*(Text(for_terminal(column.text(row)), style=style) for column in shown))
-    return table
+        table.add_row(*(Text(cells[title][number], style=style) for title in in_order))
+    return table, [column.title for column in COLUMNS if column.title in filled and column.title not in shown]
 
 
 def markdown(comparison: Comparison, summary: pd.DataFrame) -> str:
@@ -192,5 +206,11 @@ def write_report(run: RunDir, comparison: Comparison, summary: pd.DataFrame) -> 
         "table.md": markdown(comparison, summary).encode(),
         "trials.csv": comparison.csv(),
     }
+    refused: OSError | None = None
     for name, content in files.items():
-        write_whole(run.report / name, content)
+        try:
+            write_whole(run.report / name, content)
+        except OSError as error:  # the others are wanted all the same
+            refused = refused or error
+    if refused:
+        raise refused

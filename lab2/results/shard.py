@@ -62,7 +62,7 @@ class Shard:
     map_50: float | None = None  # detectors only
     map_50_95: float | None = None
     validation_accuracy: float | None = None
-    majority_accuracy: float | None = None  # of always naming the training images' commonest class
+    majority_accuracy: float | None = None  # of always naming the commonest class of the test images
     test_images: int | None = None
     classes: int | None = None
     tested_classes: int | None = None  # of which there are test images
@@ -97,6 +97,7 @@ class Shard:
     latency_p50_seconds: float | None = None  # batch of 1
     latency_p95_seconds: float | None = None
     throughput_images_per_second: float | None = None  # inference, large batches
+    inference_wait_share: float | None = None  # of the time that these could have taken a core, others had it
 
     # How.
     precision: str | None = None

@@ -93,6 +93,8 @@ def _warn(asked: Precision, device: torch.device) -> None:
     """Say so where `asked` is emulated: it would cost much and bring nothing."""
     if device.type == "cpu" and emulates(asked, torch.cpu.get_capabilities()):
         LOG.warning("train.precision=%s, which this CPU emulates: fp32 or auto would be many times faster", asked)
+    elif device.type == "cpu" and asked == "fp16":
+        LOG.warning("train.precision=fp16 is for GPUs: on no CPU is it known to be faster than fp32 or auto")
     elif device.type == "cuda" and asked == "bf16" and not has_bf16(device):
         LOG.warning("train.precision=bf16, which this GPU emulates: auto takes the fastest that it has")
 
