@@ -387,5 +387,4 @@ class TestFrontDesk:
             assert "Traceback" not in done.stderr
             states = {row.trial: row.status for row in collect(run).rows}
             assert states[good.name] == "ok"
-            assert states[bad.name] == ("failed" if kind is directory else "ok")  # no file can take its place
-            assert "2 of 2" in done.stdout or "predictions" in done.stdout
+            assert states[bad.name] == "ok"  # what lay in the place of its files has made way
