@@ -1,12 +1,14 @@
 """The columns of the table, each found a second time by another way (docs/numbers.md says what each claims).
 
-`python -m benchmarks --only columns`. Each job is trained for some steps by `lab2 train`, watched from outside: a
-stopwatch around the process, its memory read by this one, its predictions scored by scikit-learn, its weights counted
-in their file, the network exported and timed by a loop that knows nothing of lab2.
+`python -m benchmarks --only columns`. Each job is trained for some steps by `lab2 train`, with a stopwatch around
+the process; once more by a loop without lab2's attempt around it, whose memory another process reads; its predictions
+are scored by scikit-learn, its weights counted in their file, the network exported and timed by a loop that knows
+nothing of lab2.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import subprocess
@@ -26,7 +28,7 @@ from safetensors.torch import load_file as load_tensors
 from sklearn.metrics import accuracy_score
 from torch import nn
 
-from benchmarks.apart import ROOT, measured_by
+from benchmarks.apart import ROOT
 from lab2.data.datasets import load_test, load_training
 from lab2.launch.environment import ALLOCATION
 from lab2.measure.hardware import available_cores
@@ -41,7 +43,6 @@ from lab2.train.precision import dtype_of
 
 IMAGES = {"cnn": 40_000, "vit": 40_000, "faster_rcnn": 10_000, "alexnet": 10_000, "vgg16": 4_000}  # seen in training
 TRAIN_IMAGES, VALIDATION_IMAGES = 20_000, 5_000
-POLL_SECONDS = 0.002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,24 +87,25 @@ def _checks(job: JobSpec, folder: Path) -> Iterator[Check]:
     words += [word for setting in _settings(job) for word in ("--set", setting)]
     environment = {**os.environ, **ALLOCATION}
     started = time.time()
-    process = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    memory = _watch(process, folder / job.name / "latest", f"{job.name}-seed1")
+    subprocess.run(words, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     (path,) = (folder / job.name / "latest" / "shards").glob("*.json")
     whole = path.stat().st_mtime - started  # the command goes on to show its table
     shard: dict[str, Any] = json.loads(path.read_text())["row"]
+    weights = folder / job.name / "latest" / "weights" / f"{job.name}-seed1.safetensors"
 
     def check(column: str, other: float, by: str) -> Check:
         return Check(job=job.name, column=column, lab2=float(shard[column]), other=other, by=by)
 
     yield check("wall_seconds", whole, "a stopwatch around the process")
-    yield check("train_seconds", _loop(job), "a stopwatch around a loop over the steps, nothing between them")
-    yield check("peak_memory_bytes", memory["training"], "VmRSS, read every 2 ms by another process")
-    yield check("inference_memory_bytes", memory["measuring"], "the same while it inferred single images, and batches")
+    seconds, memory = _apart(environment, job.name)
+    yield check("train_seconds", seconds, "a stopwatch around a loop over the steps, nothing between them")
+    yield check("peak_memory_bytes", memory, "VmHWM of that loop, reset and read by its parent")
+    _, memory = _apart(environment, job.name, str(weights))
+    yield check("inference_memory_bytes", memory, "VmHWM of another process that infers 100 images, the same way")
     predictions = load_file(folder / job.name / "latest" / "predictions" / f"{job.name}-seed1.safetensors")
     truth, answer = predictions["y_true"], predictions["y_pred"]
     yield check("accuracy", float(accuracy_score(truth, answer)), "scikit-learn, from the saved predictions")
     yield check("macro_f1", _macro_f1(truth, answer), "numpy, from the counts of a confusion matrix")
-    weights = folder / job.name / "latest" / "weights" / f"{job.name}-seed1.safetensors"
     yield check("parameters", _count(weights, job), "the sizes of the tensors in the weights' file, without buffers")
     if job.name != "faster_rcnn":
         timed = _exported(job, weights, shard["precision"], folder, environment)
@@ -118,24 +120,6 @@ def _macro_f1(truth: NDArray[np.int16], answer: NDArray[np.int16]) -> float:
     ]))  # fmt: skip
 
 
-def _watch(process: subprocess.Popen[bytes], run: Path, trial: str) -> dict[str, float]:
-    """The most memory that `process` had while it was in each state."""
-    found = {"training": 0.0, "measuring": 0.0}
-    status, progress, state, asked = Path(f"/proc/{process.pid}/status"), run / "progress" / f"{trial}.json", "", 0.0
-    while process.poll() is None:
-        try:
-            if time.monotonic() - asked > 10 * POLL_SECONDS:
-                state, asked = json.loads(progress.read_text())["state"], time.monotonic()
-            line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
-        except (OSError, ValueError, StopIteration):
-            continue
-        resident = 1024.0 * int(line.split()[1])
-        if state in found:
-            found[state] = max(found[state], resident)
-        time.sleep(POLL_SECONDS)
-    return found
-
-
 def _trial(job: JobSpec) -> Trial:
     data = DataConfig(train_images=TRAIN_IMAGES, validation_images=VALIDATION_IMAGES)
     recipe = replace(job.train, epochs=IMAGES[job.name] / TRAIN_IMAGES)
@@ -143,8 +127,25 @@ def _trial(job: JobSpec) -> Trial:
     return Trial(job=replace(job, train=recipe, model=model), data=data, seed=1)
 
 
-def _loop(job: JobSpec) -> float:
-    return float(measured_by("columns", job.name, environment={**os.environ, **ALLOCATION})["seconds"])
+def _apart(environment: dict[str, str], *words: str) -> tuple[float, float]:
+    """Seconds and bytes at the peak of what `main` does with `words`, in a process of its own, watched by this one.
+
+    Source: proc(5), "clear_refs" and "VmHWM".
+    """
+    command = [sys.executable, "-m", "benchmarks.columns", *words]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:  # fmt: skip
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n", f"{words}: it failed; what it says of that is on the screen"
+        Path(f"/proc/{child.pid}/clear_refs").write_text("5")
+        print(file=child.stdin, flush=True)
+        seconds = float(child.stdout.readline())
+        status = Path(f"/proc/{child.pid}/status").read_text().splitlines()
+        peak = 1024.0 * next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+        print(file=child.stdin, flush=True)
+    return seconds, peak
 
 
 def _count(weights: Path, job: JobSpec) -> int:
@@ -191,14 +192,31 @@ class _Infers(nn.Module):
         return self.learner.infer(images)
 
 
-def main(name: str) -> None:
-    """In a process of its own: train `name` and print the seconds of the loop as a JSON object."""
+def main(name: str, weights: str = "") -> None:
+    """In a process of its own: train `name`, or infer single images with `weights`; between two lines of its parent.
+
+    Prints the seconds that it took.
+    """
     (job,) = choose(read_catalogue(ROOT / "jobs"), [name])
-    steps = set_up(_trial(job), "cpu", None).learner.fit()
+    learner = set_up(_trial(job), "cpu", None).learner
+    if weights:
+        learner.model.load_state_dict(load_tensors(weights))
+        learner.release()
+        images = torch.from_numpy(load_test(_trial(job).data).pixels[:250].copy())
+        deploy(learner.model, learner.infer, images, dtype_of(learner.precision))
+    ctypes.CDLL(None).malloc_trim(0)  # what setting up took and gave back is not the work's
+    print("ready", flush=True)
+    input()
     started = time.perf_counter()
-    for _ in steps:
-        pass
-    print(json.dumps({"seconds": time.perf_counter() - started}))
+    if weights:
+        with torch.inference_mode():
+            for image in images[:100]:
+                learner.infer(image[None])
+    else:
+        for _ in learner.fit():
+            pass
+    print(time.perf_counter() - started, flush=True)
+    input()
 
 
 if __name__ == "__main__":
