@@ -1,5 +1,5 @@
 # lab2: which vision architecture for this data, this budget, this machine?
-# Variables: JOBS= SEEDS= DATASET= RUN= QUICK=1 PARALLEL= PROFILE= DRYRUN=1 ACCOUNTING=1 IMAGE= BASE= ARCHIVE= ONLY= REPEATS= PYTHON=
+# Variables: JOBS= SEEDS= DATASET= RUN= QUICK=1 PARALLEL= PROFILE= DRYRUN=1 ACCOUNTING=1 IMAGE= BASE= ARCHIVE= ONLY= REPEATS= SAMPLE= SEED= PYTHON=
 
 PYTHON ?= python3
 VENV := .venv
@@ -23,7 +23,7 @@ CHOICE = $(call option,--jobs,JOBS) $(call option,--seeds,SEEDS) $(call option,-
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-login run-local submit resume status cancel report doctor test test-slurm test-image check \
-  $(SLURM_TESTS) lint format lock bench image image-archive image-sif cluster-up cluster-down clean
+  $(SLURM_TESTS) lint format lock bench mutants image image-archive image-sif cluster-up cluster-down clean
 
 help: ## show this
 	@echo 'lab2: which vision architecture for this data, this budget, this machine?'
@@ -91,6 +91,10 @@ test-image: $(SETUP_DEV) ## build the image on a base made here, and test it (ne
 bench: $(SETUP) ## measure lab2 against the textbook way, on this machine: most of an hour; ONLY=cnn one of them
 	@$(VENV)/bin/python -m benchmarks $(call option,--only,ONLY) $(call option,--repeats,REPEATS)
 
+mutants: $(SETUP_DEV) ## change SAMPLE=200 lines, one at a time: do the tests notice? most of an hour; ONLY=lab2/train
+	@$(VENV)/bin/python -m mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(ONLY),--only $(ONLY)) $(if $(PARALLEL),--parallel $(PARALLEL))
+
 cluster-up: ## a real Slurm of three nodes on this machine, with ACCOUNTING=1 also sacct
 	@slurm/testcluster/cluster up
 
@@ -123,7 +127,7 @@ lock: ## pin the dependencies anew (needs a network)
 	rm -rf $(VENV)-lock
 
 clean: ## remove the virtual environment and caches; runs/ stays
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
