@@ -101,7 +101,7 @@ def try_all(
     mutants: Sequence[Mutant], suite: Suite, budget: float, memory: Memory, at_work: Workers
 ) -> dict[str, Finding]:
     """What came of each, by its key."""
-    findings = memory.findings()
+    findings = memory.findings(budget)
     left = [mutant for mutant in mutants if mutant.key not in findings]
 
     def one(worker: Worker, mutant: Mutant) -> Outcome:
@@ -111,18 +111,18 @@ def try_all(
         return worker.test(mutant, tests, START_LIMIT_S + SLOWER * sum(suite.seconds[test] for test in tests))
 
     for number, (mutant, outcome) in enumerate(at_work.each(left, one), len(mutants) - len(left) + 1):
-        finding = findings[mutant.key] = _finding(mutant, outcome, suite, memory)
+        finding = findings[mutant.key] = _finding(mutant, outcome, suite, budget, memory)
         memory.keep_finding(finding)
         what = f"{finding.status}, {finding.seconds:.0f} s: {mutant.path}:{mutant.first}"
         _say(f"[{number}/{len(mutants)}] {what} {finding.by}\n{mutant.diff()}")
     return findings
 
 
-def _finding(mutant: Mutant, outcome: Outcome, suite: Suite, memory: Memory) -> Finding:
+def _finding(mutant: Mutant, outcome: Outcome, suite: Suite, budget: float, memory: Memory) -> Finding:
     status = _status(outcome)
     return Finding(
         key=mutant.key, status=status, by=outcome.failed or "import" * (status == "noticed"), ran=outcome.ran,
-        runnable=len(suite.choose(mutant, float("inf"))), seconds=outcome.seconds,
+        runnable=len(suite.choose(mutant, float("inf"))), budget=budget, seconds=outcome.seconds,
         tests=memory.tests_behind(status, outcome.failed),
     )  # fmt: skip
 

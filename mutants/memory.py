@@ -27,7 +27,8 @@ class Finding:
     by: str  # the test that noticed it; "import" where none could even begin
     ran: int  # tests that ran
     runnable: int  # tests that run the changed line, also beyond the budget
-    seconds: float
+    budget: float  # seconds of tests that it might take
+    seconds: float  # that it took
     tests: str  # digest of the file of the test that noticed it, or of all tests
 
 
@@ -35,12 +36,13 @@ class Memory:
     """The folder."""
 
     def __init__(self, root: Path, folder: Path) -> None:
-        self.root, self.folder = root, folder
+        self.folder = folder
         self.test_files = sorted(str(path.relative_to(root)) for path in (root / "tests").glob("test_*.py"))
-        state, mark = self._digest(set(_sources(root)) - set(self.test_files)), folder / "state"
+        self.digests = {name: hashlib.sha256((root / name).read_bytes()).hexdigest() for name in _sources(root)}
+        state, mark = self._digest(self.digests.keys() - set(self.test_files)), folder / "state"
         if not mark.is_file() or mark.read_text() != state:
             shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
+            folder.mkdir(parents=True)
             mark.write_text(state)
 
     def recorded(self, test_file: str) -> dict[str, Any] | None:
@@ -56,15 +58,16 @@ class Memory:
         text = json.dumps({"tests": self._digest([test_file]), "recorded": recorded})
         self._record(test_file).write_text(text)
 
-    def findings(self) -> dict[str, Finding]:
-        """What still holds of what was found, by the mutant's key."""
+    def findings(self, budget: float) -> dict[str, Finding]:
+        """What still holds of what was found, by the mutant's key: a survivor of fewer seconds need not survive."""
         found: dict[str, Finding] = {}
         for line in self._found.read_text().splitlines() if self._found.is_file() else []:
             try:
                 finding = Finding(**json.loads(line))
             except json.JSONDecodeError:
                 continue  # the end of an interrupted run
-            if finding.tests == self.tests_behind(finding.status, finding.by):
+            enough = finding.status != "survived" or finding.budget >= budget
+            if enough and finding.tests == self.tests_behind(finding.status, finding.by):
                 found[finding.key] = finding
         return found
 
@@ -88,10 +91,8 @@ class Memory:
         return self.folder / f"{Path(test_file).stem}.json"
 
     def _digest(self, files: Iterable[str]) -> str:
-        all_of_it = hashlib.sha256()
-        for name in sorted(files):
-            all_of_it.update(f"{name}\n".encode() + (self.root / name).read_bytes())
-        return all_of_it.hexdigest()
+        """Of the files as they stood at the start."""
+        return hashlib.sha256("".join(f"{name} {self.digests[name]}\n" for name in sorted(files)).encode()).hexdigest()
 
 
 def _sources(root: Path) -> list[str]:

@@ -1,13 +1,15 @@
 """What may be changed: each place of a file at which one of mutmut's operators has something to put instead.
 
 Left alone is what no test could notice, or what everything would: annotations, docstrings, imports, decorators, the
-arguments of `len` and `isinstance` (all as mutmut does), and the words of errors, which tests match in part.
+arguments of `len` and `isinstance` (all as mutmut does); the words of errors, which tests match in part; the `strict`
+of `zip`, which only asserts something.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from mutmut.mutation.mutators import mutation_operators
 
 LEFT_ALONE = cst.Annotation | cst.Decorator | cst.Import | cst.ImportFrom | cst.Raise
 UNCHANGED_CALLS = {"len", "isinstance"}
+STRICT = re.compile(r",\s*strict=\w+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +69,12 @@ class Change:
     @cached_property
     def means(self) -> str:
         """What Python reads in the changed code; nothing where it cannot, or where it is what stood there before."""
+        before, after = (STRICT.sub("", self._code(node)) for node in (self.node, self.instead))
         try:
-            read = ast.dump(ast.parse(self._code(self.instead)))
+            read = ast.dump(ast.parse(after))
         except SyntaxError:
             return ""
-        return "" if read == ast.dump(ast.parse(self._code(self.node))) else read
+        return "" if read == ast.dump(ast.parse(before)) else read
 
     def made(self) -> Mutant:
         """The lines that it changes."""

@@ -45,7 +45,7 @@ class Worker:
     """Runs tests in a copy of the repository, with at most one file of it changed."""
 
     def __init__(self, root: Path, copy: Path) -> None:
-        self.root, self.copy = root, copy
+        self.copy = copy
         self.temporary = Path(tempfile.mkdtemp(prefix="lab2-mutants-"))  # in no repository, as tests expect
         self.changes = 0
         self.ready = False
@@ -80,14 +80,16 @@ class Worker:
 
     @contextmanager
     def _changed(self, mutant: Mutant) -> Iterator[None]:
-        original, changed = self.root / mutant.path, self.copy / mutant.path
+        path = self.copy / mutant.path
+        original, at = path.read_text(), path.stat().st_mtime_ns
         self.changes += 1
-        changed.write_text("".join(mutant.applied_to(original.read_text().splitlines(keepends=True))))
-        os.utime(changed, (FIRST_SECOND + self.changes,) * 2)
+        path.write_text("".join(mutant.applied_to(original.splitlines(keepends=True))))
+        os.utime(path, (FIRST_SECOND + self.changes,) * 2)
         try:
             yield
         finally:
-            shutil.copy2(original, changed)
+            path.write_text(original)
+            os.utime(path, ns=(at, at))
 
     def _do(self, job: dict[str, Any]) -> Outcome:
         if not self.ready:
@@ -149,10 +151,13 @@ def workers(root: Path, folder: Path, count: int) -> Iterator[Workers]:
 
 
 def _make_copy(root: Path, copy: Path) -> None:
-    """What git knows or would add, as it stands now."""
+    """What git knows or would add, as it stands now, as a repository of its own: who edits on changes nothing there."""
     shutil.rmtree(copy, ignore_errors=True)
     words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.check_output(words, cwd=root, text=True).split("\0"):
         if name and (root / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, copy / name, follow_symlinks=False)
+    author = ("-c", "user.name=mutants", "-c", "user.email=mutants@localhost")
+    for command in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "As it stands"]):
+        subprocess.run(["git", *command], cwd=copy, check=True)

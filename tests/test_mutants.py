@@ -54,6 +54,14 @@ def test_every_place_is_changed_but_docstrings_annotations_errors_and_what_len_i
     }  # fmt: skip
 
 
+def test_what_zip_asserts_is_not_changed(tmp_path: Path):
+    source = "def pairs(a, b):\n    return zip(a, b, strict=True)\n"
+    assert {mutant.after for mutant in drawn(tmp_path, source)} == {
+        ("    return zip(None, b, strict=True)\n",), ("    return zip(a, None, strict=True)\n",),
+        ("    return zip(b, strict=True)\n",), ("    return zip(a, strict=True)\n",),
+    }  # fmt: skip
+
+
 def test_a_change_is_of_its_line_alone(tmp_path: Path):
     changed = change(tmp_path, AT_THE_LIMIT).applied_to(SOURCE.splitlines(keepends=True))
     assert "".join(changed) == SOURCE.replace("x > LIMIT", "x >= LIMIT")
@@ -105,7 +113,7 @@ class TestChoice:
 
 
 def finding(mutant: Mutant, **more) -> Finding:
-    ended = {"status": "survived", "by": "", "ran": 2, "runnable": 2, "seconds": 1.0, "tests": ""}
+    ended = {"status": "survived", "by": "", "ran": 2, "runnable": 2, "budget": 9.0, "seconds": 1.0, "tests": ""}
     return Finding(key=mutant.key, **{**ended, **more})
 
 
@@ -186,8 +194,8 @@ def test_what_is_known_holds_while_what_it_rests_on_does(repository: Path):
     def memory() -> Memory:
         return Memory(repository, repository / ".mutants")
 
-    def known() -> set[str]:
-        return set(memory().findings())
+    def known(budget: float = 9) -> set[str]:
+        return set(memory().findings(budget))
 
     first = memory()
     noticed = {"status": "noticed", "by": "tests/test_sums.py::test_sum"}
@@ -198,6 +206,7 @@ def test_what_is_known_holds_while_what_it_rests_on_does(repository: Path):
         file.write('{"key": "cut')  # what an end in the midst of it leaves
     survivor, caught = (mutant.key for mutant in mutants)
     assert known() == {survivor, caught}
+    assert known(budget=10) == {caught}
     more.write_text("def test_more(): ...\n")
     assert known() == {caught}
     tests.write_text(f"{TESTS}\n")
