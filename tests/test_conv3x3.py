@@ -46,6 +46,14 @@ def test_is_the_convolution_and_has_its_gradients(
         assert (mine - other).norm() < error * other.norm()
 
 
+@pytest.mark.parametrize("channels", [(300, 8), (8, 300)], ids=str)
+def test_a_group_has_as_many_tiles_as_the_kernel_has_channels(channels: tuple[int, int]):
+    kernel = torch.empty(36, *channels, device="meta")
+    assert winograd._images_of_a_group(4, kernel) == 75  # 300 tiles, where 97 are what the cache holds
+    few = torch.empty(36, 4, 8, device="meta")
+    assert winograd._images_of_a_group(1, few) == 3641  # 2^20 numbers of 36 x 8 a tile
+
+
 @pytest.mark.parametrize("side", [1, 2, 7, 8])
 def test_takes_no_image(side: int):
     layer = Conv3x3(6, 5)

@@ -85,7 +85,7 @@ def test_what_is_replaced_by_what():
     layers = list(vgg.model.modules())
     assert not any(isinstance(layer, PooledLinear) for layer in layers)
     assert sum(isinstance(layer, LinearCells) for layer in layers) == 3  # the last block sees maps of 2 x 2
-    assert {p.dtype for p in vgg.model.parameters()} == {torch.bfloat16}
+    assert {(p.dtype, p.requires_grad) for p in vgg.model.parameters()} == {(torch.bfloat16, False)}
     vit = learner("vit", "fp32")
     deploy(vit.model, vit.infer, images, torch.float32)
     assert isinstance(vit.model, ViT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +14,13 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+import lab2
 from lab2.errors import ResourceError, ShardError
 from lab2.measure.cost import Stopwatch, latency, throughput
 from lab2.measure.hardware import available_cores, choose_device, product_rate
 from lab2.measure.metrics import DetectionScores, Scores, majority_accuracy, score, score_detections
 from lab2.measure.predictions import NO_PREDICTION, Predictions, read_predictions, write_predictions
-from lab2.measure.provenance import provenance
+from lab2.measure.provenance import provenance, source_commit
 from lab2.spec.architectures import CNNConfig, FasterRCNNConfig, ViTConfig
 from lab2.spec.job import Precision
 from lab2.train.precision import choose_precision, fastest_on_gpu, recorded
@@ -300,6 +302,29 @@ def test_provenance_names_the_commit_that_an_image_states(monkeypatch):
     assert (found.git_commit, found.git_dirty, found.scheduler_job_id) == ("abc", False, "5_2")
     monkeypatch.setenv("LAB2_COMMIT", "abc-dirty")
     assert (provenance().git_commit, provenance().git_dirty) == ("abc", True)
+
+
+def test_a_commit_is_that_of_the_code_and_it_is_dirty_where_the_code_changed(tmp_path: Path, monkeypatch):
+    monkeypatch.delenv("LAB2_COMMIT", raising=False)
+    monkeypatch.setattr(lab2, "__file__", str(tmp_path / "lab2" / "__init__.py"))
+    for name in ("lab2/__init__.py", "jobs/cnn.py", "tests/test_x.py", "README.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert source_commit() == (None, None)  # no repository
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@localhost"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *words], check=True)
+    commit = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True).strip()
+    assert source_commit() == (commit, False)
+    (tmp_path / "README.md").write_text("changed")
+    (tmp_path / "tests" / "test_x.py").write_text("changed")
+    assert source_commit() == (commit, False)
+    assert source_commit("tests") == (commit, True)
+    (tmp_path / "jobs" / "cnn.py").write_text("changed")
+    assert source_commit() == (commit, True)
+    subprocess.run([*git, "commit", "-qam", "x"], check=True)
+    (tmp_path / "lab2" / "__init__.py").write_text("changed")
+    assert source_commit()[1] is True
 
 
 @pytest.mark.parametrize(("flops_per_second", "largest"), [(1e12, 512), (1e7, 128)])

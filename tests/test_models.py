@@ -46,6 +46,12 @@ def test_parameter_counts_are_those_of_the_papers(name):
         assert count_parameters(build(config, DIGITS).model) == (expected, expected)
 
 
+@pytest.mark.parametrize("name", TINY)
+def test_what_was_not_trained_before_says_so(name: str):
+    with torch.device("meta"):
+        assert build(TINY[name], DIGITS).weights == "random"
+
+
 @pytest.mark.parametrize("shape", [DIGITS, COLOURS], ids=["grey 28", "colour 32"])
 @pytest.mark.parametrize("name", [n for n in TINY if n != "faster_rcnn"])
 def test_logits_for_any_channels_side_and_classes(name, shape):
@@ -77,6 +83,13 @@ def test_roi_align_is_torchvisions_and_so_is_its_gradient():
     ours = pooled_and_gradient(RoIAlign(5)({"0": maps}, split, [(30, 36)] * 3))
     theirs = pooled_and_gradient(roi_align(maps, split, 5, spatial_scale=1 / 4, sampling_ratio=1))
     torch.testing.assert_close(ours, theirs)
+
+
+def test_roi_align_beyond_the_map_is_its_edge():
+    maps = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])  # of an image of 8 x 8 pixels
+    right, below = torch.tensor([[16.0, 0, 20, 4], [0, 16, 4, 20]]).split(1)  # centres: x 4.5, y 0.5; and the reverse
+    pooled = RoIAlign(1)({"0": maps}, [torch.cat([right, below])], [(8, 8)])
+    assert pooled.flatten().tolist() == [3.0, 3.5]  # (2 + 4) / 2 and (3 + 4) / 2
 
 
 def test_roi_align_of_no_boxes_is_empty():

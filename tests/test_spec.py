@@ -7,9 +7,17 @@ from pathlib import Path
 import pytest
 
 from lab2.errors import ConfigError
-from lab2.spec.architectures import CNNConfig, TransferConfig, VGG16Config, ViTConfig
+from lab2.spec.architectures import (
+    AlexNetConfig,
+    CNNConfig,
+    FasterRCNNConfig,
+    ModelConfig,
+    TransferConfig,
+    VGG16Config,
+    ViTConfig,
+)
 from lab2.spec.catalogue import choose, default_folder, read_catalogue
-from lab2.spec.job import TRIAL, JobSpec, TrainConfig
+from lab2.spec.job import TRIAL, DataConfig, JobSpec, TrainConfig, Trial
 from lab2.spec.overrides import override
 from tests.conftest import TINY, make_trial
 
@@ -55,6 +63,23 @@ def test_the_digest_changes_with_every_part_of_the_configuration():
     others = [make_trial("vit", seed=2), make_trial("vit", epochs=2), make_trial("vit", model=ViTConfig())]
     assert len({t.digest for t in (trial, *others)}) == 4
     assert make_trial("vit").digest == trial.digest
+
+
+# As commit be65c34 computed them.
+DIGESTS = {
+    CNNConfig(): "1d41984150deb511dc6d5372a9bb709befeb9448f329691f3b4816da831e9d97",
+    ViTConfig(): "6d73fefbd00544e4856dcc044e303a23f0976799a499cc960ee98f339c6730f2",
+    FasterRCNNConfig(): "7eb7329143f4e113d8d46199515c3901ec51e99be390b26409909a7f6ca5b6e3",
+    VGG16Config(): "5e0a03e8d3f7a21823102d1f1078f1acebab05b99510ca3573a782b7cf699e26",
+    AlexNetConfig(): "b03ca133aafdc3bc781b276db5cfd1c030df8312e60fe47d0d7b920867683d4a",
+}
+
+
+@pytest.mark.parametrize("model", DIGESTS, ids=lambda model: model.architecture)
+def test_a_trial_has_the_digest_that_an_older_version_gave_it(model: ModelConfig):
+    """Shards of older runs stay those of their trials. A default or a field that changes, changes it for every user."""
+    trial = Trial(job=JobSpec(name=model.architecture, model=model), data=DataConfig(), seed=1)
+    assert trial.digest == DIGESTS[model]
 
 
 class TestOverride:
