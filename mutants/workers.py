@@ -151,13 +151,13 @@ def workers(root: Path, folder: Path, count: int) -> Iterator[Workers]:
 
 
 def _make_copy(root: Path, copy: Path) -> None:
-    """What git knows or would add, as it stands now, as a repository of its own: who edits on changes nothing there."""
+    """What git knows or would add, as it stands now: who edits on changes nothing there.
+
+    It is no repository of its own: one would call each changed file dirty, and a test may ask for that.
+    """
     shutil.rmtree(copy, ignore_errors=True)
     words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.check_output(words, cwd=root, text=True).split("\0"):
         if name and (root / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, copy / name, follow_symlinks=False)
-    author = ("-c", "user.name=mutants", "-c", "user.email=mutants@localhost")
-    for command in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "As it stands"]):
-        subprocess.run(["git", *command], cwd=copy, check=True)
