@@ -159,7 +159,9 @@ class TestVerdict:
             ("FAILED", 137, ["error: StepId=6.0 exceeded memory limit (3 > 2), being killed"], "out_of_memory", "more"),
             ("OUT_OF_MEMORY", 137, [], "out_of_memory", "it took more memory than it had asked for on n2"),
             ("FAILED", 2, ["slurmstepd-n2: error: execve(): /no/python: No such file"], "failed", "python could not"),
-            ("FAILED", 127, [], "failed", "its python could not start on n2"),
+            ("FAILED", 126, [], "failed", "its python could not start on n2"),
+            ("FAILED", 127, [], "failed", "its python could not start on n2; see python and setup in the profile"),
+            (None, 128 + 99, [], "failed", "ended by signal 99 on n2"),
             ("FAILED", 78, ["lab2: x: podman on n2 has no such image", "srun: error: 78"], "failed", "x: podman on n2"),
             (
                 "FAILED",
@@ -170,7 +172,9 @@ class TestVerdict:
             ),
             ("TIMEOUT", 143, [], "timeout", "its time was up on n2"),
             ("CANCELLED", 143, [], "cancelled", "was cancelled in Slurm"),
+            ("DEADLINE", 143, [], "timeout", "its deadline passed on n2"),
             ("NODE_FAIL", None, [], "failed", "its node failed on n2"),
+            ("BOOT_FAIL", None, [], "failed", "its node did not start on n2"),
             ("PREEMPTED", None, [], "failed", "preempted on n2"),
             ("COMPLETED", 0, [], "lost", "ended without a result"),
             ("COMPLETED", GO_ON, [], "lost", "left a checkpoint on n2"),
@@ -185,6 +189,31 @@ class TestVerdict:
         found = verdict("7", JobState(state=said, node="n2") if said else None, left, log)
         assert found[0] == state
         assert reason in found[1]
+
+    def test_a_last_word_says_what_would_help(self):
+        late, large = JobState(state="TIMEOUT", node="n2"), JobState(state="OUT_OF_MEMORY", node="")
+        more_time = "its time was up on n2; lab2 resume --set resources.timeout_min=... gives it more"
+        more_memory = (
+            "it took more memory than it had asked for; lab2 resume --set resources.memory_gb=... gives it more"
+        )
+        assert verdict("7", late, None, []) == ("timeout", more_time)
+        assert verdict("7", large, None, []) == ("out_of_memory", more_memory)
+
+    def test_what_the_script_heard_of_a_time_limit_counts_where_slurm_forgot(self):
+        left = Exit(exit_code=143, node="n2", why="TimeLimit")
+        assert verdict("7", None, left, [])[0] == "timeout"
+        assert verdict("7", None, replace(left, why="NodeFail"), [])[0] == "failed"
+
+    def test_a_node_that_nobody_knows_is_not_named(self):
+        assert verdict("7", None, Exit(exit_code=137, node=""), []) == ("failed", "ended by SIGKILL")
+        assert verdict("7", JobState(state="NODE_FAIL", node="n3"), None, [])[1] == "its node failed on n3"
+
+    def test_slurms_reason_stands_in_parentheses(self):
+        said = JobState(state="CANCELLED", node="n2", reason="by 1000")
+        assert verdict("7", said, None, []) == ("cancelled", "job 7 was cancelled in Slurm (by 1000)")
+        failed = JobState(state="FAILED", node="n2", reason="NonZeroExitCode")
+        found = verdict("7", failed, None, ["last words"])
+        assert found == ("failed", "job 7 failed on n2 (NonZeroExitCode); its log ends: last words")
 
 
 def test_a_job_that_submits_others_hides_its_own_ids(monkeypatch):

@@ -78,6 +78,14 @@ def test_the_same_bits_and_nothing_of_the_weights_alone(name: str, precision: Pr
         assert undeployed.seen  # what the test looks for, it finds
 
 
+def test_a_layer_that_inference_does_not_reach_stays():
+    model = nn.Sequential(PooledLinear(4, 3))
+    model.aside = PooledLinear(4, 3)
+    deploy(model, lambda images: model[0](images.float()), torch.ones(2, 4, 1, 1), torch.float32)
+    assert not isinstance(model[0], PooledLinear)
+    assert isinstance(model.aside, PooledLinear)
+
+
 def test_what_is_replaced_by_what():
     images = torch.from_numpy(load_training(SMALL).train.pixels[:2])
     vgg = learner("vgg16", "bf16")
@@ -85,7 +93,7 @@ def test_what_is_replaced_by_what():
     layers = list(vgg.model.modules())
     assert not any(isinstance(layer, PooledLinear) for layer in layers)
     assert sum(isinstance(layer, LinearCells) for layer in layers) == 3  # the last block sees maps of 2 x 2
-    assert {(p.dtype, p.requires_grad) for p in vgg.model.parameters()} == {(torch.bfloat16, False)}
+    assert {p.dtype for p in vgg.model.parameters()} == {torch.bfloat16}
     vit = learner("vit", "fp32")
     deploy(vit.model, vit.infer, images, torch.float32)
     assert isinstance(vit.model, ViT)

@@ -21,7 +21,7 @@ from lab2.measure.cost import count_parameters
 from lab2.measure.flops import flops_per_image
 from lab2.models import build, check_model
 from lab2.models.faster_rcnn import Detector, RoIAlign
-from lab2.models.transfer import PooledLinear, TransferNet, folded
+from lab2.models.transfer import PooledLinear, TransferNet, folded, in_colour, initialise
 from lab2.models.vit import patches, sinusoids
 from lab2.models.weights import load_weights, save_weights
 from lab2.spec.architectures import AlexNetConfig, CNNConfig, FasterRCNNConfig, ImportedConfig, VGG16Config, ViTConfig
@@ -50,6 +50,23 @@ def test_parameter_counts_are_those_of_the_papers(name):
 def test_what_was_not_trained_before_says_so(name: str):
     with torch.device("meta"):
         assert build(TINY[name], DIGITS).weights == "random"
+
+
+def test_an_image_is_resized_by_straight_lines_and_grey_is_every_colour():
+    row = torch.tensor([0.0, 0, 0, 8])  # at half the side, a pixel is the mean of the two around its middle
+    small = in_colour(row.expand(2, 1, 4, 4), 2)
+    assert small.tolist() == [[[[0.0, 4.0]] * 2] * 3] * 2
+    coloured = torch.arange(12.0).view(1, 3, 2, 2)
+    assert in_colour(coloured, 2) is coloured
+
+
+def test_an_untrained_network_starts_with_kaimings_weights_and_a_small_last_layer():
+    network = nn.Sequential(nn.Conv2d(4, 300, 3), nn.Linear(300, 200), nn.Linear(200, 100))
+    torch.manual_seed(0)
+    initialise(network)
+    deviations = [layer.weight.std().item() for layer in network]
+    assert deviations == pytest.approx([(2 / 36) ** 0.5, (2 / 300) ** 0.5, 0.01], rel=0.03)  # 2 over the inputs
+    assert not any(layer.bias.any() for layer in network)
 
 
 @pytest.mark.parametrize("shape", [DIGITS, COLOURS], ids=["grey 28", "colour 32"])

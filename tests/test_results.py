@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from lab2.errors import RunError, ShardError
 from lab2.results import collect as collecting
 from lab2.results.collect import collect
-from lab2.results.journal import CurvePoint, Journal, Progress, read_history, read_progress
+from lab2.results.journal import Attempt, CurvePoint, Journal, Progress, read_attempts, read_history, read_progress
 from lab2.results.run_dir import known_runs, new_run_id, open_run
 from lab2.results.shard import SCHEMA, SHARD, Shard, Status, read_shard, unfinished, write_shard
 from lab2.results.trial_lock import held, is_held
@@ -341,6 +341,22 @@ class TestPlan:
 
 
 class TestJournal:
+    def test_a_process_that_goes_on_keeps_the_curve_up_to_there(self, tmp_path: Path):
+        run = make_run(tmp_path, make_trial())
+        journal = Journal(run, "cnn-seed1")
+        points = [
+            CurvePoint(epoch=n, loss=1.0, validation_accuracy=0.5, validation_macro_f1=0.5, train_seconds=n)
+            for n in (1, 2, 3)
+        ]
+        for number, kept in ((0, []), (7, points[:2])):
+            journal.begin(Attempt(job_id="5", host="n1", step=number, started_at="2026-01-01"), kept)
+            assert read_history(run, "cnn-seed1") == kept
+            journal.add(points[2])
+            assert read_history(run, "cnn-seed1") == [*kept, points[2]]
+        assert [(one.job_id, one.host, one.step) for one in read_attempts(run, "cnn-seed1")] == [
+            ("5", "n1", 0), ("5", "n1", 7),
+        ]  # fmt: skip
+
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="LOUD: no /dev/full here")
     def test_a_full_disk_does_not_end_the_training(self, tmp_path: Path, caplog):
         run = make_run(tmp_path, make_trial())

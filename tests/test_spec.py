@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,14 @@ from lab2.spec.architectures import (
     AlexNetConfig,
     CNNConfig,
     FasterRCNNConfig,
+    ImportedConfig,
     ModelConfig,
     TransferConfig,
     VGG16Config,
     ViTConfig,
 )
 from lab2.spec.catalogue import choose, default_folder, read_catalogue
-from lab2.spec.job import TRIAL, DataConfig, JobSpec, TrainConfig, Trial
+from lab2.spec.job import TRIAL, DataConfig, JobSpec, Resources, TrainConfig, Trial
 from lab2.spec.overrides import override
 from tests.conftest import TINY, make_trial
 
@@ -35,6 +37,45 @@ def test_a_width_that_heads_do_not_divide_is_refused_where_it_is_written():
         (lambda: TrainConfig(target_accuracy=99), r"target_accuracy=99 is not in \(0, 1\]"),
         (lambda: TrainConfig(rotation=-5), r"rotation=-5 is not in \[0, 180\] degrees"),
         (lambda: TrainConfig(stretch=1), r"stretch=1 is not in \[0, 1\)"),
+        (lambda: TrainConfig(batch_size=0), "train.batch_size=0 must be positive"),
+        (lambda: TrainConfig(learning_rate=0), "train.learning_rate=0 must be positive"),
+        (lambda: TrainConfig(weight_decay=-1), "train.weight_decay=-1 is negative or infinite"),
+        (lambda: TrainConfig(weight_decay=float("inf")), "train.weight_decay=inf is negative or infinite"),
+        (lambda: TrainConfig(warmup=1), r"train.warmup=1 is not in \[0, 1\)"),
+        (lambda: TrainConfig(label_smoothing=1), r"train.label_smoothing=1 is not in \[0, 1\)"),
+        (lambda: TrainConfig(shift=-1), "train.shift=-1 is negative"),
+        (lambda: Resources(gpus=-1), "resources.gpus=-1 is negative"),
+        (lambda: Resources(cpus=0), "resources.cpus=0 must be positive"),
+        (lambda: Resources(memory_gb=0), "resources.memory_gb=0 must be positive"),
+        (lambda: Resources(timeout_min=0), "resources.timeout_min=0 must be positive"),
+        (lambda: Resources(checkpoint_seconds=0), "resources.checkpoint_seconds=0 must be positive"),
+        (lambda: DataConfig(train_images=0), "data.train_images=0 must be positive"),
+        (lambda: DataConfig(image_side=-3), "data.image_side=-3 must be positive"),
+        (lambda: make_trial(seed=-1), r"seed=-1 is not in \[0, 2\^31\)"),
+        (lambda: make_trial(seed=2**31), r"seed=2147483648 is not in \[0, 2\^31\)"),
+        (lambda: CNNConfig(filters=(4, 0)), r"filters=\(4, 0\), both must be positive"),
+        (lambda: CNNConfig(hidden=0), "cnn: hidden=0 must be positive"),
+        (lambda: CNNConfig(dropout=1), r"cnn: dropout=1 is not in \[0, 1\)"),
+        (lambda: ViTConfig(patch_size=0), "patch_size=0 must be positive"),
+        *((partial(ViTConfig, **{name: 0}), f"{name}=0") for name in ("dim", "depth", "num_heads", "mlp_ratio")),
+        (lambda: ViTConfig(dim=9, num_heads=3), "dim=9 must be even"),
+        (lambda: FasterRCNNConfig(widths=(8, 8, 0)), r"widths=\(8, 8, 0\) must be positive"),
+        (lambda: FasterRCNNConfig(canvas=0.9), "canvas=0.9 is smaller than one image"),
+        (lambda: FasterRCNNConfig(max_objects=0), "max_objects=0 must be 1 or more"),
+        *(
+            (partial(FasterRCNNConfig, **{name: 0}), "proposals, roi_size, hidden and test_scenes must be positive")
+            for name in ("proposals", "roi_size", "hidden", "test_scenes")
+        ),
+        (lambda: FasterRCNNConfig(score_threshold=1), r"score_threshold=1 is not in \[0, 1\)"),
+        (lambda: TransferConfig(dropout=1), r"TransferConfig: dropout=1 is not in \[0, 1\)"),
+        (lambda: TransferConfig(head_epochs=-1), "head_epochs=-1 is negative"),
+        (lambda: TransferConfig(feature_lr_scale=2), r"feature_lr_scale=2 is not in \[0, 1\]"),
+        (lambda: VGG16Config(dropout=1), r"VGG16Config: dropout=1 is not in \[0, 1\)"),
+        (lambda: AlexNetConfig(dropout=1), r"AlexNetConfig: dropout=1 is not in \[0, 1\)"),
+        (lambda: AlexNetConfig(image_side=62), "its strides need 63 or more"),
+        (lambda: ImportedConfig(network=":Net"), "wanted module:name or path/to/file.py:name"),
+        (lambda: ImportedConfig(network="my.net:Not a name"), "wanted module:name or path/to/file.py:name"),
+        (lambda: ImportedConfig(network="m:N", image_side=0), "imported: image_side=0"),
         (lambda: TrainConfig(optimizer="adam"), "train.optimizer='adam', wanted adamw, sgd, muon"),
         (lambda: TrainConfig(precision="fp8"), "train.precision='fp8', wanted auto, fp32, bf16"),
         (lambda: make_trial("faster_rcnn", shift=1), "train.shift would do nothing to a detector"),
@@ -47,6 +88,22 @@ def test_a_width_that_heads_do_not_divide_is_refused_where_it_is_written():
 def test_impossible_values_are_refused(make, message):
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+def test_the_last_possible_values_are_taken():
+    TrainConfig(weight_decay=0, warmup=0, label_smoothing=0, rotation=180, stretch=0, shift=0, target_accuracy=1)
+    TrainConfig(rotation=0, warmup=0.99, label_smoothing=0.99, stretch=0.99)
+    Resources(gpus=0, cpus=1)
+    CNNConfig(filters=(1, 1), kernel_size=1, hidden=1, dropout=0)
+    ViTConfig(patch_size=1, dim=2, depth=1, num_heads=1, mlp_ratio=1)
+    FasterRCNNConfig(widths=(1, 1, 1), canvas=1, max_objects=1, proposals=1, roi_size=1, hidden=1, test_scenes=1)
+    FasterRCNNConfig(score_threshold=0)
+    VGG16Config(dropout=0, head_epochs=0, feature_lr_scale=0, image_side=32)
+    AlexNetConfig(feature_lr_scale=1, image_side=63)
+    ImportedConfig(network="m:N", image_side=1)
+    DataConfig(train_images=1, validation_images=1, test_images=1, image_side=1)
+    make_trial(seed=0)
+    make_trial(seed=2**31 - 1)
 
 
 IMPORTS = "from lab2.spec.architectures import *\nfrom lab2.spec.job import JobSpec, TrainConfig\n"

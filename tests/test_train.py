@@ -296,7 +296,14 @@ class TestCheckpoint:
             torch.save({**torch.load(path, weights_only=True), "made_by": "lab2 0.0"}, path)
         shard = run_trial(trial, run, device="cpu")
         assert shard.status == "ok"
+        assert str(path) in caplog.text
         assert "starts over" in caplog.text
+        reasons = {
+            "emptied": "cannot be read (it ends too soon)",
+            "of another commit": "made_by is lab2 0.0, now it is lab2 ",
+        }
+        assert reasons.get(harm, "") in caplog.text
+        assert "None" not in caplog.text
 
     @pytest.mark.parametrize(
         ("harm", "message"),
@@ -512,10 +519,19 @@ class TestFeatureCache:
     def test_a_large_cache_is_mapped_from_a_file(self, tmp_path: Path, monkeypatch):
         from lab2.train import transfer
 
-        monkeypatch.setattr(transfer, "IN_MEMORY_SHARE", 0.0)
+        monkeypatch.setattr(transfer, "memory_limit", lambda: 599)  # bytes; a tenth is less than 5 x 3 numbers of 4
         cache = transfer._empty((5, 3), torch.device("cpu"), str(tmp_path))
         cache[4, 2] = 7.0
+        assert cache.shape == (5, 3)
         assert (tmp_path / "features").stat().st_size == 60
+        assert (tmp_path / "features").read_bytes()[-4:] == np.float32(7).tobytes()
+
+    def test_a_small_cache_is_not(self, tmp_path: Path, monkeypatch):
+        from lab2.train import transfer
+
+        monkeypatch.setattr(transfer, "memory_limit", lambda: 600)
+        assert transfer._empty((5, 3), torch.device("cpu"), str(tmp_path)).shape == (5, 3)
+        assert list(tmp_path.iterdir()) == []
 
 
 class TestWhatGoesWrong:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from lab2.measure import usage
 from lab2.measure.memory import in_use, process_peak
 from lab2.measure.usage import Meter
 
@@ -142,6 +143,27 @@ class TestClocks:
             neighbour.kill()
             neighbour.wait()
         assert shared > 0.3  # half, where nobody else is busy
+
+
+def test_waits_are_for_a_core_and_for_the_hypervisor(monkeypatch):
+    """Thread 1 waited 2 s more, thread 2 is new with 1 s; of 4 s that others got, a quarter of the work was ours."""
+    monkeypatch.setattr(usage, "waits", lambda: {1: 3.0, 2: 1.0})
+    monkeypatch.setattr(usage, "machine_seconds", lambda: (30.0, 8.0))
+    assert usage._waited({1: 1.0}, (10.0, 4.0), 5.0) == 2 + 1 + 4 * 5 / 20
+    assert usage._waited({1: 1.0}, (10.0, 4.0), 40.0) == 2 + 1 + 4  # no more than all of it
+    assert usage._waited({1: 1.0}, (30.0, 4.0), 5.0) == 2 + 1  # the machine has no such clock
+    assert usage._waited(None, (10.0, 4.0), 5.0) is None
+
+
+def test_where_the_kernel_does_not_tell_waits_none_are_claimed(monkeypatch):
+    meter = Meter(torch.device("cpu"))
+    with meter.running():
+        monkeypatch.setattr(usage, "waits", lambda: None)
+    assert meter.usage.wait_seconds is None
+    monkeypatch.undo()
+    with meter.running():  # nor in what is added later
+        pass
+    assert meter.usage.wait_seconds is None
 
 
 def test_the_peak_is_known_on_any_system():

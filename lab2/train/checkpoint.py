@@ -49,7 +49,7 @@ def load_checkpoint(path: Path, *, digest: str, made_by: str) -> Checkpoint | No
     except FileNotFoundError:
         return None
     except (OSError, RuntimeError, EOFError, TypeError, pickle.UnpicklingError) as error:
-        LOG.warning("%s cannot be read (%s); the trial starts over", path, error)
+        LOG.warning("%s cannot be read (%s); the trial starts over", path, str(error) or "it ends too soon")
         return None
     for name, wanted in (("digest", digest), ("made_by", made_by)):
         if getattr(found, name) != wanted:
