@@ -1,8 +1,8 @@
 """What may be changed: each place of a file at which one of mutmut's operators has something to put instead.
 
 Left alone is what no test could notice, or what everything would: annotations, docstrings, imports, decorators, the
-arguments of `len` and `isinstance` (all as mutmut does); the words of errors, which tests match in part; the `strict`
-of `zip`, which only asserts something.
+arguments of `len` and `isinstance` (all as mutmut does), those of `assert_never`; the words of errors, which tests
+match in part; the `strict` of `zip`, which only asserts something.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 from mutmut.mutation.mutators import mutation_operators
 
 LEFT_ALONE = cst.Annotation | cst.Decorator | cst.Import | cst.ImportFrom | cst.Raise
-UNCHANGED_CALLS = {"len", "isinstance"}
+UNCHANGED_CALLS = {"len", "isinstance", "assert_never"}
 STRICT = re.compile(r",\s*strict=\w+")
 
 

@@ -65,6 +65,12 @@ class TestProfile:
         assert str(caught.value).startswith(str(tmp_path / "mine.toml"))
         assert message in str(caught.value)
 
+    def test_a_variable_names_the_folder_of_profiles(self, tmp_path: Path, monkeypatch):
+        written(tmp_path, 'partition = "here"')
+        monkeypatch.setenv("LAB2_PROFILES", str(tmp_path))
+        assert profile_folder() == tmp_path
+        assert read_profile("mine").partition == "here"
+
     def test_resources_merge_by_one_rule(self, tmp_path: Path):
         """The job says what it needs, the profile replaces it, --set replaces both."""
         profile = read_profile(written(tmp_path, "[resources]\nmemory_gb = 5\ncpus = 3"))

@@ -13,7 +13,7 @@ from lab2 import cli
 from lab2.check import check_trials, local_gpus
 from lab2.errors import ResourceError
 from lab2.machine.survey import survey
-from lab2.measure.hardware import choose_device
+from lab2.measure.hardware import choose_device, unused_gpu
 from lab2.run import run_trial
 from lab2.spec.catalogue import default_folder
 from tests.conftest import make_run, make_trial
@@ -94,6 +94,9 @@ def test_the_reason_is_torchs_own(monkeypatch: pytest.MonkeyPatch):
         {"CUDA_VISIBLE_DEVICES": "-1,0"},
         {"NVIDIA_VISIBLE_DEVICES": "all"},  # as images say of themselves
         {"NVIDIA_VISIBLE_DEVICES": "void"},
+        {"NVIDIA_VISIBLE_DEVICES": "none"},
+        {"SLURM_JOB_GPUS": "0", "ROCR_VISIBLE_DEVICES": "None"},
+        {"SLURM_JOB_GPUS": "0", "HIP_VISIBLE_DEVICES": "-1"},
     ],
     ids=str,
 )
@@ -101,6 +104,10 @@ def test_where_none_was_granted_the_cpu_is_taken(environment: dict[str, str], mo
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert choose_device("auto").type == "cpu"
+
+
+def test_of_a_machine_without_a_gpu_nothing_is_said(tmp_path: Path):
+    assert unused_gpu(tmp_path) is None
 
 
 class TestWhereItIsNoticed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import time
@@ -16,6 +17,7 @@ from pycocotools.cocoeval import COCOeval
 
 import lab2
 from lab2.errors import ResourceError, ShardError
+from lab2.measure import cost
 from lab2.measure.cost import Stopwatch, latency, throughput
 from lab2.measure.hardware import available_cores, choose_device, product_rate
 from lab2.measure.metrics import DetectionScores, Scores, majority_accuracy, score, score_detections
@@ -291,6 +293,22 @@ def test_latency_is_of_single_images_and_throughput_of_batches():
     seen.clear()
     assert throughput(predict, images) <= 250 / 0.01
     assert set(seen) == {250}
+
+
+def test_latency_is_the_median_and_the_95th_percentile_of_all(monkeypatch):
+    monkeypatch.setattr(cost, "_seconds", lambda predict, batch: predict(batch))
+    images = torch.arange(1, 101, dtype=torch.uint8).view(100, 1, 1, 1)
+    p50, p95 = latency(lambda one: float(one.max()), images)  # 1 to 100 seconds, each once
+    assert (p50, p95) == pytest.approx((50.5, 95.05))
+
+
+def test_a_core_that_this_process_may_not_use_is_not_counted():
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        assert available_cores() == 1
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def test_provenance_names_the_commit_that_an_image_states(monkeypatch):

@@ -23,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lab2.check import check_trials
 from lab2.data.datasets import load_test, load_training
+from lab2.data.scenes import Scenes
 from lab2.errors import DataError, WeightsError
 from lab2.measure.predictions import read_predictions
 from lab2.models import build
@@ -37,6 +38,7 @@ from lab2.stop import Stopped
 from lab2.train import trainer
 from lab2.train.checkpoint import Checkpoint, save_checkpoint
 from lab2.train.course import Course, Step, count_steps
+from lab2.train.detector import targets
 from lab2.train.optimizer import Group
 from lab2.train.trainer import Trainer
 from lab2.train.transfer import TransferTrainer
@@ -87,6 +89,15 @@ class TestCourse:
 
     def test_there_is_always_a_step(self):
         assert count_steps(10, 10, 0.01) == 1
+
+
+def test_a_detector_is_told_what_is_there_and_counts_the_background_as_0():
+    boxes = torch.tensor([[[0.0, 0, 4, 4], [1, 1, 2, 2]], [[5, 5, 9, 9], [0, 0, 1, 1]]])
+    there = torch.tensor([[True, False], [True, True]])
+    scenes = Scenes(images=torch.empty(2, 1, 9, 9), boxes=boxes, labels=torch.tensor([[0, 7], [9, 3]]), present=there)
+    first, second = targets(scenes, CPU)
+    assert (first["boxes"].tolist(), first["labels"].tolist()) == ([[0, 0, 4, 4]], [1])
+    assert (second["boxes"].tolist(), second["labels"].tolist()) == ([[5, 5, 9, 9], [0, 0, 1, 1]], [10, 4])
 
 
 @pytest.mark.parametrize("name", FAST)

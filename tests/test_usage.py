@@ -166,5 +166,11 @@ def test_where_the_kernel_does_not_tell_waits_none_are_claimed(monkeypatch):
     assert meter.usage.wait_seconds is None
 
 
+@linux_only
+def test_a_c_library_that_gives_nothing_back_is_none_the_worse(monkeypatch):
+    monkeypatch.setattr("ctypes.CDLL", lambda _: object())  # musl has no malloc_trim
+    assert in_use() > 50e6
+
+
 def test_the_peak_is_known_on_any_system():
     assert 50e6 < process_peak() < 50e9
