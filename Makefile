@@ -92,7 +92,7 @@ bench: $(SETUP) ## measure lab2 against the textbook way, on this machine: most 
 	@$(VENV)/bin/python -m benchmarks $(call option,--only,ONLY) $(call option,--repeats,REPEATS)
 
 mutants: $(SETUP_DEV) ## change SAMPLE=200 lines, one at a time: do the tests notice? most of an hour; ONLY=lab2/train
-	@$(VENV)/bin/python -m mutants $(call option,--sample,SAMPLE) $(call option,--seed,SEED) \
+	@$(VENV)/bin/python -m tests.mutants $(call option,--sample,SAMPLE) $(call option,--seed,SEED) \
 	  $(call option,--only,ONLY) $(call option,--parallel,PARALLEL)
 
 cluster-up: ## a real Slurm of three nodes on this machine, with ACCOUNTING=1 also sacct

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mutants.memory import Finding, Memory
-from mutants.mutant import Mutant, changes_of, sample
-from mutants.report import Reason, outdated, report
-from mutants.suite import Suite
-from mutants.workers import Worker
+from tests.mutants.memory import Finding, Memory
+from tests.mutants.mutant import Mutant, changes_of, sample
+from tests.mutants.report import Reason, outdated, report
+from tests.mutants.suite import Suite
+from tests.mutants.workers import Worker
 
 SOURCE = '''"""Sums."""
 from __future__ import annotations
@@ -158,7 +158,7 @@ def repository(tmp_path: Path) -> Path:
     for name, text in (("lab2/__init__.py", ""), ("tests/test_sums.py", TESTS), ("lab2/sums.py", SOURCE + SPARE)):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
-    shutil.copytree(Path(__file__).parents[1] / "mutants", root / "mutants")
+    shutil.copytree(Path(__file__).parent / "mutants", root / "tests" / "mutants")
     subprocess.run(["git", "init", "-q", str(root)], check=True)
     return root
 

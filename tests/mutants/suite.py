@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mutants.mutant import Mutant
+from tests.mutants.mutant import Mutant
 
 LEAST_LIMIT_S = 20.0
 SLOWER = 5  # a test that takes this many times as long as before, and more than the least, loops

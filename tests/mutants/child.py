@@ -69,7 +69,7 @@ class _Chosen:
 
 
 def _record(words: list[str], data: Path) -> dict[str, Any]:
-    from coverage import Coverage  # noqa: PLC0415
+    from coverage import Coverage
 
     settings = data / "coveragerc"
     settings.write_text(

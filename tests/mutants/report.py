@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mutants.memory import Finding
-from mutants.mutant import Mutant
+from tests.mutants.memory import Finding
+from tests.mutants.mutant import Mutant
 
 WANTED = 0.9  # share of mutants that the tests notice
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mutants.mutant import Mutant
+from tests.mutants.mutant import Mutant
 
 FIRST_SECOND = 2_000_000_000  # a time of its own for each changed file: Python tells stale byte code by size and second
 
@@ -52,7 +52,7 @@ class Worker:
         _make_copy(root, copy)
         environment = os.environ | {"PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
         self.server = subprocess.Popen(
-            [sys.executable, "-m", "mutants.server"],
+            [sys.executable, "-m", "tests.mutants.server"],
             cwd=copy, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
 

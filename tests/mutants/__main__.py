@@ -17,15 +17,15 @@ from rich.console import Console
 from lab2.measure.hardware import available_cores, device_name
 from lab2.measure.provenance import source_commit
 from lab2.whole_file import write_whole
-from mutants.memory import Finding, Memory, Status
-from mutants.mutant import Mutant, changes_of, sample
-from mutants.report import WANTED, Report, outdated, read_reasons, report
-from mutants.suite import Suite
-from mutants.workers import Outcome, Worker, WorkerError, Workers, workers
+from tests.mutants.memory import Finding, Memory, Status
+from tests.mutants.mutant import Mutant, changes_of, sample
+from tests.mutants.report import WANTED, Report, outdated, read_reasons, report
+from tests.mutants.suite import Suite
+from tests.mutants.workers import Outcome, Worker, WorkerError, Workers, workers
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MUTATED = ("lab2/train", "lab2/models", "lab2/measure", "lab2/results", "lab2/spec", "lab2/launch/verdict.py")
-REASONS = ROOT / "mutants" / "reasons.toml"
+REASONS = ROOT / "tests" / "mutants" / "reasons.toml"
 RESULT = ROOT / "benchmarks" / "results" / "mutants.md"
 FOLDER = ROOT / ".mutants"
 FILE_LIMIT_S = 1800.0  # for all tests of one file, under coverage
@@ -135,7 +135,7 @@ def _status(outcome: Outcome) -> Status:
 
 
 def _about(command: str, changes: int, suite: Suite, budget: float, minutes: float) -> str:
-    commit, dirty = source_commit("tests/*.py", "mutants/*.py")
+    commit, dirty = source_commit("tests")
     code = f"{(commit or 'unknown')[:12]}{' with changes' * bool(dirty)}"
     machine = f"{available_cores()} cores of {device_name(torch.device('cpu'))}"
     at = datetime.now(UTC).isoformat(timespec="minutes")

@@ -1,6 +1,6 @@
 """Forks a process for each job that comes in: a line of JSON. It has imported what the tests import, but not lab2.
 
-python -m mutants.server < jobs > answers, in the copy of the repository that shall be tested.
+python -m tests.mutants.server < jobs > answers, in the copy of the repository that shall be tested.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mutants import child
+from tests.mutants import child
 
 OURS = ("lab2", "tests", "jobs", "benchmarks")
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # <linux/prctl.h>
