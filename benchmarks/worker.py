@@ -19,7 +19,7 @@ from benchmarks.textbook import Textbook, textbook_network
 from lab2.data.datasets import TrainingData, load_training
 from lab2.measure.flops import flops_per_image
 from lab2.measure.hardware import available_cores
-from lab2.measure.metrics import score
+from lab2.measure.scores import accuracy
 from lab2.run import Ready, set_up
 from lab2.spec.architectures import AlexNetConfig, VGG16Config
 from lab2.spec.catalogue import read_catalogue
@@ -106,7 +106,7 @@ class Ours:
 
     def accuracy(self) -> float:
         """Of the validation images."""
-        return score(self.learner.predict(self.data.validation)).accuracy
+        return accuracy(self.learner.predict(self.data.validation))
 
 
 def _to_target(empty: Measured, subject: Textbook | Ours, target: float, limit: float) -> Measured:

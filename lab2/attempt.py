@@ -16,9 +16,9 @@ from lab2.data.datasets import TrainingData
 from lab2.errors import ResourceError
 from lab2.measure.cost import Stopwatch
 from lab2.measure.hardware import describe_machine
-from lab2.measure.metrics import score
 from lab2.measure.process import TrialClock
 from lab2.measure.provenance import Provenance, code_digest, provenance
+from lab2.measure.scores import accuracy, macro_f1
 from lab2.measure.usage import Meter, Usage
 from lab2.regular_file import make_way
 from lab2.results.journal import Attempt, CurvePoint, Journal, Progress, read_attempts, time_taken
@@ -172,22 +172,21 @@ class TrialAttempt:
         """Score the validation images, add a point to the learning curve, and note when the target is reached."""
         predictions = learner.predict(data.validation)
         check_answers(predictions, step.number)
-        scores = score(predictions)
         point = CurvePoint(
             epoch=step.epoch,
             images=step.images,
             loss=float(step.loss),
-            validation_accuracy=scores.accuracy,
-            validation_macro_f1=scores.macro_f1,
+            validation_accuracy=accuracy(predictions),
+            validation_macro_f1=macro_f1(predictions),
             train_seconds=self.so_far.now.train_seconds,
         )
         self.so_far.curve.append(point)
         self.journal.add(point)
         share = 100 * point.validation_accuracy
         LOG.info("epoch %.3g: loss %.3f, %.2f %% of the validation images", point.epoch, point.loss, share)
-        self.so_far.now = replace(self.so_far.now, validation_accuracy=scores.accuracy)
+        self.so_far.now = replace(self.so_far.now, validation_accuracy=point.validation_accuracy)
         target = self.trial.job.train.target_accuracy
-        if self.so_far.seconds_to_target is None and scores.accuracy >= (target or math.inf):
+        if self.so_far.seconds_to_target is None and point.validation_accuracy >= (target or math.inf):
             self.so_far.seconds_to_target = point.train_seconds
 
     def _checkpoint_is_due(self) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,8 +13,9 @@ from lab2.data.places import open_source
 from lab2.errors import InputError
 from lab2.measure.cost import THROUGHPUT_BATCH, latency, throughput
 from lab2.measure.flops import flops_per_image
-from lab2.measure.metrics import majority_accuracy, score, score_detections
+from lab2.measure.metrics import from_predictions
 from lab2.measure.predictions import write_predictions
+from lab2.measure.scores import score_detections
 from lab2.measure.usage import Meter
 from lab2.models.deploy import deploy
 from lab2.results.run_dir import RunDir
@@ -42,19 +44,10 @@ def with_test_scores(
     predictions = learner.predict(test)
     check_answers(predictions, step)
     write_predictions(run.predictions(trial.name), predictions)
-    detection = score_detections(*learner.detect_scenes(test)) if isinstance(learner, DetectorTrainer) else None
-    scores = score(predictions)
-    shard = replace(
-        shard,
-        accuracy=scores.accuracy,
-        macro_f1=scores.macro_f1,
-        map_50=detection.map_50 if detection else None,
-        map_50_95=detection.map_50_95 if detection else None,
-        majority_accuracy=majority_accuracy(test.labels),
-        test_images=len(test),
-        classes=len(data.shape.classes),
-        tested_classes=len(set(test.labels.tolist())),
-    )
+    measured: dict[str, Any] = from_predictions(predictions)
+    if isinstance(learner, DetectorTrainer):
+        measured |= asdict(score_detections(*learner.detect_scenes(test)))
+    shard = replace(shard, **measured, classes=len(data.shape.classes))
     return shard, torch.from_numpy(test.pixels[:THROUGHPUT_BATCH].copy())
 
 

@@ -30,7 +30,7 @@ from lab2.launch.logs import last_lines
 from lab2.launch.scheduler import JobState
 from lab2.launch.verdict import verdict
 from lab2.report.summary import summarise
-from lab2.report.table import markdown
+from lab2.report.writers import markdown
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, read_shard, unfinished, write_shard

@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from lab2.report.summary import summarise
-from lab2.report.table import COLUMNS, caption, failures, markdown, remarks, terminal_table, write_report
+from lab2.report.caption import caption, failures, remarks
+from lab2.report.columns import COLUMNS
+from lab2.report.terminal import terminal_table
+from lab2.report.writers import markdown, write_report
 from lab2.results.collect import collect
 from lab2.results.shard import unfinished, write_shard
 from lab2.results.statistics import of_share, over_seeds

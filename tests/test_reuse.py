@@ -15,7 +15,7 @@ import pytest
 from lab2.launch.plan import start_run
 from lab2.launch.reuse import Finished, reuse
 from lab2.launch.submission import Submission, place_of, write_submission
-from lab2.report.table import caption
+from lab2.report.caption import caption
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir, open_run
 from lab2.results.shard import read_shard, write_shard

@@ -72,31 +72,38 @@ def gather(run: RunDir) -> tuple[Comparison, RunStatus]:
     return collect(run, tell), without
 
 
-def show_table(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None) -> None:
-    """Print the table, then write the report; a disk that refuses it does not hide what is known."""
+def show_table(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None, *, quiet: bool = False) -> None:
+    """Print the table, unless `quiet`, and write the report; a disk that refuses it does not hide what is known."""
+    from lab2.report.caption import caption, failures, remarks
     from lab2.report.summary import summarise
-    from lab2.report.table import caption, failures, remarks, terminal_table, write_report
+    from lab2.report.terminal import terminal_table
+    from lab2.report.writers import write_report
 
     comparison, without = gathered or gather(run)
     summary = summarise(comparison)
-    wide = out if out.is_terminal else Console(highlight=False, emoji=False, width=200)
-    table, left_out = terminal_table(summary, wide.width)
-    wide.print(table)
-    if left_out:
-        say(f"no room for: {', '.join(left_out)}; {run.report / 'table.md'} has all", "dim")
-    say(caption(comparison), "dim")
-    for text in failures(summary):
-        say(text, "red")
-    for text in remarks(summary):
-        warn(f"note: {text}")
+    if not quiet:
+        wide = out if out.is_terminal else Console(highlight=False, width=200)
+        table, left_out = terminal_table(summary, wide.width)
+        wide.print(table)
+        if left_out:
+            say(f"no room for: {', '.join(left_out)}; {run.report / 'table.md'} has all", "dim")
+        say(caption(comparison), "dim")
+        for text in failures(summary):
+            say(text, "red")
+        for text in remarks(summary):
+            warn(f"note: {text}")
     for warning in (*comparison.warnings, *([without.caveat] if without.caveat else [])):
         warn(f"warning: {warning}")
-    try:
-        write_report(run, comparison, summary)
-    except OSError as error:
+    written, refused = write_report(run, comparison, summary)
+    if quiet and refused:  # the files are all that was asked for
+        raise refused[0]
+    for error in refused:
         warn(f"warning: not written: {error.filename}: {error.strerror}")
-    else:
-        say(f"also in {run.report}: table.csv, table.json, table.md, trials.csv")
+    if quiet:
+        statuses = comparison.statuses
+        say(f"{statuses.count('ok')} of {len(statuses)} trials are finished")
+    if written:
+        say(f"in {run.report}: {', '.join(written)}")
 
 
 def show_trace(trace: Trace) -> None:

@@ -64,26 +64,21 @@ def logs(
         pass_on(text)
 
 
-@app.command(epilog="Example: lab2 collect 20261123-150612-mnist")
-def collect(run_id: RunId = "latest", runs: Runs = HERE) -> None:
-    """Merge the shards against the plan and write report/table.csv, table.json, table.md and trials.csv."""
-    from lab2.report.summary import summarise
-    from lab2.report.table import write_report
-
-    run = open_run(runs, run_id)
-    comparison, without = _with_shards(run)
-    write_report(run, comparison, summarise(comparison))
-    for warning in (*comparison.warnings, *([without.caveat] if without.caveat else [])):
-        warn(f"warning: {warning}")
-    statuses = comparison.statuses
-    say(f"{statuses.count('ok')} of {len(statuses)} trials are finished; written to {run.report}")
-
-
 @app.command(epilog="Example: lab2 report latest")
-def report(run_id: RunId = "latest", runs: Runs = HERE) -> None:
+def report(
+    run_id: RunId = "latest",
+    quiet: Annotated[bool, typer.Option("--quiet", help="Write the files, print no table.")] = False,
+    runs: Runs = HERE,
+) -> None:
     """Show the comparison table of a run and write it to its report folder."""
     run = open_run(runs, run_id)
-    show_table(run, _with_shards(run))
+    show_table(run, _with_shards(run), quiet=quiet)
+
+
+@app.command(hidden=True)
+def collect(run_id: RunId = "latest", runs: Runs = HERE) -> None:
+    """Another word for `lab2 report --quiet`."""
+    report(run_id, quiet=True, runs=runs)
 
 
 def _looks(run: RunDir, plan: Plan) -> Iterator[list[TrialStatus]]:

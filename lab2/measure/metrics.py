@@ -1,66 +1,123 @@
-"""Scores: the same lines for every architecture."""
+"""The list of metrics. A metric is one entry here: the shard's schema, its files and all tables follow from it.
+
+The entry says what it is called, how it is written, over what it is averaged, and where it comes from: measured by the
+run, or computed from the predictions that every trial keeps. One of the second kind is there for old runs, too.
+"""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, f1_score
-from torch import Tensor
-
+from lab2.measure import scores
 from lab2.measure.predictions import Predictions
 
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """Fractions in [0, 1]."""
-
-    accuracy: float
-    macro_f1: float  # mean over the classes that there are images of; one that is nowhere predicted counts 0
+Number = int | float
+# How a row of several seeds gets its number: the mean; the mean unless the seeds ran on different machines; the one
+# number that all seeds have.
+Over = Literal["seeds", "machine", "same"]
 
 
-@dataclass(frozen=True, slots=True)
-class DetectionScores:
-    """Mean average precision as COCO defines it, fractions in [0, 1]."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One number of a trial."""
 
-    map_50: float  # at an intersection over union of 0.5
-    map_50_95: float  # mean over 0.5, 0.55, ... 0.95
-
-
-def score(predictions: Predictions) -> Scores:
-    """Accuracy and macro F1; `NO_PREDICTION` is a wrong answer of no class.
-
-    A class without an image has no F1: nobody can recognise it or fail to. Who names it is wrong about another class.
-    """
-    truth, answer = predictions.y_true, predictions.y_pred
-    f1 = f1_score(truth, answer, labels=np.unique(truth), average="macro", zero_division=0)
-    return Scores(accuracy=float(accuracy_score(truth, answer)), macro_f1=float(f1))
+    name: str  # the field of a shard, and the column of CSV and JSON; the unit is in it
+    about: str  # what it is, in a few words
+    over: Over = "seeds"
+    count: bool = False  # a whole number
+    title: str = ""  # of its column in tables; without one it is in the files alone
+    text: Callable[[float], str] = str  # how tables write it
+    of: Callable[[Predictions], Number | None] | None = None  # None: the run measures it
+    every_seed: bool = False  # a mean only where each seed has it
 
 
-def majority_accuracy(labels: NDArray[np.int64]) -> float:
-    """Accuracy of always naming the class that `labels` have most of: the best that one answer for all can do."""
-    return float(np.bincount(labels).max() / len(labels))
+def share(value: float) -> str:
+    return f"{value:.4f}"
 
 
-def score_detections(found: Iterable[dict[str, Tensor]], wanted: Iterable[dict[str, Tensor]]) -> DetectionScores:
-    """Score `boxes`, `labels` and `scores` against `boxes` and `labels`, image by image."""
-    from torchmetrics.detection import MeanAveragePrecision  # half a second to import; detectors only
+def short_share(value: float) -> str:
+    return f"{value:.3f}"
 
-    metric = MeanAveragePrecision(
-        box_format="xyxy",
-        iou_type="bbox",
-        backend="faster_coco_eval",
-        # torchmetrics' own are rounded to float32: a recall of exactly 0.3 would lie below the threshold of 0.3.
-        iou_thresholds=np.linspace(0.5, 0.95, 10).tolist(),
-        rec_thresholds=np.linspace(0, 1, 101).tolist(),
-    )
-    logging.getLogger("faster_coco_eval").setLevel(logging.WARNING)  # it tells twenty lines for two numbers
-    metric.warn_on_many_detections = False
-    with torch.inference_mode():
-        metric.update(list(found), list(wanted))
-        result = metric.compute()
-    return DetectionScores(map_50=float(result["map_50"]), map_50_95=float(result["map"]))
+
+def seconds(value: float) -> str:
+    return f"{value:,.0f} s" if value >= 10 else f"{value:.1f} s"
+
+
+def milliseconds(value: float) -> str:
+    return f"{1000 * value:.1f} ms"
+
+
+def gibibytes(value: float) -> str:
+    return f"{value / 2**30:.2f} GiB"
+
+
+def amount(value: float) -> str:
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:.1f} {unit}"
+    return f"{value:.0f}"
+
+
+QUALITY = (
+    Metric(name="accuracy", about="share of the test images that are recognised", of=scores.accuracy),
+    Metric(name="macro_f1", about="F1, mean over the classes", title="F1", text=share, of=scores.macro_f1),
+    Metric(name="balanced_accuracy", about="recall, mean over the classes", of=scores.balanced_accuracy),
+    Metric(name="log_loss", about="mean -ln of the right class's probability", of=scores.log_loss),
+    Metric(
+        name="calibration_error", about="expected calibration error", title="ECE", text=short_share,
+        of=scores.calibration_error,
+    ),
+    Metric(name="map_50", about="mAP at an overlap of 0.5; detectors", title="mAP50", text=short_share),
+    Metric(name="map_50_95", about="mAP, mean over overlaps of 0.5 to 0.95; detectors"),
+    Metric(name="validation_accuracy", about="share of the validation images, at the end of training"),
+    Metric(name="majority_accuracy", about="of always naming the commonest class", of=scores.majority_accuracy),
+    Metric(name="test_images", about="test images", over="same", count=True, of=scores.test_images),
+    Metric(name="classes", about="classes", over="same", count=True),
+    Metric(name="tested_classes", about="classes with test images", over="same", count=True, of=scores.tested_classes),
+)  # fmt: skip
+
+TIME = (
+    Metric(name="train_seconds", about="training", over="machine", title="training", text=seconds),
+    Metric(name="train_cpu_seconds", about="CPU seconds of training", over="machine"),
+    Metric(name="train_wait_seconds", about="of it, threads waited for a core", over="machine"),
+    Metric(name="wall_seconds", about="the whole trial, from its process's start to its shard", over="machine"),
+    Metric(name="startup_seconds", about="of it, before the first step", over="machine"),
+    Metric(name="cpu_seconds", about="CPU seconds of the whole trial", over="machine"),
+    Metric(name="attempts", about="processes that it took", count=True, over="same"),
+    Metric(name="target_accuracy", about="the job's target, on validation images", over="same"),
+    Metric(name="seconds_to_target", about="training until it was reached", over="machine", every_seed=True),
+    Metric(name="epochs", about="passes over the training images", over="same"),
+    Metric(name="train_images", about="training images", over="same", count=True),
+    Metric(name="train_images_per_second", about="images trained a second", over="machine"),
+)
+
+COST = (
+    Metric(name="parameters", about="numbers of the network", over="same", count=True),
+    Metric(name="trainable_parameters", about="of them, not frozen", over="same", count=True),
+    Metric(name="trained_parameters", about="numbers that the optimiser moved", over="same", count=True),
+    Metric(name="peak_memory_bytes", about="memory while it trained", over="machine", title="memory to train", text=gibibytes),
+    Metric(
+        name="inference_memory_bytes", about="memory while it inferred single images, deployed", over="machine",
+        title="to infer", text=gibibytes,
+    ),
+    Metric(name="library_memory_bytes", about="memory of Python and its libraries", over="machine"),
+    Metric(
+        name="latency_p50_seconds", about="one image, deployed; median", over="machine", title="latency p50",
+        text=milliseconds,
+    ),
+    Metric(name="latency_p95_seconds", about="one image, deployed; 95th percentile", over="machine"),
+    Metric(name="throughput_images_per_second", about="images inferred a second, in batches", over="machine"),
+    Metric(name="inference_wait_share", about="share of waits for a core while these were measured", over="machine"),
+    Metric(name="flops_per_image", about="FLOPs of a forward pass", over="same", count=True),
+    Metric(name="image_side", about="pixels of a side, as the network sees them", over="same", count=True),
+    Metric(name="threads", about="threads", over="same", count=True),
+)  # fmt: skip
+
+METRICS = (*QUALITY, *TIME, *COST)
+
+
+def from_predictions(predictions: Predictions) -> dict[str, Number | None]:
+    """Every metric that comes from predictions, by its name."""
+    return {metric.name: metric.of(predictions) for metric in METRICS if metric.of}

@@ -4,43 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lab2.report.notes import MACHINE, no_better_than_chance, notes, on_several_machines
+from lab2.measure.metrics import METRICS, Metric
+from lab2.report.notes import no_better_than_chance, notes, on_several_machines
 from lab2.results.collect import Comparison
 from lab2.results.statistics import Interval, of_share, over_seeds
 
-# What is averaged over the seeds that ended well.
-MEANS = ("macro_f1", "map_50", "map_50_95", "validation_accuracy", "majority_accuracy")
-# What is averaged too, unless the seeds ran on different machines.
-MACHINE_MEANS = (
-    "train_seconds",
-    "train_cpu_seconds",
-    "train_wait_seconds",
-    "wall_seconds",
-    "startup_seconds",
-    "cpu_seconds",
-    "seconds_to_target",
-    "train_images_per_second",
-    "peak_memory_bytes",
-    "inference_memory_bytes",
-    "library_memory_bytes",
-    "latency_p50_seconds",
-    "latency_p95_seconds",
-    "throughput_images_per_second",
-)
-COUNTS = (
-    "parameters",
-    "trainable_parameters",
-    "trained_parameters",
-    "flops_per_image",
-    "train_images",
-    "test_images",
-    "classes",
-    "tested_classes",
-    "image_side",
-    "threads",
-)
-# What should be the same for all seeds of a job: where it is not, a text names all there are and a number is left out.
-SHARED = (*COUNTS, "flops_uncounted", "epochs", *(name for name in MACHINE if name not in COUNTS), "git_commit")
+# Texts that should be the same for all seeds of a job: where they are not, all there are stand there.
+TEXTS = ("flops_uncounted", "device", "device_name", "precision", "git_commit")
+COUNTS = tuple(metric.name for metric in METRICS if metric.count)
 
 
 def summarise(comparison: Comparison) -> pd.DataFrame:
@@ -72,23 +43,25 @@ def _summary(job: str, rows: pd.DataFrame, smoke: bool) -> dict[str, object]:
         "interval": ("", "Wilson, over test images", "t, over seeds")[min(len(good), 2)],
     }
     mixed = on_several_machines(good)
-    for name in (*MEANS, *MACHINE_MEANS):
-        values = good[name].dropna()
-        # A mean over the seeds that reached their target would be of the fast ones alone.
-        partly = name == "seconds_to_target" and len(values) < len(good)
-        left_out = values.empty or partly or (mixed and name in MACHINE_MEANS)
-        table[name] = None if left_out else float(values.mean())
-    for name in SHARED:
-        table[name] = _shared(good[name].dropna().unique().tolist())
+    for metric in METRICS:
+        if metric.name != "accuracy":
+            table[metric.name] = _over_seeds(metric, good[metric.name], mixed)
+    for name in TEXTS:
+        found = good[name].dropna().unique().tolist()
+        table[name] = ", ".join(found) if found else None
     table["at_chance"] = no_better_than_chance(good, accuracy)
     table["notes"] = "; ".join(notes(good, accuracy))
     return {**table, "dataset": rows["dataset"].iloc[0], "smoke": smoke}
 
 
-def _shared(values: list[object]) -> object:
-    if len(values) == 1:
-        return values[0]
-    return ", ".join(map(str, values)) if values and isinstance(values[0], str) else None
+def _over_seeds(metric: Metric, column: pd.Series, mixed: bool) -> float | int | None:
+    """The number of a row for a `metric` of its trials; `mixed`: they ran on different machines."""
+    values = column.dropna()
+    if values.empty or (metric.every_seed and len(values) < len(column)):
+        return None
+    if metric.over == "same":
+        return values.iloc[0] if values.nunique() == 1 else None  # type: ignore[no-any-return]
+    return None if metric.over == "machine" and mixed else float(values.mean())
 
 
 def _accuracy(good: pd.DataFrame) -> Interval | None:

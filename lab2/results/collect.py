@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import pandas as pd
@@ -11,6 +11,8 @@ import pyarrow as pa
 
 from lab2.errors import ShardError
 from lab2.foreign_text import one_line
+from lab2.measure.metrics import METRICS
+from lab2.measure.predictions import read_predictions
 from lab2.results.columns import Mark, as_csv, as_rows, as_table, keep, look, read_known
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, Status, read_shard, unfinished
@@ -131,4 +133,16 @@ def _read(run: RunDir, plan: Plan, trial: Trial) -> Shard:
         raise ShardError(f"{path}: a copy of the shard of {shard.trial}")
     if not plan.expects(trial, shard.digest):
         raise ShardError(f"{path}: of another configuration than the plan's; run the trial again")
-    return shard
+    return _completed(run, shard)
+
+
+def _completed(run: RunDir, shard: Shard) -> Shard:
+    """`shard` with the metrics that come from predictions and that whoever wrote it did not know."""
+    lacking = [metric for metric in METRICS if metric.of and getattr(shard, metric.name) is None]
+    if shard.status != "ok" or not lacking:
+        return shard
+    try:
+        predictions = read_predictions(run.predictions(shard.trial))
+    except ShardError:
+        return shard  # not measured
+    return replace(shard, **{metric.name: metric.of(predictions) for metric in lacking if metric.of})

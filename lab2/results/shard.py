@@ -1,7 +1,10 @@
 """The shard: one row of the comparison table, one schema, one file a trial.
 
 The file is JSON: the row, and a SHA-256 over it. Nobody else lists these fields: the writer, the reader
-and the collector take them from here.
+and the collector take them from here, and the numbers among them from the list of metrics.
+
+The schema grows by addition. A reader leaves out fields that it does not know, and one that is missing is "not measured".
+The number is raised only where a field means something else than before.
 """
 
 from __future__ import annotations
@@ -9,14 +12,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, make_dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
 from lab2.errors import ShardError
 from lab2.foreign_text import keep_visible
+from lab2.measure.metrics import METRICS
 from lab2.regular_file import SMALL, read_regular
 from lab2.spec.checks import first_wrong, wrong_schema
 from lab2.spec.job import Trial
@@ -43,9 +47,25 @@ OLDER: dict[int, tuple[str, ...]] = {
 Status = Literal["ok", "failed", "timeout", "out_of_memory", "cancelled", "missing"]
 
 
+if TYPE_CHECKING:
+
+    class _Measured:
+        """A field for each metric; None is "not measured"."""
+
+        def __getattr__(self, name: str) -> Any: ...
+else:
+    _Measured = make_dataclass(
+        "_Measured",
+        [(metric.name, (int if metric.count else float) | None, None) for metric in METRICS],
+        frozen=True,
+        slots=True,
+        kw_only=True,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shard:
-    """One row of the comparison table. Units are in the names; None is "not measured"."""
+class Shard(_Measured):
+    """One row of the comparison table: what it is of, each of `METRICS` under its name, and where it came from."""
 
     trial: str
     job: str
@@ -56,57 +76,14 @@ class Shard:
     status: Status
     reason: str = ""  # why the status is not ok, in one sentence
 
-    # Quality. Fractions in [0, 1], of the test set unless the name says otherwise.
-    accuracy: float | None = None
-    macro_f1: float | None = None
-    map_50: float | None = None  # detectors only
-    map_50_95: float | None = None
-    validation_accuracy: float | None = None
-    majority_accuracy: float | None = None  # of always naming the commonest class of the test images
-    test_images: int | None = None
-    classes: int | None = None
-    tested_classes: int | None = None  # of which there are test images
-
-    # Time.
-    train_seconds: float | None = None  # all that one waits for while it trains; evaluation is not in it
-    # Of the part above that training takes: CPU seconds, and those for which its threads waited for a core.
-    train_cpu_seconds: float | None = None
-    train_wait_seconds: float | None = None
-    # The whole trial, from its process's start to its shard, over all attempts; between them nothing is counted.
-    wall_seconds: float | None = None
-    startup_seconds: float | None = None  # of it, before the first step of each attempt
-    cpu_seconds: float | None = None
-    attempts: int | None = None  # processes that it took: more than one where it was interrupted
-    target_accuracy: float | None = None  # on the validation images, as the job states it
-    seconds_to_target: float | None = None  # training seconds; None: not reached
-    epochs: float | None = None
-    train_images: int | None = None
-    train_images_per_second: float | None = None
-
-    # Cost.
-    parameters: int | None = None
-    trainable_parameters: int | None = None
-    trained_parameters: int | None = None  # numbers that the optimiser moved: fewer, where copies move as one
-    flops_per_image: int | None = None  # forward; a multiply-add is two
-    flops_uncounted: str | None = None  # names of what ran and is not in it: "": the count is whole
-    peak_memory_bytes: int | None = None  # while it trains
-    inference_memory_bytes: int | None = None  # while it infers single images, deployed
-    library_memory_bytes: int | None = None  # of the process before it reads data: Python and its libraries
-    memory_of: Literal["process", "accelerator"] | None = None  # the first two; libraries are in a process's
-    # Of the network as deployed: folded, its weights cast once.
-    latency_p50_seconds: float | None = None  # batch of 1
-    latency_p95_seconds: float | None = None
-    throughput_images_per_second: float | None = None  # inference, large batches
-    inference_wait_share: float | None = None  # of the time that these could have taken a core, others had it
-
-    # How.
+    # How. Beside numbers of `METRICS`: what says what they are of.
+    flops_uncounted: str | None = None  # names of what ran and is not in flops_per_image: "": the count is whole
+    memory_of: Literal["process", "accelerator"] | None = None  # training and inference; libraries are in a process's
     precision: str | None = None
     device: str | None = None
     device_name: str | None = None
-    threads: int | None = None
     all_machines: str | None = None  # on which its attempts ran, where they differ: its times add up theirs
     weights: str | None = None  # "random", or where the pre-trained ones came from
-    image_side: int | None = None  # pixels, as the network sees them
     dataset_sha256: str | None = None
 
     # Where it came from.
@@ -132,6 +109,7 @@ class Shard:
 
 
 SHARD: TypeAdapter[Shard] = TypeAdapter(Shard)
+_NAMES = frozenset(field.name for field in fields(Shard))
 
 
 def unfinished(trial: Trial, status: Status, reason: str) -> Shard:
@@ -170,10 +148,8 @@ def read_shard(path: Path) -> Shard:
         raise ShardError(f"{path}: {wrong_schema(schema, SCHEMA, 'lab2 resume runs its trial again')}")
     if raw.get("sha256") != _digest(row):
         raise ShardError(f"{path}: its checksum does not fit; it was altered after it was written")
-    unknown = row.keys() - {field.name for field in fields(Shard)}
-    if unknown:
-        raise ShardError(f"{path}: unknown fields {sorted(unknown)}; another program wrote it")
-    row = {name: value for name, value in row.items() if name not in OLDER.get(schema, ())} | {"schema": SCHEMA}
+    old = OLDER.get(schema, ())
+    row = {name: value for name, value in row.items() if name in _NAMES and name not in old} | {"schema": SCHEMA}
     if schema in OLDER and row.get("device") != "cpu":
         row.pop("precision", None)  # fp32 may have been TF32
     try:

@@ -1,0 +1,63 @@
+"""What stands around a table: what its numbers are of, what is wrong with a row, and what a row does not show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pandas as pd
+
+from lab2.measure.metrics import gibibytes
+from lab2.results.collect import Comparison
+
+# What the caption says of the trials that ended well.
+_ORIGIN = [
+    *("job", "dataset", "train_images", "weights", "precision", "device_name", "device", "threads"),
+    "flops_uncounted",
+    *("lab2_version", "git_commit", "git_dirty"),
+]
+
+
+def caption(comparison: Comparison) -> str:
+    """What the numbers are of, and what they are not."""
+    frame = comparison.frame
+    found = frame.loc[frame["status"] == "ok", _ORIGIN].drop_duplicates()
+    good: list[Any] = list(found.astype(object).where(found.notna(), None).itertuples(index=False))
+    parts = [f"run {comparison.plan.run_id}"]
+    if good:
+        where = {f"{r.device_name}, {r.device}, {r.threads} threads" for r in good}
+        counts = " or ".join(f"{n:,}" for n in sorted({r.train_images or 0 for r in good}))
+        parts += [f"{good[0].dataset}, {counts} training images", "; ".join(sorted(where))]
+        parts += _by_jobs([(row.precision, row.job) for row in good], "in {0}", "{1} in {0}")
+        parts += _by_jobs([(row.weights, row.job) for row in good], "weights: {0}", "{0} weights: {1}")
+        libraries = frame.loc[frame["memory_of"] == "process", "library_memory_bytes"].max()
+        parts += [] if pd.isna(libraries) else [f"{gibibytes(libraries)} of memory are Python and its libraries"]
+        code = {f"{r.lab2_version} at {(r.git_commit or 'unknown')[:12]}{'+changes' * bool(r.git_dirty)}" for r in good}
+        parts.append(f"lab2 {', '.join(sorted(code))}")
+    taken = Counter(comparison.taken.values())
+    parts += [f"{count} of {len(frame)} trials taken over from run {run}" for run, count in taken.items()]
+    text = "; ".join(parts)
+    if uncounted := {row.job: row.flops_uncounted for row in good if row.flops_uncounted}:
+        text += "\n≥: FLOPs are without " + "; ".join(f"{names} ({job})" for job, names in uncounted.items())
+    if comparison.plan.smoke:
+        text += "\nSMOKE RUN on a fraction of the data: it shows that everything works, and compares nothing."
+    return text
+
+
+def _by_jobs(found: list[tuple[str | None, str]], one: str, several: str) -> list[str]:
+    """What was found of each job: `one` of it where all are alike, else `several`, with the jobs that it is of."""
+    jobs: dict[str, list[str]] = {}
+    for value, job in found:
+        jobs.setdefault(value or "unknown", []).append(job)
+    form = one if len(jobs) == 1 else several
+    return [form.format(value, ", ".join(dict.fromkeys(names))) for value, names in jobs.items()]
+
+
+def remarks(summary: pd.DataFrame) -> list[str]:
+    """What has to be said of rows that have numbers."""
+    return [f"{row['job']}: {row['notes']}" for _, row in summary.iterrows() if row["notes"]]
+
+
+def failures(summary: pd.DataFrame) -> list[str]:
+    """A sentence for each row that is not whole."""
+    return [f"{row['job']}: {row['status']}: {row['reason']}" for _, row in summary.iterrows() if row["status"] != "ok"]
