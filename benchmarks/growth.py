@@ -27,8 +27,10 @@ from lab2.data.source import Images
 from lab2.launch.environment import ALLOCATION
 from lab2.measure.cost import count_parameters
 from lab2.measure.hardware import available_cores, make_repeatable
-from lab2.models import build
-from lab2.spec.architectures import CNNConfig, ModelConfig, ViTConfig
+from lab2.models.building import build
+from lab2.models.cnn import CNNConfig
+from lab2.models.vit import ViTConfig
+from lab2.spec.architectures import ModelConfig
 from lab2.spec.catalogue import read_catalogue
 from lab2.spec.job import JobSpec
 from lab2.train.classifier import ClassifierTrainer

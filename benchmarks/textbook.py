@@ -22,9 +22,12 @@ from torchvision import transforms
 from lab2.data.datasets import DataShape, TrainingData
 from lab2.data.scenes import ink_boxes
 from lab2.data.source import Images
-from lab2.models import build
-from lab2.models.vit import sinusoids
-from lab2.spec.architectures import AlexNetConfig, FasterRCNNConfig, ModelConfig, VGG16Config, ViTConfig
+from lab2.models.alexnet import AlexNetConfig
+from lab2.models.building import build
+from lab2.models.faster_rcnn import FasterRCNNConfig
+from lab2.models.vgg16 import VGG16Config
+from lab2.models.vit import ViTConfig, sinusoids
+from lab2.spec.architectures import ModelConfig
 from lab2.spec.job import JobSpec
 
 BATCH = 64

@@ -20,8 +20,9 @@ from lab2.data.datasets import TrainingData, load_training
 from lab2.measure.flops import flops_per_image
 from lab2.measure.hardware import available_cores
 from lab2.measure.scores import accuracy
+from lab2.models.alexnet import AlexNetConfig
+from lab2.models.vgg16 import VGG16Config
 from lab2.run import Ready, set_up
-from lab2.spec.architectures import AlexNetConfig, VGG16Config
 from lab2.spec.catalogue import read_catalogue
 from lab2.spec.job import DataConfig, JobSpec, Trial
 from lab2.train.classifier import ClassifierTrainer

@@ -4,7 +4,7 @@ Measured: 99.18 % of the test images after 6.0 s
 (mean of seeds 91 to 93, two cores of an Intel Xeon with AMX, bf16, commit 2739bcfacd41).
 """
 
-from lab2.spec.architectures import CNNConfig
+from lab2.models.cnn import CNNConfig
 from lab2.spec.job import JobSpec, Resources, TrainConfig
 
 JOB = JobSpec(

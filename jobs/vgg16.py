@@ -4,7 +4,7 @@ Measured: 99.42 % of the test images after 358 s, random weights
 (mean of seeds 91 to 93, two cores of an Intel Xeon with AMX, bf16, commit 2739bcfacd41).
 """
 
-from lab2.spec.architectures import VGG16Config
+from lab2.models.vgg16 import VGG16Config
 from lab2.spec.job import JobSpec, Resources, TrainConfig
 
 JOB = JobSpec(

@@ -4,7 +4,7 @@ Measured: 97.78 % of the test images after 33 s
 (mean of seeds 91 to 93, two cores of an Intel Xeon with AMX, fp32, commit 2739bcfacd41).
 """
 
-from lab2.spec.architectures import ViTConfig
+from lab2.models.vit import ViTConfig
 from lab2.spec.job import JobSpec, Resources, TrainConfig
 
 JOB = JobSpec(

@@ -10,7 +10,7 @@ import torch
 from lab2.data.datasets import check_data
 from lab2.errors import ResourceError
 from lab2.measure.hardware import choose_device
-from lab2.models import check_model
+from lab2.models.building import check_model
 from lab2.spec.job import DataConfig, Trial
 
 

@@ -17,7 +17,7 @@ from lab2.measure.metrics import from_predictions
 from lab2.measure.predictions import write_predictions
 from lab2.measure.scores import score_detections
 from lab2.measure.usage import Meter
-from lab2.models.deploy import deploy
+from lab2.models.building.deploy import deploy
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard
 from lab2.spec.job import Trial

@@ -18,8 +18,8 @@ from lab2.measure.cost import count_parameters
 from lab2.measure.hardware import available_cores, choose_device, device_name, make_repeatable
 from lab2.measure.inputs import check_inputs
 from lab2.measure.memory import in_use
-from lab2.models import Built, build
-from lab2.models.weights import save_weights
+from lab2.models.building import Built, build
+from lab2.models.building.weights import save_weights
 from lab2.results.journal import read_attempts
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, Status, read_finished, unfinished, write_shard

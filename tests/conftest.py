@@ -14,16 +14,14 @@ from PIL import Image
 
 from lab2 import cli
 from lab2.data.datasets import TrainingData, load_training
+from lab2.models.alexnet import AlexNetConfig
+from lab2.models.cnn import CNNConfig
+from lab2.models.faster_rcnn import FasterRCNNConfig
+from lab2.models.vgg16 import VGG16Config
+from lab2.models.vit import ViTConfig
 from lab2.results.run_dir import RunDir, create_run
 from lab2.results.shard import Shard, unfinished
-from lab2.spec.architectures import (
-    AlexNetConfig,
-    CNNConfig,
-    FasterRCNNConfig,
-    ModelConfig,
-    VGG16Config,
-    ViTConfig,
-)
+from lab2.spec.architectures import ModelConfig
 from lab2.spec.catalogue import default_folder
 from lab2.spec.job import DataConfig, JobSpec, TrainConfig, Trial
 from lab2.spec.plan import Plan

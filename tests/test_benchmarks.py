@@ -12,8 +12,11 @@ from benchmarks.textbook import Textbook, textbook_network
 from benchmarks.worker import Measured
 from lab2.data.datasets import load_training
 from lab2.measure.cost import count_parameters
-from lab2.models import build
-from lab2.spec.architectures import AlexNetConfig, CNNConfig, FasterRCNNConfig, ViTConfig
+from lab2.models.alexnet import AlexNetConfig
+from lab2.models.building import build
+from lab2.models.cnn import CNNConfig
+from lab2.models.faster_rcnn import FasterRCNNConfig
+from lab2.models.vit import ViTConfig
 from lab2.spec.job import DataConfig, JobSpec
 
 MACHINE = Machine(

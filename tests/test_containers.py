@@ -22,8 +22,9 @@ import pytest
 from lab2.errors import ConfigError
 from lab2.launch.container import WRAPPER, setup_lines, srun_arguments
 from lab2.launch.plan import paths_read
+from lab2.models.alexnet import AlexNetConfig
 from lab2.results.run_dir import RunDir
-from lab2.spec.architectures import AlexNetConfig, ImportedConfig
+from lab2.spec.architectures import ImportedConfig
 from lab2.spec.job import DataConfig, JobSpec, Trial
 from lab2.spec.profile import Profile
 

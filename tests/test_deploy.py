@@ -11,12 +11,12 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lab2.data.datasets import load_training
-from lab2.models import build
-from lab2.models.conv3x3 import Conv3x3, LinearCells
-from lab2.models.deploy import deploy
-from lab2.models.transfer import PooledLinear
+from lab2.models.building import build
+from lab2.models.building.deploy import deploy
+from lab2.models.building.pretrained import PooledLinear
+from lab2.models.cnn import CNNConfig
+from lab2.models.layers.conv3x3 import Conv3x3, LinearCells
 from lab2.models.vit import ViT
-from lab2.spec.architectures import CNNConfig
 from lab2.spec.job import Precision
 from lab2.train import trainer
 from lab2.train.precision import dtype_of

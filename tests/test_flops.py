@@ -14,9 +14,10 @@ from torch.overrides import TorchFunctionMode
 
 from lab2.measure.cost import count_parameters
 from lab2.measure.flops import Flops, count_flops, flops_per_image
-from lab2.models import build
+from lab2.models.building import build
+from lab2.models.faster_rcnn import FasterRCNNConfig
 from lab2.run import run_trial
-from lab2.spec.architectures import FasterRCNNConfig, ImportedConfig
+from lab2.spec.architectures import ImportedConfig
 from tests.conftest import make_run, make_trial
 from tests.test_models import DIGITS, FULL
 

@@ -21,12 +21,14 @@ from lab2.errors import InputError
 from lab2.launch.plan import plan_trials, resolve_weights
 from lab2.measure.inputs import check_inputs, packages_of, pinned
 from lab2.measure.provenance import code_digest
-from lab2.models.weights import save_weights
+from lab2.models.alexnet import AlexNetConfig
+from lab2.models.building.weights import save_weights
+from lab2.models.vgg16 import VGG16Config
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir, open_run
 from lab2.results.shard import read_shard, write_shard
 from lab2.run import run_trial
-from lab2.spec.architectures import AlexNetConfig, ImportedConfig, ModelConfig, VGG16Config
+from lab2.spec.architectures import ImportedConfig, ModelConfig
 from lab2.spec.job import TRIAL, DataConfig, JobSpec, Trial
 from tests.conftest import SMALL, TINY, finished, make_run, make_trial, on_folder
 from tests.test_local import lab2 as lab2_command

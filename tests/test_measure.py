@@ -20,10 +20,12 @@ from lab2.errors import ResourceError, ShardError
 from lab2.measure import cost
 from lab2.measure.cost import Stopwatch, latency, throughput
 from lab2.measure.hardware import available_cores, choose_device, product_rate
-from lab2.measure.scores import DetectionScores, accuracy, macro_f1, majority_accuracy, score_detections
 from lab2.measure.predictions import NO_PREDICTION, Predictions, read_predictions, write_predictions
 from lab2.measure.provenance import provenance, source_commit
-from lab2.spec.architectures import CNNConfig, FasterRCNNConfig, ViTConfig
+from lab2.measure.scores import DetectionScores, accuracy, macro_f1, majority_accuracy, score_detections
+from lab2.models.cnn import CNNConfig
+from lab2.models.faster_rcnn import FasterRCNNConfig
+from lab2.models.vit import ViTConfig
 from lab2.spec.job import Precision
 from lab2.train.precision import choose_precision, fastest_on_gpu, recorded
 

@@ -19,12 +19,15 @@ from lab2.data.datasets import DataShape
 from lab2.errors import ConfigError, WeightsError
 from lab2.measure.cost import count_parameters
 from lab2.measure.flops import flops_per_image
-from lab2.models import build, check_model
-from lab2.models.faster_rcnn import Detector, RoIAlign
-from lab2.models.transfer import PooledLinear, TransferNet, folded, in_colour, initialise
-from lab2.models.vit import patches, sinusoids
-from lab2.models.weights import load_weights, save_weights
-from lab2.spec.architectures import AlexNetConfig, CNNConfig, FasterRCNNConfig, ImportedConfig, VGG16Config, ViTConfig
+from lab2.models.alexnet import AlexNetConfig
+from lab2.models.building import build, check_model
+from lab2.models.building.pretrained import PooledLinear, TransferNet, folded, in_colour, initialise
+from lab2.models.building.weights import load_weights, save_weights
+from lab2.models.cnn import CNNConfig
+from lab2.models.faster_rcnn import Detector, FasterRCNNConfig, RoIAlign
+from lab2.models.vgg16 import VGG16Config
+from lab2.models.vit import ViTConfig, patches, sinusoids
+from lab2.spec.architectures import ImportedConfig
 from tests.conftest import TINY
 
 DIGITS = DataShape(1, 28, tuple("0123456789"), (0.13,), (0.31,), plain_background=True)

@@ -28,7 +28,7 @@ from lab2.launch.slurm import read_run_profile
 from lab2.launch.status import status, trial_status
 from lab2.launch.submission import read_submissions
 from lab2.measure.predictions import read_predictions
-from lab2.models.weights import read_weights_metadata
+from lab2.models.building.weights import read_weights_metadata
 from lab2.regular_file import IrregularFileError, make_way, read_regular, regular_file
 from lab2.results.collect import collect
 from lab2.results.columns import read_known

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from lab2.report.summary import summarise
 from lab2.report.caption import caption, failures, remarks
 from lab2.report.columns import COLUMNS
+from lab2.report.summary import summarise
 from lab2.report.terminal import terminal_table
 from lab2.report.writers import markdown, write_report
 from lab2.results.collect import collect

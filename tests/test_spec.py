@@ -8,16 +8,12 @@ from pathlib import Path
 import pytest
 
 from lab2.errors import ConfigError
-from lab2.spec.architectures import (
-    AlexNetConfig,
-    CNNConfig,
-    FasterRCNNConfig,
-    ImportedConfig,
-    ModelConfig,
-    TransferConfig,
-    VGG16Config,
-    ViTConfig,
-)
+from lab2.models.alexnet import AlexNetConfig
+from lab2.models.cnn import CNNConfig
+from lab2.models.faster_rcnn import FasterRCNNConfig
+from lab2.models.vgg16 import VGG16Config
+from lab2.models.vit import ViTConfig
+from lab2.spec.architectures import ImportedConfig, ModelConfig, TransferConfig
 from lab2.spec.catalogue import choose, default_folder, read_catalogue
 from lab2.spec.job import TRIAL, DataConfig, JobSpec, Resources, TrainConfig, Trial
 from lab2.spec.overrides import override

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lab2.models import build
-from lab2.models.weights import save_weights
-from lab2.spec.architectures import AlexNetConfig, CNNConfig, FasterRCNNConfig
+from lab2.models.alexnet import AlexNetConfig
+from lab2.models.building import build
+from lab2.models.building.weights import save_weights
+from lab2.models.cnn import CNNConfig
+from lab2.models.faster_rcnn import FasterRCNNConfig
 from lab2.spec.job import DataConfig, TrainConfig
 from lab2.trace import FEATURES, PHASES, STEPS, trace_trial
 from tests.conftest import make_trial

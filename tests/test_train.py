@@ -26,13 +26,15 @@ from lab2.data.datasets import load_test, load_training
 from lab2.data.scenes import Scenes
 from lab2.errors import DataError, WeightsError
 from lab2.measure.predictions import read_predictions
-from lab2.models import build
-from lab2.models.transfer import TransferNet
-from lab2.models.weights import save_weights
+from lab2.models.alexnet import AlexNetConfig
+from lab2.models.building import build
+from lab2.models.building.pretrained import TransferNet
+from lab2.models.building.weights import save_weights
+from lab2.models.cnn import CNNConfig
+from lab2.models.vit import ViTConfig
 from lab2.results.journal import read_history
 from lab2.results.run_dir import RunDir
 from lab2.run import run_trial, set_up
-from lab2.spec.architectures import AlexNetConfig, CNNConfig, ViTConfig
 from lab2.spec.job import DataConfig, TrainConfig, Trial
 from lab2.stop import Stopped
 from lab2.train import trainer

@@ -4,7 +4,7 @@ Measured: 99.13 % of the test images after 357 s
 (mean of seeds 11 to 13, two CPU cores without AMX, fp32, commit a13ff0fc0550).
 """
 
-from lab2.spec.architectures import ViTConfig
+from lab2.models.vit import ViTConfig
 from lab2.spec.job import JobSpec, Resources, TrainConfig
 
 JOB = JobSpec(

@@ -13,7 +13,7 @@ import torchvision
 from lab2.data.cache import IMAGENET, cache_folder, imagenet_file
 from lab2.data.places import NAMED
 from lab2.errors import DataError
-from lab2.models.weights import check_digest
+from lab2.models.building.weights import check_digest
 
 WEIGHTS_URL = "https://download.pytorch.org/models/"
 

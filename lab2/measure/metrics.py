@@ -28,6 +28,7 @@ class Metric:
     over: Over = "seeds"
     count: bool = False  # a whole number
     title: str = ""  # of its column in tables; without one it is in the files alone
+    rank: int = 9  # of that column: a narrow terminal gives up the highest first
     text: Callable[[float], str] = str  # how tables write it
     of: Callable[[Predictions], Number | None] | None = None  # None: the run measures it
     every_seed: bool = False  # a mean only where each seed has it
@@ -62,7 +63,7 @@ def amount(value: float) -> str:
 
 QUALITY = (
     Metric(name="accuracy", about="share of the test images that are recognised", of=scores.accuracy),
-    Metric(name="macro_f1", about="F1, mean over the classes", title="F1", text=share, of=scores.macro_f1),
+    Metric(name="macro_f1", about="F1, mean over the classes", title="F1", rank=4, text=share, of=scores.macro_f1),
     Metric(name="balanced_accuracy", about="recall, mean over the classes", of=scores.balanced_accuracy),
     Metric(name="log_loss", about="mean -ln of the right class's probability", of=scores.log_loss),
     Metric(
@@ -79,7 +80,7 @@ QUALITY = (
 )  # fmt: skip
 
 TIME = (
-    Metric(name="train_seconds", about="training", over="machine", title="training", text=seconds),
+    Metric(name="train_seconds", about="training", over="machine", title="training", rank=1, text=seconds),
     Metric(name="train_cpu_seconds", about="CPU seconds of training", over="machine"),
     Metric(name="train_wait_seconds", about="of it, threads waited for a core", over="machine"),
     Metric(name="wall_seconds", about="the whole trial, from its process's start to its shard", over="machine"),
@@ -97,14 +98,17 @@ COST = (
     Metric(name="parameters", about="numbers of the network", over="same", count=True),
     Metric(name="trainable_parameters", about="of them, not frozen", over="same", count=True),
     Metric(name="trained_parameters", about="numbers that the optimiser moved", over="same", count=True),
-    Metric(name="peak_memory_bytes", about="memory while it trained", over="machine", title="memory to train", text=gibibytes),
+    Metric(
+        name="peak_memory_bytes", about="memory while it trained", over="machine", title="memory to train", rank=5,
+        text=gibibytes,
+    ),
     Metric(
         name="inference_memory_bytes", about="memory while it inferred single images, deployed", over="machine",
-        title="to infer", text=gibibytes,
+        title="to infer", rank=7, text=gibibytes,
     ),
     Metric(name="library_memory_bytes", about="memory of Python and its libraries", over="machine"),
     Metric(
-        name="latency_p50_seconds", about="one image, deployed; median", over="machine", title="latency p50",
+        name="latency_p50_seconds", about="one image, deployed; median", over="machine", title="latency p50", rank=4,
         text=milliseconds,
     ),
     Metric(name="latency_p95_seconds", about="one image, deployed; 95th percentile", over="machine"),

@@ -1,21 +1,44 @@
-"""AlexNet, the variant with one tower.
-
-Source: Krizhevsky 2014 (arXiv:1404.5997), torchvision's implementation and weights.
-Differs: the last layer is as wide as the data has classes; its 3 x 3 convolutions are `Conv3x3`; see `transfer.py`
-for the rest.
-"""
+"""AlexNet, as torchvision ships it."""
 
 from __future__ import annotations
 
-import torchvision
-from torch import nn
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-from lab2.models.conv3x3 import use_conv3x3
-from lab2.spec.architectures import AlexNetConfig
+from lab2.spec.architectures import Architecture, TransferConfig
+from lab2.spec.checks import require
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lab2.data.datasets import DataShape
 
 
-def alexnet(config: AlexNetConfig) -> nn.Module:
-    """torchvision's network with 1000 classes and no weights yet."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlexNetConfig(TransferConfig):
+    """Krizhevsky's network (arXiv:1404.5997), as torchvision ships it."""
+
+    architecture: Literal["alexnet"] = "alexnet"
+    image_side: int = 64
+
+    def __post_init__(self) -> None:
+        TransferConfig.__post_init__(self)
+        require(self.image_side >= 63, f"alexnet: image_side={self.image_side}, its strides need 63 or more")
+
+
+def build(config: AlexNetConfig, _shape: DataShape) -> nn.Module:
+    """torchvision's network with 1000 classes and no weights yet: the last layer is replaced where weights are."""
+    import torchvision
+
     network: nn.Module = torchvision.models.alexnet(weights=None, dropout=config.dropout)
-    use_conv3x3(network)
     return network
+
+
+ARCHITECTURE = Architecture(
+    config=AlexNetConfig,
+    build=build,
+    paper="Krizhevsky 2014 (arXiv:1404.5997), the variant with one tower",
+    differs="the last layer is as wide as the data has classes; see `pretrained.py` for the rest",
+    parameters=57_044_810,
+    colours=True,
+)

@@ -1,139 +1,60 @@
-"""Faster R-CNN at the scale of small images.
-
-Source: Ren et al. 2015 (arXiv:1506.01497), torchvision's region proposals and RoI heads.
-Differs: a backbone of our own with a stride of 4; no resizing to 800 pixels; anchors and proposals scaled to
-images whose objects are about as large as the data set's images; one sample a cell in RoI align, by
-`grid_sample`, whose backward pass uses all cores; wide convolutions are `Conv3x3`.
-Shapes: B images or scenes, C channels, W side (pixels), F features, R regions, K classes; torchvision counts the
-background as class 0, so its labels are ours plus one.
-"""
+"""Faster R-CNN at the scale of small images."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.nn.utils.rnn import pad_sequence
-from torchvision.models.detection import FasterRCNN
-from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
-from torchvision.models.detection.image_list import ImageList
-from torchvision.ops import MultiScaleRoIAlign
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from lab2.data.datasets import DataShape
-from lab2.models.conv3x3 import use_conv3x3
-from lab2.models.normalize import Normalize
-from lab2.spec.architectures import FasterRCNNConfig
+from lab2.spec.architectures import Architecture, ModelConfig
+from lab2.spec.checks import require
 
-STRIDE = 4  # pixels of an image for one place on the map of features
-_ANCHORS = (0.4, 0.7)  # square root of the area over the side of an image
-_RATIOS = (1.0, 2.0)  # height over width
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lab2.data.datasets import DataShape
 
 
-class Detector(nn.Module):
-    """Scenes or single images in [0, 1], any side, to torchvision's boxes, labels and scores."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FasterRCNNConfig(ModelConfig):
+    """Faster R-CNN (arXiv:1506.01497) over a small backbone, at the scale of the images."""
 
-    def __init__(self, config: FasterRCNNConfig, shape: DataShape) -> None:
-        super().__init__()
-        self.config = config
-        self.shape = shape
-        backbone = Backbone(config, shape)
-        self.network = FasterRCNN(
-            backbone,
-            rpn_anchor_generator=AnchorGenerator(
-                sizes=(tuple(max(1, round(a * shape.side)) for a in _ANCHORS),), aspect_ratios=(_RATIOS,)
-            ),
-            rpn_pre_nms_top_n_train=4 * config.proposals,
-            rpn_pre_nms_top_n_test=4 * config.proposals,
-            rpn_post_nms_top_n_train=config.proposals,
-            rpn_post_nms_top_n_test=config.proposals,
-            rpn_batch_size_per_image=64,
-            box_roi_pool=RoIAlign(config.roi_size),
-            box_head=TwoMLPHead(backbone.out_channels * config.roi_size**2, config.hidden),
-            box_predictor=FastRCNNPredictor(config.hidden, 1 + len(shape.classes)),
-            box_batch_size_per_image=config.proposals,
-            box_positive_fraction=0.5,
-            box_score_thresh=config.score_threshold,
-            box_detections_per_img=4 * config.max_objects,
+    detects: ClassVar[bool] = True
+
+    architecture: Literal["faster_rcnn"] = "faster_rcnn"
+    widths: tuple[int, int, int] = (24, 48, 96)  # channels of the backbone's three stages
+    canvas: float = 4.0  # side of a scene over the side of an image
+    max_objects: int = 9  # images pasted into one scene, at most
+    proposals: int = 32  # regions that the second stage looks at, for each image
+    roi_size: int = 5  # cells of the pooled region
+    hidden: int = 128  # width of the box head
+    score_threshold: float = 0.05
+    test_scenes: int = 1000  # scenes of test images for the mAP
+
+    def __post_init__(self) -> None:
+        require(min(self.widths) > 0, f"faster_rcnn: widths={self.widths} must be positive")
+        require(self.canvas >= 1, f"faster_rcnn: canvas={self.canvas} is smaller than one image")
+        require(self.max_objects >= 1, f"faster_rcnn: max_objects={self.max_objects} must be 1 or more")
+        require(
+            min(self.proposals, self.roi_size, self.hidden, self.test_scenes) > 0,
+            "faster_rcnn: proposals, roi_size, hidden and test_scenes must be positive",
         )
-        self.network.transform = AtOwnScale()
-        use_conv3x3(self.network)
-
-    def losses(self, images: Tensor, targets: list[dict[str, Tensor]]) -> Tensor:
-        """The sum of the four losses (region and box: which, where) of (B, C, W, W) scenes."""
-        parts: dict[str, Tensor] = self.network(images, targets)
-        return torch.stack(list(parts.values())).sum()
-
-    def forward(self, images: Tensor) -> list[dict[str, Tensor]]:
-        """For each image, its detections: `boxes` (M, 4) pixels, `labels` (M,) from 0, `scores` (M,)."""
-        found: list[dict[str, Tensor]] = self.network(images)
-        return [{**one, "labels": one["labels"] - 1} for one in found]
-
-
-class Backbone(nn.Module):
-    """(B, C, W, W) to (B, F, W/4, W/4)."""
-
-    def __init__(self, config: FasterRCNNConfig, shape: DataShape) -> None:
-        super().__init__()
-        first, second, third = config.widths
-        self.out_channels = third
-        self.layers = nn.Sequential(
-            Normalize(shape.mean, shape.std),
-            *_convolution(shape.channels, first),
-            nn.MaxPool2d(2),  # (B, F1, W/2, W/2)
-            *_convolution(first, second),
-            nn.MaxPool2d(2),  # (B, F2, W/4, W/4)
-            *_convolution(second, third),
-            *_convolution(third, third),
+        require(
+            0 <= self.score_threshold < 1,
+            f"faster_rcnn: score_threshold={self.score_threshold} is not in [0, 1)",
         )
 
-    def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.layers(images)
-        return features
+
+def build(config: FasterRCNNConfig, shape: DataShape) -> nn.Module:
+    """A `Detector`: of scenes or single images in [0, 1], which it normalises itself."""
+    from lab2.models.layers.detector import Detector
+
+    return Detector(config, shape)
 
 
-class RoIAlign(MultiScaleRoIAlign):
-    """Mask R-CNN's pooling of regions (arXiv:1703.06870) with one sample a cell, for one map of features.
-
-    `torchvision.ops.roi_align` gives the same, but 0 for a sample more than a cell beyond the map, where this
-    gives the edge's value. It inherits because torchvision's `FasterRCNN` takes nothing else.
-    """
-
-    def __init__(self, size: int) -> None:
-        super().__init__(["0"], output_size=size, sampling_ratio=1)
-
-    def forward(self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
-        """The (R, 4) boxes in pixels of each of B images in its (F, H, W) map, to (all R, F, size, size)."""
-        del image_shapes  # the stride is known
-        size, _ = self.output_size
-        (maps,) = features.values()
-        padded = pad_sequence(boxes, batch_first=True).float()  # (B, R, 4): as many as the image that has most
-        there = torch.arange(padded.shape[1]) < torch.tensor([len(one) for one in boxes])[:, None]
-        near, far = (padded / STRIDE).unflatten(-1, (2, 2)).unbind(-2)  # (B, R, 2): x and y on the map
-        centres = (torch.arange(size, device=maps.device) + 0.5) / size
-        points = near[..., None] + (far - near).clamp(min=1)[..., None] * centres  # (B, R, 2, size)
-        last = torch.tensor([maps.shape[-1] - 1, maps.shape[-2] - 1], device=maps.device).clamp(min=1)
-        x, y = (2 * points / last[:, None] - 1).unbind(-2)  # -1 and 1: the middles of the outermost places
-        grid = torch.stack(torch.broadcast_tensors(x[:, :, None, :], y[..., None]), -1)  # (B, R, size, size, 2)
-        pooled = F.grid_sample(maps, grid.flatten(1, 2), padding_mode="border", align_corners=True)
-        each: Tensor = pooled.unflatten(2, (-1, size)).transpose(1, 2)  # (B, R, F, size, size)
-        return each[there.to(maps.device)]
-
-
-def _convolution(inside: int, outside: int) -> tuple[nn.Module, ...]:
-    return nn.Conv2d(inside, outside, 3, padding=1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)
-
-
-class AtOwnScale(nn.Module):
-    """Stands where torchvision resizes and normalises: images go in as they are, boxes come out so."""
-
-    def forward(
-        self, images: Tensor, targets: list[dict[str, Tensor]] | None = None
-    ) -> tuple[ImageList, list[dict[str, Tensor]] | None]:
-        height, width = images.shape[-2:]
-        return ImageList(images, [(height, width)] * len(images)), targets
-
-    def postprocess(
-        self, result: list[dict[str, Tensor]], _image_shapes: object, _original_image_sizes: object
-    ) -> list[dict[str, Tensor]]:
-        return result
+ARCHITECTURE = Architecture(
+    config=FasterRCNNConfig,
+    build=build,
+    paper="Ren et al. 2015 (arXiv:1506.01497), torchvision's region proposals and RoI heads",
+    differs="a small backbone with a stride of 4, no resizing to 800 pixels, anchors at the scale of the images",
+    parameters=551_443,
+)

@@ -1,21 +1,44 @@
-"""VGG16, configuration D.
-
-Source: Simonyan and Zisserman 2015 (arXiv:1409.1556), torchvision's implementation and weights.
-Differs: the last layer is as wide as the data has classes; all convolutions but the first are `Conv3x3`; see
-`transfer.py` for the rest.
-"""
+"""VGG16, as torchvision ships it."""
 
 from __future__ import annotations
 
-import torchvision
-from torch import nn
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-from lab2.models.conv3x3 import use_conv3x3
-from lab2.spec.architectures import VGG16Config
+from lab2.spec.architectures import Architecture, TransferConfig
+from lab2.spec.checks import require
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lab2.data.datasets import DataShape
 
 
-def vgg16(config: VGG16Config) -> nn.Module:
-    """torchvision's network with 1000 classes and no weights yet."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VGG16Config(TransferConfig):
+    """Simonyan and Zisserman's network (arXiv:1409.1556), as torchvision ships it."""
+
+    architecture: Literal["vgg16"] = "vgg16"
+    image_side: int = 32
+
+    def __post_init__(self) -> None:
+        TransferConfig.__post_init__(self)
+        require(self.image_side >= 32, f"vgg16: image_side={self.image_side}, five poolings need 32 or more")
+
+
+def build(config: VGG16Config, _shape: DataShape) -> nn.Module:
+    """torchvision's network with 1000 classes and no weights yet: the last layer is replaced where weights are."""
+    import torchvision
+
     network: nn.Module = torchvision.models.vgg16(weights=None, init_weights=False, dropout=config.dropout)
-    use_conv3x3(network)
     return network
+
+
+ARCHITECTURE = Architecture(
+    config=VGG16Config,
+    build=build,
+    paper="Simonyan and Zisserman 2015 (arXiv:1409.1556), configuration D",
+    differs="the last layer is as wide as the data has classes; see `pretrained.py` for the rest",
+    parameters=134_301_514,
+    colours=True,
+)

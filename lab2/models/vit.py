@@ -1,137 +1,78 @@
-"""Vision Transformer, written out rather than imported.
-
-Source: Dosovitskiy et al. 2021 (arXiv:2010.11929); positions: sines and cosines (Vaswani et al. 2017,
-arXiv:1706.03762) over rows and columns.
-Differs: fixed sinusoidal positions, as the lab asks; small images; no dropout; two ways to compute the same function
-in less time (benchmarks/README.md): the last block computes the class token alone, the one that is read, and
-what a layer norm multiplies and adds is done to the weights behind it, which are few, not to the tokens.
-Shapes: B images, C channels, S side, P patch side (pixels), N = (S/P)^2 patches, T = 1 + N tokens, Q queries,
-D width, H heads, K classes.
-"""
+"""Vision Transformer, written out rather than imported."""
 
 from __future__ import annotations
 
-import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-
-from lab2.data.datasets import DataShape
 from lab2.errors import ConfigError
-from lab2.models.normalize import Normalize
-from lab2.spec.architectures import ViTConfig
+from lab2.spec.architectures import Architecture, ModelConfig
+from lab2.spec.checks import require
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lab2.data.datasets import DataShape
+
+_WIDE = 128  # width from which the products, not their launches, take the time
 
 
-class ViT(nn.Module):
-    """(B, C, S, S) images in [0, 1] to (B, K) logits."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViTConfig(ModelConfig):
+    """Vision Transformer (arXiv:2010.11929), shrunk to small images."""
 
-    positions: Tensor
+    architecture: Literal["vit"] = "vit"
+    patch_size: int = 4  # pixels; must divide the image side
+    dim: int = 20
+    depth: int = 2
+    num_heads: int = 2
+    mlp_ratio: int = 4  # hidden width of the MLP over dim
 
-    def __init__(self, config: ViTConfig, shape: DataShape) -> None:
-        super().__init__()
-        if shape.side % config.patch_size:
-            raise ConfigError(
-                f"vit: images of {shape.side} pixels are not divisible into patches of "
-                f"model.patch_size={config.patch_size}"
-            )
-        across = shape.side // config.patch_size
-        self.patch_size = config.patch_size
-        self.normalize = Normalize(shape.mean, shape.std)
-        self.embed = nn.Linear(shape.channels * config.patch_size**2, config.dim)
-        self.class_token = nn.Parameter(0.02 * torch.randn(config.dim))
-        self.register_buffer("positions", sinusoids(across, config.dim), persistent=False)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
-        self.norm = nn.LayerNorm(config.dim)
-        self.head = nn.Linear(config.dim, len(shape.classes))
+    def __post_init__(self) -> None:
+        require(self.patch_size > 0, f"vit: patch_size={self.patch_size} must be positive")
+        require(
+            min(self.dim, self.depth, self.num_heads, self.mlp_ratio) > 0,
+            f"vit: dim={self.dim}, depth={self.depth}, num_heads={self.num_heads} and "
+            f"mlp_ratio={self.mlp_ratio} must be positive",
+        )
+        require(
+            self.dim % self.num_heads == 0,
+            f"vit: dim={self.dim} is not divisible by num_heads={self.num_heads}",
+        )
+        require(self.dim % 2 == 0, f"vit: dim={self.dim} must be even (a sine and a cosine each)")
 
-    def forward(self, images: Tensor) -> Tensor:
-        x = self.embed(patches(self.normalize(images), self.patch_size))  # (B, N, D)
-        token = self.class_token.expand(len(x), 1, -1)
-        x = torch.cat([token, x + self.positions], 1)  # (B, 1 + N, D)
-        *blocks, last = self.blocks
-        for block in blocks:
-            x = block(x)
-        x = last(x, queries=1)  # (B, 1, D): the head reads the class token and nothing else
-        logits: Tensor = self.head(self.norm(x[:, 0]))  # (B, K) logits, never probabilities
-        return logits
+    @property
+    def has_small_products(self) -> bool:
+        return self.dim < _WIDE
 
 
-class Block(nn.Module):
-    """Attention and an MLP, each behind a layer norm and around a residual connection."""
+def build(config: ViTConfig, shape: DataShape) -> nn.Module:
+    """(B, C, S, S) normalised images to (B, K) logits. Raises `ConfigError` where patches do not divide the side."""
+    from torch import nn
 
-    def __init__(self, config: ViTConfig) -> None:
-        super().__init__()
-        self.num_heads = config.num_heads
-        self.norm1 = nn.LayerNorm(config.dim)
-        self.query = nn.Linear(config.dim, config.dim)
-        self.key_value = nn.Linear(config.dim, 2 * config.dim)
-        self.out = nn.Linear(config.dim, config.dim)
-        self.norm2 = nn.LayerNorm(config.dim)
-        self.expand = nn.Linear(config.dim, config.mlp_ratio * config.dim)
-        self.contract = nn.Linear(config.mlp_ratio * config.dim, config.dim)
+    from lab2.models.layers.transformer import Block, FirstToken, Patches, Tokens
 
-    def forward(self, x: Tensor, queries: int | None = None) -> Tensor:
-        """(B, T, D) tokens to (B, Q, D): the first `queries` of them, or all, each after a look at all."""
-        x = x[:, :queries] + self.attend(standardise(x), queries)
-        out: Tensor = x + self.contract(F.gelu(behind(self.norm2, self.expand, standardise(x))))
-        return out
-
-    def as_deployed(self, _seen: torch.Size) -> nn.Module:
-        """The block with its norms' gains and biases in the linear maps behind them."""
-        block = copy.deepcopy(self)
-        behind_each = ((block.norm1, (block.query, block.key_value)), (block.norm2, (block.expand,)))
-        for norm, linears in behind_each:
-            for linear in linears:
-                weight, bias = folded(norm, linear)
-                linear.weight, linear.bias = nn.Parameter(weight.detach()), nn.Parameter(bias.detach())
-            norm.register_parameter("weight", None)
-            norm.register_parameter("bias", None)
-        return block
-
-    def attend(self, x: Tensor, queries: int | None) -> Tensor:
-        """Softmax(Q K^T / sqrt(D/H)) V of standardised tokens for all heads, as products that a FLOP counter sees."""
-        batch, tokens, dim = x.shape
-        heads = self.num_heads
-        q = behind(self.norm1, self.query, x[:, :queries]).view(batch, -1, heads, dim // heads).transpose(1, 2)
-        kv = behind(self.norm1, self.key_value, x).view(batch, tokens, 2, heads, dim // heads)
-        k, v = kv.permute(2, 0, 3, 1, 4)  # (B, H, T, D/H)
-        scores = (q * (dim // heads) ** -0.5) @ k.transpose(2, 3)  # (B, H, Q, T)
-        mixed = scores.softmax(3) @ v  # (B, H, Q, D/H)
-        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
-        return out
+    if shape.side % config.patch_size:
+        raise ConfigError(
+            f"vit: images of {shape.side} pixels are not divisible into patches of model.patch_size={config.patch_size}"
+        )
+    dim, block = config.dim, (config.dim, config.num_heads, config.mlp_ratio)
+    return nn.Sequential(
+        Patches(config.patch_size),
+        nn.Linear(shape.channels * config.patch_size**2, dim),  # (B, N, D)
+        Tokens(shape.side // config.patch_size, dim),  # (B, 1 + N, D)
+        *(Block(*block) for _ in range(config.depth - 1)),
+        Block(*block, queries=1),  # (B, 1, D): the head reads the class token and nothing else
+        FirstToken(),  # (B, D)
+        nn.LayerNorm(dim),
+        nn.Linear(dim, len(shape.classes)),  # (B, K) logits, never probabilities
+    )
 
 
-def standardise(x: Tensor) -> Tensor:
-    """(..., D) tokens, each with mean 0 and variance 1: a layer norm before its gain and bias."""
-    return F.layer_norm(x, x.shape[-1:])
-
-
-def behind(norm: nn.LayerNorm, linear: nn.Linear, standardised: Tensor) -> Tensor:
-    """`linear(norm(x))` of `standardise(x)`."""
-    return F.linear(standardised, *((linear.weight, linear.bias) if norm.weight is None else folded(norm, linear)))
-
-
-def folded(norm: nn.LayerNorm, linear: nn.Linear) -> tuple[Tensor, Tensor]:
-    """Weight and bias of `linear` with the gain and bias of the `norm` before it in them."""
-    return linear.weight * norm.weight, linear.bias + linear.weight @ norm.bias
-
-
-def patches(images: Tensor, size: int) -> Tensor:
-    """(B, C, S, S) images as (B, N, C size^2) flattened patches, row by row."""
-    batch, channels, side, _ = images.shape
-    across = side // size
-    x = images.reshape(batch, channels, across, size, across, size)
-    return x.permute(0, 2, 4, 1, 3, 5).reshape(batch, across * across, -1)
-
-
-def sinusoids(across: int, dim: int) -> Tensor:
-    """(across^2, dim) positions: half of the width tells the row, half the column, as sines and cosines."""
-    half = dim // 2
-    pairs = (half + 1) // 2
-    rates = 10_000.0 ** (-torch.arange(pairs) / pairs)  # radians a patch
-    angles = torch.arange(across)[:, None] * rates  # (across, pairs)
-    line = torch.cat([angles.sin(), angles.cos()], 1)[:, :half]  # (across, half)
-    rows = line[:, None].expand(across, across, half)
-    columns = line[None].expand(across, across, half)
-    return torch.cat([rows, columns], 2).flatten(0, 1)
+ARCHITECTURE = Architecture(
+    config=ViTConfig,
+    build=build,
+    paper="Dosovitskiy et al. 2021 (arXiv:2010.11929)",
+    differs="fixed sinusoidal positions over rows and columns; small images; no dropout",
+    parameters=10_730,
+)

@@ -3,7 +3,7 @@
 The file is JSON: the row, and a SHA-256 over it. Nobody else lists these fields: the writer, the reader
 and the collector take them from here, and the numbers among them from the list of metrics.
 
-The schema grows by addition. A reader leaves out fields that it does not know, and one that is missing is "not measured".
+The schema grows by addition. A reader leaves out fields that it does not know; one that is missing is "not measured".
 The number is raised only where a field means something else than before.
 """
 

@@ -1,94 +1,52 @@
-"""The configs of the architectures. Each names its paper; `lab2/models/` builds the network.
+"""What all architectures have in common, and how they are found.
 
-None of them states channels, image side or number of classes: those belong to the data.
+An architecture is one file in `lab2/models/`, which binds `ARCHITECTURE`: its config, how its network is built, its
+paper. The file is found by looking there; nobody lists it. It imports torch only when it builds, so that a login node
+without torch can read every config.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
 
 from pydantic import Field
 
 from lab2.spec.checks import require
 
+if TYPE_CHECKING:
+    from torch import nn
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CNNConfig:
-    """Two convolutions and two linear layers, after LeNet-5 (LeCun et al. 1998)."""
-
-    architecture: Literal["cnn"] = "cnn"
-    filters: tuple[int, int] = (32, 64)
-    kernel_size: int = 5  # pixels; odd
-    hidden: int = 384
-    dropout: float = 0.1
-    batch_norm: bool = False  # after each pooling
-
-    def __post_init__(self) -> None:
-        require(min(self.filters) > 0, f"cnn: filters={self.filters}, both must be positive")
-        require(self.kernel_size % 2 == 1, f"cnn: kernel_size={self.kernel_size} must be odd")
-        require(self.hidden > 0, f"cnn: hidden={self.hidden} must be positive")
-        require(0 <= self.dropout < 1, f"cnn: dropout={self.dropout} is not in [0, 1)")
+_MODELS = "lab2.models"  # by its name alone: the files there import this one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ViTConfig:
-    """Vision Transformer (arXiv:2010.11929), shrunk to small images."""
+class ModelConfig:
+    """Base of the configs. None states channels, image side or number of classes: those belong to the data.
 
-    architecture: Literal["vit"] = "vit"
-    patch_size: int = 4  # pixels; must divide the image side
-    dim: int = 20
-    depth: int = 2
-    num_heads: int = 2
-    mlp_ratio: int = 4  # hidden width of the MLP over dim
+    Each has a field `architecture: Literal[name] = name`, by which a plan tells them apart.
+    """
 
-    def __post_init__(self) -> None:
-        require(self.patch_size > 0, f"vit: patch_size={self.patch_size} must be positive")
-        require(
-            min(self.dim, self.depth, self.num_heads, self.mlp_ratio) > 0,
-            f"vit: dim={self.dim}, depth={self.depth}, num_heads={self.num_heads} and "
-            f"mlp_ratio={self.mlp_ratio} must be positive",
-        )
-        require(
-            self.dim % self.num_heads == 0,
-            f"vit: dim={self.dim} is not divisible by num_heads={self.num_heads}",
-        )
-        require(self.dim % 2 == 0, f"vit: dim={self.dim} must be even (a sine and a cosine each)")
+    detects: ClassVar[bool] = False  # it is trained on scenes with boxes, and gives boxes
 
+    if TYPE_CHECKING:
+        architecture: str
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FasterRCNNConfig:
-    """Faster R-CNN (arXiv:1506.01497) over a small backbone, at the scale of the images."""
-
-    architecture: Literal["faster_rcnn"] = "faster_rcnn"
-    widths: tuple[int, int, int] = (24, 48, 96)  # channels of the backbone's three stages
-    canvas: float = 4.0  # side of a scene over the side of an image
-    max_objects: int = 9  # images pasted into one scene, at most
-    proposals: int = 32  # regions that the second stage looks at, for each image
-    roi_size: int = 5  # cells of the pooled region
-    hidden: int = 128  # width of the box head
-    score_threshold: float = 0.05
-    test_scenes: int = 1000  # scenes of test images for the mAP
-
-    def __post_init__(self) -> None:
-        require(min(self.widths) > 0, f"faster_rcnn: widths={self.widths} must be positive")
-        require(self.canvas >= 1, f"faster_rcnn: canvas={self.canvas} is smaller than one image")
-        require(self.max_objects >= 1, f"faster_rcnn: max_objects={self.max_objects} must be 1 or more")
-        require(
-            min(self.proposals, self.roi_size, self.hidden, self.test_scenes) > 0,
-            "faster_rcnn: proposals, roi_size, hidden and test_scenes must be positive",
-        )
-        require(
-            0 <= self.score_threshold < 1,
-            f"faster_rcnn: score_threshold={self.score_threshold} is not in [0, 1)",
-        )
+    @property
+    def has_small_products(self) -> bool:
+        """Whether its products are so small that converting numbers for them costs more than it saves."""
+        return False
 
 
 NAMED_WEIGHTS = ("auto", "imagenet", "random")  # anything else is the path of a checkpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TransferConfig:
+class TransferConfig(ModelConfig):
     """What VGG16 and AlexNet share: where their weights come from, and how large an image they see."""
 
     # "auto": ImageNet weights where `lab2 prepare` put them, random ones elsewhere.
@@ -111,30 +69,7 @@ class TransferConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VGG16Config(TransferConfig):
-    """VGG16, configuration D (arXiv:1409.1556), as torchvision ships it."""
-
-    architecture: Literal["vgg16"] = "vgg16"
-    image_side: int = 32
-
-    def __post_init__(self) -> None:
-        TransferConfig.__post_init__(self)
-        require(self.image_side >= 32, f"vgg16: image_side={self.image_side}, five poolings need 32 or more")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlexNetConfig(TransferConfig):
-    """AlexNet (arXiv:1404.5997, the one-tower variant), as torchvision ships it."""
-
-    architecture: Literal["alexnet"] = "alexnet"
-
-    def __post_init__(self) -> None:
-        TransferConfig.__post_init__(self)
-        require(self.image_side >= 63, f"alexnet: image_side={self.image_side}, its strides need 63 or more")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportedConfig:
+class ImportedConfig(ModelConfig):
     """A sixth architecture: any classifier that Python can import, trained from random weights."""
 
     architecture: Literal["imported"] = "imported"
@@ -152,7 +87,46 @@ class ImportedConfig:
         require(self.image_side is None or self.image_side > 0, f"imported: image_side={self.image_side}")
 
 
-ModelConfig = Annotated[
-    CNNConfig | ViTConfig | FasterRCNNConfig | VGG16Config | AlexNetConfig | ImportedConfig,
-    Field(discriminator="architecture"),
-]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """One file of `lab2/models/`."""
+
+    config: type[ModelConfig]
+    # From its config and the `DataShape` of the images to a network: of (B, C, S, S) images, normalised, and with
+    # `colours` of three channels at the config's `image_side`, to (B, K) logits. Raises `ConfigError`.
+    build: Callable[[Any, Any], nn.Module]
+    paper: str
+    differs: str = ""  # from the paper
+    parameters: int | None = None  # of the default config, on grey images of 28 pixels and ten classes
+    colours: bool = False
+
+    @property
+    def name(self) -> str:
+        name: str = self.config.__dataclass_fields__["architecture"].default
+        return name
+
+
+@cache
+def architectures() -> dict[str, Architecture]:
+    """Every architecture by its name."""
+    folder = importlib.import_module(_MODELS)
+    found = {}
+    for module in pkgutil.iter_modules(folder.__path__):
+        one = getattr(importlib.import_module(f"{_MODELS}.{module.name}"), "ARCHITECTURE", None)
+        if isinstance(one, Architecture):
+            found[one.name] = one
+    return found
+
+
+def any_config() -> Any:
+    """The type of all configs, for pydantic, which tells them apart by `architecture`."""
+    configs = tuple(one.config for one in architectures().values())
+    return Annotated[Union[configs], Field(discriminator="architecture")]  # noqa: UP007  # of what is found
+
+
+def __getattr__(name: str) -> Any:
+    """The config class of that name: job files of older versions import it from here."""
+    for one in architectures().values():
+        if one.config.__name__ == name:
+            return one.config
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,12 +6,17 @@ import hashlib
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pydantic import TypeAdapter
 
-from lab2.spec.architectures import FasterRCNNConfig, ModelConfig
+from lab2.spec.architectures import ModelConfig, any_config
 from lab2.spec.checks import require, require_positive
+
+if TYPE_CHECKING:
+    AnyConfig = ModelConfig
+else:
+    AnyConfig = any_config()
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Optimizer = Literal["adamw", "sgd", "muon"]
@@ -98,7 +103,7 @@ class JobSpec:
     """One architecture, its recipe and what it needs: the noun that a file in `jobs/` holds."""
 
     name: str
-    model: ModelConfig
+    model: AnyConfig
     train: TrainConfig = field(default_factory=TrainConfig)
     resources: Resources = field(default_factory=Resources)
 
@@ -107,7 +112,7 @@ class JobSpec:
             re.fullmatch(r"[a-z][a-z0-9_]{0,63}", self.name) is not None,
             f"job name {self.name!r}: use small letters, digits and _, beginning with a letter",
         )
-        if isinstance(self.model, FasterRCNNConfig):
+        if self.model.detects:
             idle = [name for name in _FOR_CLASSIFIERS if getattr(self.train, name)]
             require(
                 not idle,

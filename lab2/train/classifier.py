@@ -13,7 +13,7 @@ from torch.profiler import record_function
 from lab2.data import augment
 from lab2.data.source import Images
 from lab2.measure.predictions import Predictions
-from lab2.models.transfer import folded
+from lab2.models.building.pretrained import folded
 from lab2.spec.job import TrainConfig
 from lab2.train.course import Course, Step
 from lab2.train.optimizer import groups

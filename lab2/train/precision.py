@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping
 import torch
 
 from lab2.measure.hardware import product_rate
-from lab2.spec.architectures import FasterRCNNConfig, ModelConfig, ViTConfig
+from lab2.spec.architectures import ModelConfig
 from lab2.spec.job import Precision
 
 LOG = logging.getLogger("lab2")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _PRODUCT_SIDE = 2048  # of the matrices whose product is timed on a GPU
-_WIDE = 128  # width from which a transformer's products, not its launches, take the time
 
 
 def choose_precision(asked: Precision, config: ModelConfig, device: torch.device) -> Precision:
@@ -31,9 +30,9 @@ def choose_precision(asked: Precision, config: ModelConfig, device: torch.device
     if asked != "auto":
         _warn(asked, device)
         return asked
-    if isinstance(config, FasterRCNNConfig):
+    if config.detects:
         return "fp32"
-    small = isinstance(config, ViTConfig) and config.dim < _WIDE
+    small = config.has_small_products
     match device.type:
         case "cuda":
             return "fp32" if small else fastest_on_gpu(has_bf16(device), lambda one: gpu_rate(one, device))

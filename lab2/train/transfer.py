@@ -17,7 +17,7 @@ from torch.profiler import record_function
 
 from lab2.data.source import Images
 from lab2.measure.hardware import memory_limit, scratch_folder
-from lab2.models.transfer import TransferNet, folded
+from lab2.models.building.pretrained import TransferNet, folded
 from lab2.spec.architectures import TransferConfig
 from lab2.spec.job import TrainConfig
 from lab2.train.classifier import PREDICT_BATCH, ClassifierTrainer, fit, to_unit

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lab2.models.winograd import convolve
+from lab2.models.layers.winograd import convolve
 
 _MIN_CHANNELS = 48  # of input and output; fewer do not pay for the transforms
 

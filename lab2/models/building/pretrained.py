@@ -11,12 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from lab2.models.normalize import Normalize
+from lab2.data.cache import imagenet_file
+from lab2.data.datasets import DataShape
+from lab2.models.building.weights import load_imagenet, load_weights
+from lab2.models.layers.front import Front
+from lab2.models.layers.pooled_linear import PooledLinear
+from lab2.spec.architectures import TransferConfig
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -26,8 +31,7 @@ class TransferNet(nn.Module):
 
     def __init__(self, network: nn.Module, image_side: int, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
-        self.image_side = image_side
-        self.normalize = Normalize(mean, std)
+        self.front = Front(mean, std, image_side)
         self.features: nn.Module = network.get_submodule("features")
         self.classifier: nn.Module = network.get_submodule("classifier")
         pool = network.get_submodule("avgpool")
@@ -39,9 +43,7 @@ class TransferNet(nn.Module):
 
     def extract(self, images: Tensor) -> Tensor:
         """(B, D, P, P) pooled features, or (B, D, 1, 1) where all cells of the pool would be equal."""
-        x = in_colour(images, self.image_side)  # (B, 3, I, I)
-        x = self.normalize(x).contiguous(memory_format=torch.channels_last)
-        x = self.features(x)
+        x = self.features(self.front(images))
         pooled: Tensor = x if x.shape[-2:] == (1, 1) else self.pool(x)
         return pooled
 
@@ -49,62 +51,6 @@ class TransferNet(nn.Module):
         """(B, K) logits of what `extract` gave."""
         logits: Tensor = self.classifier(features)
         return logits
-
-
-def in_colour(images: Tensor, side: int) -> Tensor:
-    """(B, C, S, S) images as (B, 3, side, side): resized, and grey as equal parts of red, green and blue."""
-    x = images
-    if x.shape[-1] != side:
-        x = F.interpolate(x, size=(side, side), mode="bilinear", antialias=False)
-    return x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
-
-
-class PooledLinear(nn.Linear):
-    """A linear layer over (B, D, P, P) pooled features, or over (B, D, 1, 1) standing for P x P copies.
-
-    All copies of a cell get the same gradient, so only the sum of their weights matters. While the layer is
-    folded that sum is the parameter: the same function, without reading and writing all copies at every step
-    (for VGG16, 2 million weights instead of 103). The steps are not the same: a step of AdamW moves the sum
-    by one learning rate, where it would move each copy by as much, and the sum by as many as there are copies.
-    """
-
-    folded: nn.Parameter | None  # (out, D)
-
-    def __init__(self, in_features: int, out_features: int) -> None:
-        super().__init__(in_features, out_features)
-        self.register_parameter("folded", None)
-
-    def forward(self, input: Tensor) -> Tensor:
-        if input.shape[-2:] != (1, 1):
-            return F.linear(input.flatten(1), self.weight, self.bias)
-        folded = self._sum(input.shape[1]) if self.folded is None else self.folded
-        return F.linear(input.flatten(1), folded, self.bias)
-
-    def fold(self, depth: int) -> None:
-        """Make the sums over the copies of `depth` features the parameter."""
-        self.folded = nn.Parameter(self._sum(depth).detach().clone())
-        self.weight.requires_grad_(False)
-
-    @torch.no_grad()
-    def unfold(self) -> None:
-        """Move the weights of all copies alike by what their sum has moved."""
-        assert self.folded is not None
-        depth = self.folded.shape[1]
-        moved = (self.folded - self._sum(depth)) * (depth / self.in_features)
-        self.weight.view(self.out_features, depth, -1).add_(moved[:, :, None])
-        self.weight.requires_grad_(True)
-        self.folded = None
-
-    def as_deployed(self, seen: torch.Size) -> nn.Module:
-        """A linear layer over single cells, where the (B, D, P, P) `seen` are that."""
-        if seen[-2:] != (1, 1):
-            return self
-        linear = nn.Linear(seen[1], self.out_features, device="meta")
-        linear.weight, linear.bias = nn.Parameter(self._sum(seen[1]).detach()), self.bias
-        return nn.Sequential(nn.Flatten(), linear)
-
-    def _sum(self, depth: int) -> Tensor:
-        return self.weight.view(self.out_features, depth, -1).sum(2)  # (out, D)
 
 
 @contextmanager
@@ -147,3 +93,22 @@ def initialise(network: nn.Module) -> None:
         assert layer.bias is not None
         nn.init.zeros_(layer.bias)
     nn.init.normal_(layers[-1].weight, std=0.01)
+
+
+def with_weights(network: nn.Module, config: TransferConfig, shape: DataShape) -> tuple[TransferNet, str]:
+    """`network` with the weights that `config` asks for, a last layer for the classes of `shape`, and their origin.
+
+    Raises `WeightsError`.
+    """
+    kind, asked = config.architecture, config.weights
+    if asked == "auto":
+        asked = "imagenet" if imagenet_file(kind).is_file() else "random"
+    if asked == "imagenet":
+        origin = load_imagenet(network, kind)
+        adapt(network, len(shape.classes))
+        return TransferNet(network, config.image_side, IMAGENET_MEAN, IMAGENET_STD), origin
+    adapt(network, len(shape.classes))
+    initialise(network)
+    colours = (shape.mean * 3, shape.std * 3) if shape.channels == 1 else (shape.mean, shape.std)
+    model = TransferNet(network, config.image_side, *colours)
+    return model, "random" if asked == "random" else load_weights(model, Path(asked), kind)

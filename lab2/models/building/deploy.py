@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.utils._pytree import tree_leaves
 
-from lab2.models.conv3x3 import Conv3x3, LinearCells
+from lab2.models.layers.conv3x3 import Conv3x3, LinearCells
 
 # Layers that autocast casts the weights of, at each call, and whose weights nothing reads but this code. Source:
 # "Autocast Op Reference" in torch's documentation.

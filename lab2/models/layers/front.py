@@ -1,0 +1,38 @@
+"""From the images of a data set to what a network takes: size, colours, normalisation, memory layout.
+
+Shapes: B images, C channels, S side of the data, I side as the network sees it (pixels).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lab2.models.layers.normalize import Normalize
+
+
+class Front(nn.Module):
+    """(B, C, S, S) images in [0, 1], normalised; with a side, (B, 3, side, side) of them, channels last."""
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], image_side: int | None = None) -> None:
+        super().__init__()
+        self.image_side = image_side
+        self.normalize = Normalize(mean, std)
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.image_side is None:
+            normalised: Tensor = self.normalize(images)
+            return normalised
+        x = in_colour(images, self.image_side)
+        return self.normalize(x).contiguous(memory_format=torch.channels_last)  # type: ignore[no-any-return]
+
+
+def in_colour(images: Tensor, side: int) -> Tensor:
+    """(B, C, S, S) images as (B, 3, side, side): resized, and grey as equal parts of red, green and blue."""
+    x = images
+    if x.shape[-1] != side:
+        x = F.interpolate(x, size=(side, side), mode="bilinear", antialias=False)
+    return x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
