@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.apart import ROOT, measured_by
@@ -67,7 +67,7 @@ def _make(runs: Path, count: int) -> list[Path]:
         if count > LATER and number < LATER:
             path = path.with_name(f".{path.name}")
             late.append(path)
-        write_shard(path, replace(unfinished(trial, "ok", ""), accuracy=0.99, train_seconds=100.0))
+        write_shard(path, unfinished(trial, "ok", "").updated(accuracy=0.99, train_seconds=100.0))
     return late
 
 

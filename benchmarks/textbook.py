@@ -25,8 +25,9 @@ from lab2.data.source import Images
 from lab2.models.alexnet import AlexNetConfig
 from lab2.models.building import build
 from lab2.models.faster_rcnn import FasterRCNNConfig
+from lab2.models.layers.transformer import sinusoids
 from lab2.models.vgg16 import VGG16Config
-from lab2.models.vit import ViTConfig, sinusoids
+from lab2.models.vit import ViTConfig
 from lab2.spec.architectures import ModelConfig
 from lab2.spec.job import JobSpec
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -47,7 +47,7 @@ def with_test_scores(
     measured: dict[str, Any] = from_predictions(predictions)
     if isinstance(learner, DetectorTrainer):
         measured |= asdict(score_detections(*learner.detect_scenes(test)))
-    shard = replace(shard, **measured, classes=len(data.shape.classes))
+    shard = shard.updated(**measured, classes=len(data.shape.classes))
     return shard, torch.from_numpy(test.pixels[:THROUGHPUT_BATCH].copy())
 
 
@@ -66,8 +66,7 @@ def with_inference_cost(shard: Shard, learner: Trainer, images: Tensor) -> Shard
     inference_memory = meter.usage.peak_bytes
     with meter.running():
         images_per_second = throughput(learner.infer, images)
-    return replace(
-        shard,
+    return shard.updated(
         flops_per_image=flops.count,
         flops_uncounted=", ".join(flops.uncounted),
         inference_memory_bytes=inference_memory,

@@ -70,8 +70,7 @@ def run_trial(
         except Exception as error:  # a row with its reason; the traceback is in the log
             LOG.exception("%s failed", trial.name)
             shard = unfinished(trial, *_diagnose(error))
-        shard = replace(
-            shard,
+        shard = shard.updated(
             wall_seconds=attempt.wall_seconds,
             startup_seconds=attempt.so_far.startup_seconds,
             cpu_seconds=attempt.cpu_seconds,
@@ -133,8 +132,7 @@ def train_and_measure(attempt: TrialAttempt, asked_device: str, threads: int | N
     del ready  # its images are no part of what inference needs
     attempt.journal.note(replace(so_far.now, state="measuring"))
     shard = with_inference_cost(shard, learner, images)
-    return replace(
-        shard,
+    return shard.updated(
         validation_accuracy=so_far.now.validation_accuracy,
         train_seconds=so_far.now.train_seconds,
         train_cpu_seconds=so_far.usage.cpu_seconds,

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from lab2.models.vgg16 import VGG16Config
 from lab2.models.vit import ViTConfig
 from lab2.results.run_dir import RunDir, create_run
 from lab2.results.shard import Shard, unfinished
-from lab2.spec.architectures import ModelConfig
+from lab2.spec.architectures import ModelConfig, TransferConfig
 from lab2.spec.catalogue import default_folder
 from lab2.spec.job import DataConfig, JobSpec, TrainConfig, Trial
 from lab2.spec.plan import Plan
@@ -29,7 +30,7 @@ from lab2.spec.plan import Plan
 SMALL = DataConfig(train_images=300, validation_images=100, test_images=100)
 
 # Every architecture at a size that trains within seconds. VGG16 and AlexNet have but one size.
-TINY: dict[str, ModelConfig] = {
+TINY: dict[str, Any] = {
     "cnn": CNNConfig(filters=(4, 8), hidden=16),
     "vit": ViTConfig(dim=8, depth=1),
     "faster_rcnn": FasterRCNNConfig(widths=(8, 8, 16), hidden=16, proposals=8, test_scenes=20),
@@ -52,7 +53,13 @@ def make_run(folder: Path, *trials: Trial, run_id: str = "run") -> RunDir:
 def finished(trial: Trial, accuracy: float = 0.9, **more: object) -> Shard:
     """The shard of a trial that ended well."""
     values = {"accuracy": accuracy, "macro_f1": accuracy, "train_seconds": 2.0, "test_images": 100, "train_images": 50}
-    return replace(unfinished(trial, "ok", ""), **{**values, **more})
+    return unfinished(trial, "ok", "").updated(**{**values, **more})
+
+
+def asked_weights(trial: Trial) -> str:
+    """Those that a trial of VGG16 or AlexNet begins with."""
+    assert isinstance(trial.job.model, TransferConfig)
+    return trial.job.model.weights
 
 
 @pytest.fixture

@@ -12,8 +12,10 @@ import torch
 from lab2.data.datasets import load_training
 from lab2.errors import ResourceError
 from lab2.measure.hardware import choose_device, device_name, synchronize
-from lab2.models import build
-from lab2.spec.architectures import CNNConfig, FasterRCNNConfig, ViTConfig
+from lab2.models.building import build
+from lab2.models.cnn import CNNConfig
+from lab2.models.faster_rcnn import FasterRCNNConfig
+from lab2.models.vit import ViTConfig
 from lab2.train import trainer
 from lab2.train.precision import choose_precision
 from lab2.train.trainer import Trainer

@@ -8,8 +8,9 @@ from torch import nn
 
 from lab2.measure.flops import count_flops
 from lab2.models.alexnet import AlexNetConfig
-from lab2.models.building import build, winograd
+from lab2.models.building import build
 from lab2.models.faster_rcnn import FasterRCNNConfig
+from lab2.models.layers import winograd
 from lab2.models.layers.conv3x3 import Conv3x3, use_conv3x3
 from lab2.models.vgg16 import VGG16Config
 from lab2.spec.architectures import ImportedConfig, ModelConfig

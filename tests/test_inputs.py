@@ -30,7 +30,7 @@ from lab2.results.shard import read_shard, write_shard
 from lab2.run import run_trial
 from lab2.spec.architectures import ImportedConfig, ModelConfig
 from lab2.spec.job import TRIAL, DataConfig, JobSpec, Trial
-from tests.conftest import SMALL, TINY, finished, make_run, make_trial, on_folder
+from tests.conftest import SMALL, TINY, asked_weights, finished, make_run, make_trial, on_folder
 from tests.test_local import lab2 as lab2_command
 from tests.test_local import settings, write_jobs
 from tests.test_train import interrupt
@@ -350,13 +350,13 @@ class TestAutoWeights:
         before, _ = self.plan(AlexNetConfig())
         with_imagenet(tmp_path / "cache", monkeypatch)
         after, line = self.plan(AlexNetConfig(), VGG16Config())
-        assert [trial.job.model.weights for trial in after] == ["imagenet"] * 2 + ["random"] * 2
+        assert [asked_weights(trial) for trial in after] == ["imagenet"] * 2 + ["random"] * 2
         assert {trial.digest for trial in before}.isdisjoint(trial.digest for trial in after)
         assert f"alexnet from ImageNet's weights in {tmp_path}/cache/weights; vgg16 from random" in line
 
     def test_what_was_asked_for_stays_and_is_not_said(self, tmp_path: Path):
         trials, line = self.plan(AlexNetConfig(weights="imagenet"), TINY["vgg16"])
-        assert [trial.job.model.weights for trial in trials] == ["imagenet"] * 2 + ["random"] * 2
+        assert [asked_weights(trial) for trial in trials] == ["imagenet"] * 2 + ["random"] * 2
         assert line == ""
 
     def test_a_node_whose_cache_lacks_them_says_so_and_does_not_train_from_others(self, tmp_path: Path, monkeypatch):

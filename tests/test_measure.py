@@ -32,7 +32,7 @@ from lab2.train.precision import choose_precision, fastest_on_gpu, recorded
 
 def test_a_detector_that_finds_nothing_is_wrong_not_absent():
     p = Predictions(y_true=np.array([0, 1, 2, 1]), y_pred=np.array([0, 1, NO_PREDICTION, 1]))
-    assert (accuracy(p), macro_f1(p)) == (3 / 4, pytest.approx(2 / 3))  # by hand: F1 = 1, 1, 0
+    assert (accuracy(p), macro_f1(p)) == pytest.approx((3 / 4, 2 / 3))  # by hand: F1 = 1, 1, 0
 
 
 def test_macro_f1_by_hand():
@@ -144,6 +144,24 @@ class TestPredictions:
     def test_a_foreign_file_is_an_error(self, tmp_path: Path, content: bytes):
         (tmp_path / "p").write_bytes(content)
         with pytest.raises(ShardError, match="not the predictions"):
+            read_predictions(tmp_path / "p")
+
+    @pytest.mark.parametrize(
+        ("truth", "answer", "shape", "wrong"),
+        [
+            ([0, 1], [0], (2, 3), r"found probabilities \(2, 3\), y_pred \(1,\), y_true \(2,\)"),
+            ([0, 1], [0, 1], (3, 3), r"wanted \(N,\), \(N,\) and \(N, K\)"),
+            ([], [], (0, 3), "found"),
+            ([0, 3], [0, 1], (2, 3), "labels beyond its 3 classes"),
+            ([0, -1], [0, 1], (2, 3), "labels beyond"),
+            ([0, 1], [0, -2], (2, 3), "labels beyond"),
+            ([0, 1], [0, 3], (2, 3), "labels beyond"),
+        ],
+    )
+    def test_arrays_that_do_not_fit_are_refused(self, tmp_path: Path, truth, answer, shape, wrong):
+        y_true, y_pred = (np.array(one, dtype=np.int64) for one in (truth, answer))
+        write_predictions(tmp_path / "p", Predictions(y_true, y_pred, np.zeros(shape, np.float32)))
+        with pytest.raises(ShardError, match=wrong):
             read_predictions(tmp_path / "p")
 
 

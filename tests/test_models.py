@@ -21,12 +21,16 @@ from lab2.measure.cost import count_parameters
 from lab2.measure.flops import flops_per_image
 from lab2.models.alexnet import AlexNetConfig
 from lab2.models.building import build, check_model
-from lab2.models.building.pretrained import PooledLinear, TransferNet, folded, in_colour, initialise
+from lab2.models.building.pretrained import TransferNet, folded, initialise
 from lab2.models.building.weights import load_weights, save_weights
 from lab2.models.cnn import CNNConfig
-from lab2.models.faster_rcnn import Detector, FasterRCNNConfig, RoIAlign
+from lab2.models.faster_rcnn import FasterRCNNConfig
+from lab2.models.layers.detector import Detector, RoIAlign
+from lab2.models.layers.front import in_colour
+from lab2.models.layers.pooled_linear import PooledLinear
+from lab2.models.layers.transformer import Block, Tokens, patches, sinusoids
 from lab2.models.vgg16 import VGG16Config
-from lab2.models.vit import ViTConfig, patches, sinusoids
+from lab2.models.vit import ViTConfig
 from lab2.spec.architectures import ImportedConfig
 from tests.conftest import TINY
 
@@ -156,15 +160,20 @@ def as_torchs(block: Any) -> nn.Module:
     return theirs
 
 
+def layers(model: nn.Module, kind: type) -> list[Any]:
+    """Those of that kind, in the order in which they run."""
+    return [layer for layer in model.modules() if isinstance(layer, kind)]
+
+
 class TestViT:
     def test_patches_are_cut_row_by_row(self):
         image = torch.arange(16.0).view(1, 1, 4, 4)
         assert patches(image, 2)[0].tolist() == [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
 
     def test_49_patches_and_a_class_token(self):
-        model = build(ViTConfig(), DIGITS).model
-        assert model.positions.shape == (49, 20)
-        assert model.class_token.shape == (20,)
+        (tokens,) = layers(build(ViTConfig(), DIGITS).model, Tokens)
+        assert tokens.positions.shape == (49, 20)
+        assert tokens.class_token.shape == (20,)
 
     def test_positions_tell_all_patches_apart(self):
         assert torch.cdist(sinusoids(7, 20), sinusoids(7, 20)).fill_diagonal_(1).min() > 0.05
@@ -172,7 +181,7 @@ class TestViT:
 
     def test_a_block_is_that_of_pytorch(self):
         torch.manual_seed(0)
-        block = build(ViTConfig(dim=8), DIGITS).model.blocks[0]
+        block = layers(build(ViTConfig(dim=8), DIGITS).model, Block)[0]
         with torch.no_grad():
             for weight in [*block.norm1.parameters(), *block.norm2.parameters()]:
                 weight.normal_()
@@ -187,14 +196,15 @@ class TestViT:
         swapped[..., :4, :4], swapped[..., -4:, -4:] = images[..., -4:, -4:], images[..., :4, :4]
         apart = (model(images) - model(swapped)).abs().amax(1)
         assert (apart > 1e-3).all()
-        model.positions.zero_()  # without positions it could not tell
+        layers(model, Tokens)[0].positions.zero_()  # without positions it could not tell
         assert (model(images) - model(swapped)).abs().max() < 1e-5
 
     def test_its_logits_are_those_of_the_paper_written_out_with_torchs_own_layers(self):
         torch.manual_seed(0)
         model = build(ViTConfig(dim=8, depth=2, num_heads=2, patch_size=7), DIGITS).model.eval()
         embed = nn.Conv2d(1, 8, 7, stride=7)
-        embed.load_state_dict({"weight": model.embed.weight.view(8, 1, 7, 7), "bias": model.embed.bias})
+        _, linear, tokens_, *blocks, _, norm, head = model[1]
+        embed.load_state_dict({"weight": linear.weight.view(8, 1, 7, 7), "bias": linear.bias})
         images = torch.rand(3, 1, 28, 28)
         tokens = []
         for row in range(4):
@@ -204,17 +214,19 @@ class TestViT:
                 angles = [(place, place / 100) for place in (row, column)]
                 told = [f(angle) for both in angles for f in (math.sin, math.cos) for angle in both]
                 tokens.append(embed((patch - 0.13) / 0.31).flatten(1) + torch.tensor(told))
-        x = torch.stack([model.class_token.expand(3, 8), *tokens], 1)
-        for block in model.blocks:
+        x = torch.stack([tokens_.class_token.expand(3, 8), *tokens], 1)
+        for block in blocks:
             x = as_torchs(block)(x)
-        expected = nn.functional.linear(model.norm(x)[:, 0], model.head.weight, model.head.bias)
+        expected = head(norm(x[:, 0]))
         torch.testing.assert_close(model(images), expected)
 
     def test_a_token_sees_all_the_others_whether_or_not_they_ask_too(self):
         torch.manual_seed(0)
-        block = build(ViTConfig(), DIGITS).model.blocks[1]
+        block = layers(build(ViTConfig(), DIGITS).model, Block)[1]
         x = torch.randn(3, 50, 20)
-        torch.testing.assert_close(block(x, queries=1), block(x)[:, :1])
+        first = block(x)
+        block.queries = None
+        torch.testing.assert_close(first, block(x)[:, :1])
 
     def test_flops_are_right_for_attention_too(self):
         # by hand, one multiply-add is two: 49 patches of 16 pixels, 50 tokens, width 20, 2 blocks
@@ -276,7 +288,7 @@ class TestFolding:
         theirs = getattr(torchvision.models, config.architecture)(num_classes=3, dropout=0.0).train(training)
         theirs.load_state_dict(model.state_dict(), strict=False)
         images = torch.rand(2, 3, 64, 64)
-        torch.testing.assert_close(model(images), theirs(model.normalize(images)), rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(model(images), theirs(model.front.normalize(images)), rtol=1e-3, atol=1e-5)
 
 
 class TestWeights:

@@ -174,6 +174,7 @@ class TestTerminal:
             "precision": "bf16", "weights": "checkpoint /a/long/path/to/some.safetensors (trained on mnist)",
             "peak_memory_bytes": 2**31, "inference_memory_bytes": 2**30, "latency_p50_seconds": 0.1,
             "flops_per_image": 10**9, "flops_uncounted": "", "map_50": 0.5,
+            "calibration_error": 0.01,
         }  # fmt: skip
         write_shard(run.shard(trials[0].name), finished(trials[0], 0.99, majority_accuracy=0.1, **full))
         write_shard(run.shard(trials[1].name), unfinished(trials[1], "failed", "why"))
@@ -199,7 +200,7 @@ class TestTerminal:
         wide, _ = terminal_table(summary, 300)
         (row,) = [line for line in markdown_lines(summary) if line.startswith("| vit")]
         assert "nan" not in row
-        assert row == "| vit | – | – | – | – | failed | – | – | – | – | – | – | – | 0 of 1 |"
+        assert row == "| vit | – | failed | – | – | – | 0 of 1 | – | – | – | – | – | – | – | – |"
         assert wide.row_count == 3
 
     def test_weights_are_told_by_their_kind(self, summary):

@@ -22,7 +22,7 @@ from lab2.results.shard import read_shard, write_shard
 from lab2.spec.architectures import ImportedConfig
 from lab2.spec.job import Resources, Trial
 from lab2.spec.profile import Profile
-from tests.conftest import finished, make_run, make_trial
+from tests.conftest import asked_weights, finished, make_run, make_trial
 from tests.test_inputs import edit, with_imagenet, write_net
 from tests.test_local import write_jobs
 from tests.test_regular_file import dangling, device, directory, fifo, put
@@ -290,7 +290,7 @@ class TestSubmit:
         assert f"training starts: alexnet from ImageNet's weights in {tmp_path}/cache/weights\n" in said
         assert "1 of 1 trials for Slurm" in said
         (after,) = open_run(runs, "latest").read_plan().trials
-        assert (before.job.model.weights, after.job.model.weights) == ("random", "imagenet")
+        assert (asked_weights(before), asked_weights(after)) == ("random", "imagenet")
 
 
 def test_a_submission_of_before_there_were_places_is_read(tmp_path: Path):

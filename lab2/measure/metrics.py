@@ -28,7 +28,7 @@ class Metric:
     over: Over = "seeds"
     count: bool = False  # a whole number
     title: str = ""  # of its column in tables; without one it is in the files alone
-    rank: int = 9  # of that column: a narrow terminal gives up the highest first
+    rank: int = 9  # of that column: tables show the lowest first, and a narrow terminal gives up the highest
     text: Callable[[float], str] = str  # how tables write it
     of: Callable[[Predictions], Number | None] | None = None  # None: the run measures it
     every_seed: bool = False  # a mean only where each seed has it
@@ -63,7 +63,7 @@ def amount(value: float) -> str:
 
 QUALITY = (
     Metric(name="accuracy", about="share of the test images that are recognised", of=scores.accuracy),
-    Metric(name="macro_f1", about="F1, mean over the classes", title="F1", rank=4, text=share, of=scores.macro_f1),
+    Metric(name="macro_f1", about="F1, mean over the classes", title="F1", rank=1, text=share, of=scores.macro_f1),
     Metric(name="balanced_accuracy", about="recall, mean over the classes", of=scores.balanced_accuracy),
     Metric(name="log_loss", about="mean -ln of the right class's probability", of=scores.log_loss),
     Metric(

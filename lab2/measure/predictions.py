@@ -45,10 +45,14 @@ def read_predictions(path: Path) -> Predictions:
     try:
         check_regular(path, LARGE)
         arrays = load_file(path)
-        return Predictions(
-            arrays["y_true"].astype(np.int64),
-            arrays["y_pred"].astype(np.int64),
-            arrays["probabilities"].astype(np.float32),
-        )
+        truth, answer = arrays["y_true"].astype(np.int64), arrays["y_pred"].astype(np.int64)
+        probabilities = arrays["probabilities"].astype(np.float32)
     except (OSError, SafetensorError, KeyError) as error:
         raise ShardError(f"{path}: not the predictions of a trial: {error}") from error
+    if not (probabilities.ndim == 2 and truth.shape == answer.shape == probabilities.shape[:1] and len(truth)):
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in sorted(arrays.items()))
+        raise ShardError(f"{path}: not the predictions of a trial: found {shapes}, wanted (N,), (N,) and (N, K)")
+    classes = probabilities.shape[1]
+    if truth.min() < 0 or max(truth.max(), answer.max()) >= classes or answer.min() < NO_PREDICTION:
+        raise ShardError(f"{path}: not the predictions of a trial: labels beyond its {classes} classes")
+    return Predictions(truth, answer, probabilities)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lab2.measure.predictions import Predictions
 
@@ -90,13 +91,14 @@ def calibration_error(predictions: Predictions) -> float | None:
     return float(np.abs(apart).sum() / len(sure))
 
 
-def _probabilities(predictions: Predictions) -> np.ndarray | None:
+def _probabilities(predictions: Predictions) -> NDArray[np.float64] | None:
     """(N, K) that sum to 1 for each image; None for a detector's scores, which do not."""
     given = predictions.probabilities
     if given is None or not np.allclose(given.sum(1), 1, atol=0.01):
         return None
-    wide = given.astype(np.float64)
-    return wide / wide.sum(1, keepdims=True)
+    wide: NDArray[np.float64] = given.astype(np.float64)
+    wide /= wide.sum(1, keepdims=True)
+    return wide
 
 
 @dataclass(frozen=True, slots=True)

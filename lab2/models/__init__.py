@@ -1,1 +1,1 @@
-"""The architectures: each module here is one, found without a list. `layers` and `building` hold what makes networks."""
+"""The architectures: each module here is one, found without a list. `layers` and `building` make networks."""

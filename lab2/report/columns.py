@@ -20,7 +20,7 @@ class Column:
 
     title: str
     text: Callable[[pd.Series], str]
-    rank: int  # a narrow terminal gives up the highest first
+    rank: int  # tables show the lowest first, and a narrow terminal gives up the highest
 
 
 def _accuracy(row: pd.Series) -> str:
@@ -63,15 +63,16 @@ def _of(metric: Metric) -> Column:
     return Column(metric.title, text, metric.rank)
 
 
-# The metrics that have a title, between what tables show beside them.
-COLUMNS = (
+_BESIDE_METRICS = (
     Column("model", lambda row: str(row["job"]), ALWAYS),
     Column("test accuracy [95 %]", _accuracy, ALWAYS),
-    *(_of(metric) for metric in METRICS if metric.title),
-    Column("parameters", _parameters, 2),
-    Column("FLOPs/image", _flops, 8),
-    Column("precision", _precision, 6),
-    Column("weights", _weights, 10),
     Column("status", lambda row: str(row["status"]), ALWAYS),
+    Column("parameters", _parameters, 2),
     Column("seeds", lambda row: f"{row['seeds']} of {row['seeds_expected']}", 3),
+    Column("precision", _precision, 6),
+    Column("FLOPs/image", _flops, 8),
+    Column("weights", _weights, 10),
+)
+COLUMNS = sorted(
+    (*_BESIDE_METRICS, *(_of(metric) for metric in METRICS if metric.title)), key=lambda column: column.rank
 )

@@ -60,7 +60,7 @@ def _over_seeds(metric: Metric, column: pd.Series, mixed: bool) -> float | int |
     if values.empty or (metric.every_seed and len(values) < len(column)):
         return None
     if metric.over == "same":
-        return values.iloc[0] if values.nunique() == 1 else None  # type: ignore[no-any-return]
+        return values.iloc[0] if values.nunique() == 1 else None
     return None if metric.over == "machine" and mixed else float(values.mean())
 
 

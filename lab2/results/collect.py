@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import pandas as pd
@@ -145,4 +145,4 @@ def _completed(run: RunDir, shard: Shard) -> Shard:
         predictions = read_predictions(run.predictions(shard.trial))
     except ShardError:
         return shard  # not measured
-    return replace(shard, **{metric.name: metric.of(predictions) for metric in lacking if metric.of})
+    return shard.updated(**{metric.name: metric.of(predictions) for metric in lacking if metric.of})

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass, fields, make_dataclass
+from dataclasses import dataclass, fields, make_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -99,6 +99,13 @@ class Shard(_Measured):
     ended_at: str | None = None
     scheduler_job_id: str | None = None
     schema: int = SCHEMA
+
+    def updated(self, **values: Any) -> Shard:
+        """A copy with these `values`, also of metrics: a type checker does not know their names.
+
+        Raises `TypeError` for a name that is none.
+        """
+        return replace(self, **values)
 
     def __post_init__(self) -> None:
         keep_visible(self)

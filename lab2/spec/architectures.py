@@ -58,7 +58,7 @@ class TransferConfig(ModelConfig):
     feature_lr_scale: float = 0.1  # pre-trained weights only: learning rate of the features over the head's
 
     def __post_init__(self) -> None:
-        name = type(self).__name__
+        name = self.architecture
         require(bool(self.weights), f"{name}: weights is empty; give auto, imagenet, random or a path")
         require(0 <= self.dropout < 1, f"{name}: dropout={self.dropout} is not in [0, 1)")
         require(self.head_epochs >= 0, f"{name}: head_epochs={self.head_epochs} is negative")
@@ -102,8 +102,7 @@ class Architecture:
 
     @property
     def name(self) -> str:
-        name: str = self.config.__dataclass_fields__["architecture"].default
-        return name
+        return str(self.config.__dataclass_fields__["architecture"].default)
 
 
 @cache
@@ -112,8 +111,8 @@ def architectures() -> dict[str, Architecture]:
     folder = importlib.import_module(_MODELS)
     found = {}
     for module in pkgutil.iter_modules(folder.__path__):
-        one = getattr(importlib.import_module(f"{_MODELS}.{module.name}"), "ARCHITECTURE", None)
-        if isinstance(one, Architecture):
+        if not module.ispkg:  # the packages beside them need torch
+            one: Architecture = importlib.import_module(f"{_MODELS}.{module.name}").ARCHITECTURE
             found[one.name] = one
     return found
 
@@ -126,7 +125,8 @@ def any_config() -> Any:
 
 def __getattr__(name: str) -> Any:
     """The config class of that name: job files of older versions import it from here."""
-    for one in architectures().values():
-        if one.config.__name__ == name:
-            return one.config
+    if name.endswith("Config"):
+        for one in architectures().values():
+            if one.config.__name__ == name:
+                return one.config
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -112,6 +112,8 @@ class JobSpec:
             re.fullmatch(r"[a-z][a-z0-9_]{0,63}", self.name) is not None,
             f"job name {self.name!r}: use small letters, digits and _, beginning with a letter",
         )
+        is_config = isinstance(self.model, ModelConfig)
+        require(is_config, f"{self.name}: model={self.model!r}, wanted a config, as in ViTConfig()")
         if self.model.detects:
             idle = [name for name in _FOR_CLASSIFIERS if getattr(self.train, name)]
             require(

@@ -7,7 +7,7 @@ import torch
 from lab2.data.source import Images
 from lab2.models.building import Built
 from lab2.models.building.pretrained import TransferNet
-from lab2.models.faster_rcnn import Detector
+from lab2.models.layers.detector import Detector
 from lab2.spec.architectures import TransferConfig
 from lab2.spec.job import JobSpec
 from lab2.train.classifier import ClassifierTrainer

@@ -11,7 +11,8 @@ from torch.profiler import record_function
 from lab2.data.scenes import Scenes, compose, ink_boxes
 from lab2.data.source import Images
 from lab2.measure.predictions import NO_PREDICTION, Predictions
-from lab2.models.faster_rcnn import STRIDE, Detector, FasterRCNNConfig
+from lab2.models.faster_rcnn import FasterRCNNConfig
+from lab2.models.layers.detector import STRIDE, Detector
 from lab2.train.classifier import to_unit
 from lab2.train.course import Course, Step
 from lab2.train.optimizer import groups

@@ -16,6 +16,9 @@ from lab2.errors import WeightsError
 from lab2.regular_file import LARGE, check_regular
 from lab2.whole_file import whole_file
 
+# Tensors that had other names in lab2 0.1.
+_RENAMED = {"normalize.mean": "front.normalize.mean", "normalize.std": "front.normalize.std"}
+
 
 def find_imagenet(architecture: str) -> Path:
     """The checked file of ImageNet weights; raises `WeightsError` where it is missing or altered."""
@@ -82,7 +85,7 @@ def load_weights(model: nn.Module, path: Path, architecture: str) -> str:
     Raises `WeightsError` where the file is missing, torn, or of another network, be it one with more layers.
     """
     metadata = read_weights_metadata(path, architecture)
-    state: dict[str, Tensor] = load_file(path)
+    state: dict[str, Tensor] = {_RENAMED.get(name, name): tensor for name, tensor in load_file(path).items()}
     own = model.state_dict()
     last = list(own)[-2:]  # weight and bias of the layer that belongs to the classes
     fitting = {k: v for k, v in state.items() if k in own and k not in last and v.shape == own[k].shape}

@@ -1,0 +1,112 @@
+"""The list of metrics: what is computed from predictions is right, and old runs have it too."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sklearn.metrics
+import torch
+from torchmetrics.classification import MulticlassCalibrationError
+
+from lab2.measure.metrics import METRICS, Metric
+from lab2.measure.predictions import NO_PREDICTION, Predictions
+from lab2.measure.scores import balanced_accuracy, calibration_error, log_loss
+from lab2.report.summary import summarise
+from lab2.results.collect import collect
+from lab2.results.run_dir import RunDir
+from lab2.results.shard import read_shard, write_shard
+from tests.conftest import finished, make_run, make_trial
+
+OLD_RUN = Path(__file__).parent / "shards" / "run-0.1.0"  # by `lab2 train` at 350f218c9066
+
+
+def predictions(seed: int, images: int = 500, classes: int = 5) -> Predictions:
+    """Of a network that is surer than it is right."""
+    random = np.random.default_rng(seed)
+    truth = random.choice(classes, images, p=[0.4, 0.3, 0.2, 0.05, 0.05])
+    scores = random.normal(0, 2, (images, classes))
+    scores[np.arange(images), truth] += 1.5
+    shares = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    return Predictions(truth, shares.argmax(1), shares.astype(np.float32))
+
+
+class TestScores:
+    @pytest.mark.parametrize("seed", [1, 2, 3])
+    def test_they_are_those_of_others(self, seed: int):
+        p = predictions(seed)
+        assert p.probabilities is not None
+        assert balanced_accuracy(p) == sklearn.metrics.balanced_accuracy_score(p.y_true, p.y_pred)
+        assert log_loss(p) == pytest.approx(sklearn.metrics.log_loss(p.y_true, p.probabilities), rel=1e-6)
+        theirs = MulticlassCalibrationError(num_classes=5, n_bins=15, norm="l1")
+        wanted = theirs(torch.from_numpy(p.probabilities), torch.from_numpy(p.y_true))
+        assert calibration_error(p) == pytest.approx(float(wanted), rel=1e-5)
+
+    def test_by_hand(self):
+        shares = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.2, 0.8]], dtype=np.float32)
+        p = Predictions(np.array([0, 1, 1, 1]), np.array([0, 0, 0, 1]), shares)
+        assert balanced_accuracy(p) == pytest.approx((1 + 1 / 3) / 2)
+        assert log_loss(p) == pytest.approx(-(math.log(0.9) + math.log(0.1) + math.log(0.4) + math.log(0.8)) / 4)
+        # Bins of 1/15: two at 0.9 of which one is right, one at 0.6 that is wrong, one at 0.8 that is right.
+        assert calibration_error(p) == pytest.approx((2 * abs(0.9 - 0.5) + 0.6 + (1 - 0.8)) / 4)
+
+    def test_a_probability_on_the_edge_of_two_bins_is_in_the_lower(self):
+        shares = np.array([[0.2, 0.8], [0.75, 0.25]])  # both in (11/15, 12/15]
+        p = Predictions(np.array([0, 1]), np.array([0, 0]), shares)
+        assert calibration_error(p) == pytest.approx(abs(0.8 + 0.75 - 1) / 2)
+
+    def test_a_right_answer_that_was_impossible_costs_what_a_file_can_say(self):
+        p = Predictions(np.array([0]), np.array([1]), np.array([[0.0, 1.0]], dtype=np.float32))
+        assert log_loss(p) == pytest.approx(24 * math.log(2))  # float16's least is 2^-24
+
+    def test_a_detectors_scores_are_no_probabilities(self):
+        scores = np.array([[0.9, 0.8], [0.0, 0.0]], dtype=np.float32)
+        p = Predictions(np.array([0, 1]), np.array([0, NO_PREDICTION]), scores)
+        assert (log_loss(p), calibration_error(p)) == (None, None)
+        assert balanced_accuracy(p) == 0.5
+
+    def test_a_class_without_images_takes_no_part(self):
+        p = Predictions(np.array([0, 0, 2]), np.array([0, 1, 2]), None)
+        assert balanced_accuracy(p) == 0.75
+
+
+class TestOldRuns:
+    def test_a_run_of_an_older_lab2_gains_what_comes_from_predictions(self, tmp_path: Path):
+        shutil.copytree(OLD_RUN, tmp_path / "run")
+        comparison = collect(RunDir(tmp_path / "run"))
+        (row,) = comparison.rows
+        assert comparison.warnings == ()
+        assert (row.accuracy, row.macro_f1) == (0.18, 0.08886942595465692)  # as it was written
+        assert row.balanced_accuracy == pytest.approx(0.18, abs=0.05)  # as many images of each class, nearly
+        assert math.log(10) * 0.9 < row.log_loss < math.log(10) * 1.1  # it has learnt next to nothing
+        assert row.calibration_error < 0.1
+        (line,) = summarise(comparison).to_dict("records")
+        assert line["calibration_error"] == row.calibration_error
+
+    def test_where_its_predictions_are_gone_they_are_not_measured(self, tmp_path: Path):
+        shutil.copytree(OLD_RUN, tmp_path / "run")
+        shutil.rmtree(tmp_path / "run" / "predictions")
+        (row,) = collect(RunDir(tmp_path / "run")).rows
+        assert (row.accuracy, row.balanced_accuracy, row.log_loss) == (0.18, None, None)
+
+    def test_what_a_run_measured_itself_stays(self, tmp_path: Path):
+        trial = make_trial()
+        run = make_run(tmp_path, trial)
+        write_shard(run.shard(trial.name), finished(trial, 0.5, balanced_accuracy=0.25))
+        (row,) = collect(run).rows
+        assert row.balanced_accuracy == 0.25
+
+
+def test_no_two_metrics_share_a_name_or_a_title():
+    for of in (lambda metric: metric.name, lambda metric: metric.title or metric.name):
+        get: Callable[[Metric], str] = of
+        assert len({get(metric) for metric in METRICS}) == len(METRICS)
+
+
+def test_each_older_shard_is_still_read():
+    for path in sorted((Path(__file__).parent / "shards").rglob("*seed*.json")):
+        assert read_shard(path).status == "ok"
