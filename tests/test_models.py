@@ -203,8 +203,8 @@ class TestViT:
         torch.manual_seed(0)
         model = build(ViTConfig(dim=8, depth=2, num_heads=2, patch_size=7), DIGITS).model.eval()
         embed = nn.Conv2d(1, 8, 7, stride=7)
-        _, linear, tokens_, *blocks, _, norm, head = model[1]
-        embed.load_state_dict({"weight": linear.weight.view(8, 1, 7, 7), "bias": linear.bias})
+        first, *blocks, _, norm, head = model[1]
+        embed.load_state_dict({"weight": first.embed.weight.view(8, 1, 7, 7), "bias": first.embed.bias})
         images = torch.rand(3, 1, 28, 28)
         tokens = []
         for row in range(4):
@@ -214,7 +214,7 @@ class TestViT:
                 angles = [(place, place / 100) for place in (row, column)]
                 told = [f(angle) for both in angles for f in (math.sin, math.cos) for angle in both]
                 tokens.append(embed((patch - 0.13) / 0.31).flatten(1) + torch.tensor(told))
-        x = torch.stack([tokens_.class_token.expand(3, 8), *tokens], 1)
+        x = torch.stack([first.class_token.expand(3, 8), *tokens], 1)
         for block in blocks:
             x = as_torchs(block)(x)
         expected = head(norm(x[:, 0]))

@@ -50,7 +50,7 @@ def build(config: ViTConfig, shape: DataShape) -> nn.Module:
     """(B, C, S, S) normalised images to (B, K) logits. Raises `ConfigError` where patches do not divide the side."""
     from torch import nn
 
-    from lab2.models.layers.transformer import Block, FirstToken, Patches, Tokens
+    from lab2.models.layers.transformer import Block, FirstToken, Tokens
 
     if shape.side % config.patch_size:
         raise ConfigError(
@@ -58,9 +58,7 @@ def build(config: ViTConfig, shape: DataShape) -> nn.Module:
         )
     dim, block = config.dim, (config.dim, config.num_heads, config.mlp_ratio)
     return nn.Sequential(
-        Patches(config.patch_size),
-        nn.Linear(shape.channels * config.patch_size**2, dim),  # (B, N, D)
-        Tokens(shape.side // config.patch_size, dim),  # (B, 1 + N, D)
+        Tokens(shape.channels, shape.side, config.patch_size, dim),  # (B, 1 + N, D)
         *(Block(*block) for _ in range(config.depth - 1)),
         Block(*block, queries=1),  # (B, 1, D): the head reads the class token and nothing else
         FirstToken(),  # (B, D)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -41,7 +42,7 @@ def build(config: ModelConfig, shape: DataShape) -> Built:
     elif not config.detects:  # a detector's images are scenes, of another size: it normalises them itself
         side = _side(kind, config, shape)
         front = Front(*_colours(kind, shape), side if kind.colours else None)
-        network = nn.Sequential(front, network)
+        network = nn.Sequential(OrderedDict(front=front, network=network))
     return Built(network, origin, side)
 
 

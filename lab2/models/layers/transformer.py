@@ -18,28 +18,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class Patches(nn.Module):
-    """(B, C, S, S) images as (B, N, C P^2) flattened patches, row by row."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.size = size
-
-    def forward(self, images: Tensor) -> Tensor:
-        return patches(images, self.size)
-
-
 class Tokens(nn.Module):
-    """(B, N, D) embedded patches to (B, T, D) tokens: a class token first, then the patches with their positions."""
+    """(B, C, S, S) images to (B, T, D) tokens: a class token first, then the patches with their positions."""
 
     positions: Tensor
 
-    def __init__(self, across: int, dim: int) -> None:
+    def __init__(self, channels: int, side: int, patch_size: int, dim: int) -> None:
         super().__init__()
+        self.patch_size = patch_size
+        self.embed = nn.Linear(channels * patch_size**2, dim)
         self.class_token = nn.Parameter(0.02 * torch.randn(dim))
-        self.register_buffer("positions", sinusoids(across, dim), persistent=False)
+        self.register_buffer("positions", sinusoids(side // patch_size, dim), persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.embed(patches(images, self.patch_size))  # (B, N, D)
         token = self.class_token.expand(len(x), 1, -1)
         return torch.cat([token, x + self.positions], 1)
 
