@@ -52,13 +52,13 @@ def main(
             table += rows(comparison, measured, machine)
             text = f"Medians of {repeats}; in brackets the lowest and the highest.\n\n{markdown(table)}"
             _keep(name, machine, text, [asdict(one) for one in table], raw)
-    for other, room in OTHERS.items():
+    for other, module in OTHERS.items():
         if other in chosen:
             found: list[Any] = []
             try:
-                for one in room.measure():
+                for one in module.measure():
                     found.append(one)
-                    _keep(other, machine, room.markdown(found), list(map(asdict, found)), [])
+                    _keep(other, machine, module.markdown(found), list(map(asdict, found)), [])
             except launching.NoSlurmError as reason:
                 console.print(f"LOUD: {other} is not measured: {reason}", markup=False)
 

@@ -34,12 +34,12 @@ from lab2.launch.environment import ALLOCATION
 from lab2.measure.hardware import available_cores
 from lab2.models.building import build
 from lab2.models.building.deploy import deploy
-from lab2.run import set_up
 from lab2.spec.architectures import TransferConfig
 from lab2.spec.catalogue import choose, read_catalogue
 from lab2.spec.job import DataConfig, JobSpec, Trial
 from lab2.train.classifier import ClassifierTrainer
 from lab2.train.precision import dtype_of
+from lab2.trial import set_up
 
 IMAGES = {"cnn": 40_000, "vit": 40_000, "faster_rcnn": 10_000, "alexnet": 10_000, "vgg16": 4_000}  # seen in training
 TRAIN_IMAGES, VALIDATION_IMAGES = 20_000, 5_000
@@ -163,15 +163,15 @@ def _exported(
     data = load_training(trial.data)
     built = build(trial.job.model, data.shape)
     built.model.load_state_dict(load_tensors(weights))
-    learner = ClassifierTrainer(
+    trainer = ClassifierTrainer(
         built.model, trial.job.train, data.train, device=torch.device("cpu"), precision=precision, seed=1
     )
     images = torch.from_numpy(load_test(trial.data).pixels[:250])
-    deploy(learner.model, learner.infer, images, dtype_of(precision))
+    deploy(trainer.model, trainer.infer, images, dtype_of(precision))
     np.save(folder / "images.npy", images.numpy())
     with torch.no_grad():
         for name, some in (("one", images[:1]), ("many", images)):
-            torch.export.save(torch.export.export(_Infers(learner), (some,)), folder / f"{name}.pt2")
+            torch.export.save(torch.export.export(_Infers(trainer), (some,)), folder / f"{name}.pt2")
     files = (ROOT / "benchmarks" / "exported.py", *(folder / name for name in ("one.pt2", "many.pt2", "images.npy")))
     environment = {**environment, "OMP_NUM_THREADS": str(available_cores())}
     said = subprocess.run(
@@ -184,12 +184,12 @@ def _exported(
 class _Infers(nn.Module):
     """What is exported: from (N, C, S, S) uint8 images to logits."""
 
-    def __init__(self, learner: ClassifierTrainer) -> None:
+    def __init__(self, trainer: ClassifierTrainer) -> None:
         super().__init__()
-        self.learner, self.model = learner, learner.model
+        self.trainer, self.model = trainer, trainer.model
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.learner.infer(images)
+        return self.trainer.infer(images)
 
 
 def main(name: str, weights: str = "") -> None:
@@ -198,12 +198,12 @@ def main(name: str, weights: str = "") -> None:
     Prints the seconds that it took.
     """
     (job,) = choose(read_catalogue(ROOT / "jobs"), [name])
-    learner = set_up(_trial(job), "cpu", None).learner
+    trainer = set_up(_trial(job), "cpu", None).trainer
     if weights:
-        learner.model.load_state_dict(load_tensors(weights))
-        learner.release()
+        trainer.model.load_state_dict(load_tensors(weights))
+        trainer.release()
         images = torch.from_numpy(load_test(_trial(job).data).pixels[:250].copy())
-        deploy(learner.model, learner.infer, images, dtype_of(learner.precision))
+        deploy(trainer.model, trainer.infer, images, dtype_of(trainer.precision))
     ctypes.CDLL(None).malloc_trim(0)  # what setting up took and gave back is not the work's
     print("ready", flush=True)
     input()
@@ -211,9 +211,9 @@ def main(name: str, weights: str = "") -> None:
     if weights:
         with torch.inference_mode():
             for image in images[:100]:
-                learner.infer(image[None])
+                trainer.infer(image[None])
     else:
-        for _ in learner.fit():
+        for _ in trainer.fit():
             pass
     print(time.perf_counter() - started, flush=True)
     input()

@@ -65,7 +65,7 @@ def measure() -> Iterator[Curve]:
         yield Curve(**measured_by("growth", name, environment=dict(os.environ) | ALLOCATION))
 
 
-def _learner(job: JobSpec, count: int, side: int) -> ClassifierTrainer:
+def _trainer(job: JobSpec, count: int, side: int) -> ClassifierTrainer:
     noise = np.random.default_rng(1)
     pixels = noise.integers(0, 256, (count, 1, side, side), dtype=np.uint8)
     images = Images(pixels, noise.integers(0, 10, count))
@@ -83,9 +83,9 @@ def _job(name: str, model: ModelConfig | None = None) -> JobSpec:
 
 def _step_seconds(job: JobSpec, side: int = 28) -> float:
     """The median of some steps."""
-    learner = _learner(replace(job, train=replace(job.train, epochs=STEPS + WARM_UP)), job.train.batch_size, side)
+    trainer = _trainer(replace(job, train=replace(job.train, epochs=STEPS + WARM_UP)), job.train.batch_size, side)
     seconds, before = [], time.perf_counter()
-    for _ in learner.fit():
+    for _ in trainer.fit():
         now = time.perf_counter()
         seconds.append(now - before)
         before = now
@@ -94,9 +94,9 @@ def _step_seconds(job: JobSpec, side: int = 28) -> float:
 
 def _whole(job: JobSpec, images: int) -> float:
     """A whole training."""
-    learner = _learner(job, images, 28)
+    trainer = _trainer(job, images, 28)
     started = time.perf_counter()
-    for _ in learner.fit():
+    for _ in trainer.fit():
         pass
     return time.perf_counter() - started
 
@@ -127,7 +127,7 @@ def _sides(job: JobSpec, grows: str, unit: int) -> Curve:
 
 def _parameters(name: str, models: list[ModelConfig]) -> Curve:
     jobs = [_job(name, model) for model in models]
-    sizes = [count_parameters(_learner(job, 100, 28).model)[0] for job in jobs]
+    sizes = [count_parameters(_trainer(job, 100, 28).model)[0] for job in jobs]
     return Curve(job=name, grows="parameters", sizes=sizes, seconds=[_step_seconds(job) for job in jobs])
 
 

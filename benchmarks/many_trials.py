@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.apart import ROOT, measured_by
 from lab2 import cli
-from lab2.launch.plan import plan_trials, start_run
+from lab2.launch.planning import plan_trials, start_run
 from lab2.measure.memory import process_peak
 from lab2.results.shard import unfinished, write_shard
 from lab2.spec.catalogue import read_catalogue

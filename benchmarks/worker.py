@@ -22,12 +22,12 @@ from lab2.measure.hardware import available_cores
 from lab2.measure.scores import accuracy
 from lab2.models.alexnet import AlexNetConfig
 from lab2.models.vgg16 import VGG16Config
-from lab2.run import Ready, set_up
 from lab2.spec.catalogue import read_catalogue
 from lab2.spec.job import DataConfig, JobSpec, Trial
 from lab2.train.classifier import ClassifierTrainer
 from lab2.train.detector import DetectorTrainer
 from lab2.train.trainer import Trainer
+from lab2.trial import Ready, set_up
 
 JOBS = Path(__file__).parents[1] / "jobs"
 
@@ -62,7 +62,7 @@ def main(way: str, job: str, seed: str, mode: str, goal: str, limit: str) -> Non
             subject = Ours(_plain(trial, ready), ready.data)
         case "lab2":
             ready = set_up(trial, "cpu", None)
-            subject = Ours(ready.learner, ready.data)
+            subject = Ours(ready.trainer, ready.data)
         case _:
             raise SystemExit(f"{way}: wanted textbook, plain or lab2")
     measured = Measured(way=way, job=job, seed=trial.seed, precision=subject.precision)
@@ -70,10 +70,10 @@ def main(way: str, job: str, seed: str, mode: str, goal: str, limit: str) -> Non
         measured = _to_target(measured, subject, float(goal), float(limit))
     else:
         measured = _rate(measured, subject.steps(), int(goal), int(limit))
-    if isinstance(subject, Ours) and not isinstance(subject.learner, DetectorTrainer):
-        subject.learner.model.eval()
+    if isinstance(subject, Ours) and not isinstance(subject.trainer, DetectorTrainer):
+        subject.trainer.model.eval()
         sample = torch.from_numpy(subject.data.train.pixels[:1])
-        measured = replace(measured, flops_per_image=flops_per_image(subject.learner.infer, sample).count)
+        measured = replace(measured, flops_per_image=flops_per_image(subject.trainer.infer, sample).count)
     print(json.dumps(asdict(measured)))
 
 
@@ -87,27 +87,27 @@ def _from_random_weights(job: JobSpec) -> JobSpec:
 def _plain(trial: Trial, ready: Ready) -> Trainer:
     """A tutorial's network in lab2's loop, in fp32: torch's own encoder is the slower in bf16 on a CPU."""
     network, _ = textbook_network(trial.job.model, ready.data.shape)
-    recipe, device = trial.job.train, ready.learner.device
+    recipe, device = trial.job.train, ready.trainer.device
     return ClassifierTrainer(network, recipe, ready.data.train, device=device, precision="fp32", seed=trial.seed)
 
 
 class Ours:
     """A training by lab2."""
 
-    def __init__(self, learner: Trainer, data: TrainingData) -> None:
-        self.learner, self.data = learner, data
-        self.precision = learner.precision
+    def __init__(self, trainer: Trainer, data: TrainingData) -> None:
+        self.trainer, self.data = trainer, data
+        self.precision = trainer.precision
 
     def steps(self) -> Steps:
         """Train to the end of the recipe."""
         size, before = len(self.data.train), 0
-        for step in self.learner.fit():
+        for step in self.trainer.fit():
             yield step.images - before, step.last or step.images // size > before // size
             before = step.images
 
     def accuracy(self) -> float:
         """Of the validation images."""
-        return accuracy(self.learner.predict(self.data.validation))
+        return accuracy(self.trainer.predict(self.data.validation))
 
 
 def _to_target(empty: Measured, subject: Textbook | Ours, target: float, limit: float) -> Measured:

@@ -10,7 +10,7 @@ import math
 import time
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from lab2.data.datasets import TrainingData
 from lab2.errors import ResourceError
@@ -26,9 +26,9 @@ from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
 from lab2.stop import StopSignal
 from lab2.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from lab2.train.course import Step
 from lab2.train.divergence import Guard, check_answers, check_weights
 from lab2.train.schedule import ValidationSchedule
+from lab2.train.stage import Step
 from lab2.train.trainer import Trainer
 
 LOG = logging.getLogger("lab2")
@@ -114,23 +114,23 @@ class TrialAttempt:
                 "--set resources.timeout_min=... gives it more time, resources.checkpoint_seconds=... more checkpoints"
             )
 
-    def train(self, learner: Trainer, data: TrainingData) -> None:
+    def train(self, trainer: Trainer, data: TrainingData) -> None:
         """Work off the loop; time what it does, and nothing that is done here between its steps.
 
         Raises `TrainingError` where it diverges, and `Stopped` between two steps.
         """
         so_far = self.so_far
         if self.saved is not None:
-            learner.go_on(self.saved.trainer, self.run.checkpoint(self.trial.name))
+            trainer.go_on(self.saved.trainer, self.run.checkpoint(self.trial.name))
             self.saved = None
         so_far.startup_seconds += self.clock.wall_seconds
-        if (machine := describe_machine(learner.device, learner.precision)) not in so_far.machines:
+        if (machine := describe_machine(trainer.device, trainer.precision)) not in so_far.machines:
             so_far.machines.append(machine)
         schedule = ValidationSchedule(len(data.validation), seen=so_far.images)
-        watch = Stopwatch(learner.device, so_far.now.train_seconds)
-        meter, guard = Meter(learner.device, so_far.usage), Guard()
+        watch = Stopwatch(trainer.device, so_far.now.train_seconds)
+        meter, guard = Meter(trainer.device, so_far.usage), Guard()
         with meter.running():
-            for step in watch.around(learner.fit()):
+            for step in watch.around(trainer.fit()):
                 guard.saw(step)
                 stopping = self.stop.asked is not None
                 validates = schedule.asks_at(step)
@@ -145,15 +145,19 @@ class TrialAttempt:
                     with meter.paused():
                         so_far.usage = meter.usage
                         if validates:
-                            self._validate(learner, data, step)
+                            self._validate(trainer, data, step)
                         if keeps:
-                            self._keep(learner)
+                            self._keep(trainer)
                 schedule.go_on_from(step.images)
                 if stopping:
                     self.stop.obey()
         so_far.now = replace(so_far.now, train_seconds=watch.seconds)
         so_far.usage = meter.usage
-        check_weights(learner.model, so_far.step)
+        check_weights(trainer.model, so_far.step)
+
+    def note(self, state: Literal["testing", "measuring"]) -> None:
+        """Say in the run what the trial does after its training."""
+        self.journal.note(replace(self.so_far.now, state=state))
 
     def _progress(self, step: Step, seconds: float) -> Progress:
         return replace(
@@ -168,9 +172,9 @@ class TrialAttempt:
             startup_seconds=self.so_far.startup_seconds,
         )
 
-    def _validate(self, learner: Trainer, data: TrainingData, step: Step) -> None:
+    def _validate(self, trainer: Trainer, data: TrainingData, step: Step) -> None:
         """Score the validation images, add a point to the learning curve, and note when the target is reached."""
-        predictions = learner.predict(data.validation)
+        predictions = trainer.predict(data.validation)
         check_answers(predictions, step.number)
         point = CurvePoint(
             epoch=step.epoch,
@@ -192,13 +196,13 @@ class TrialAttempt:
     def _checkpoint_is_due(self) -> bool:
         return time.monotonic() - self.kept >= self.trial.job.resources.checkpoint_seconds
 
-    def _keep(self, learner: Trainer) -> None:
+    def _keep(self, trainer: Trainer) -> None:
         """Write a checkpoint; one that the disk refuses costs only itself."""
         so_far = replace(self.so_far, wall_seconds=self.wall_seconds, cpu_seconds=self.cpu_seconds)
         checkpoint = Checkpoint(
             digest=self.trial.digest,
             made_by=self.made_by,
-            trainer=learner.state(),
+            trainer=trainer.state(),
             so_far=asdict(so_far),
         )
         try:

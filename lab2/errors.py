@@ -1,6 +1,6 @@
 """What people, disks and data get wrong. Each message says where, what was found, what is wanted, what to do.
 
-The front desk prints the message and ends with exit code 2. A bug of ours is an `AssertionError` or any
+The CLI prints the message and ends with exit code 2. A bug of ours is an `AssertionError` or any
 other exception, and keeps its traceback.
 """
 

@@ -28,7 +28,7 @@ from lab2.train.trainer import Trainer
 
 
 def with_test_scores(
-    shard: Shard, trial: Trial, run: RunDir, learner: Trainer, data: TrainingData, step: int
+    shard: Shard, trial: Trial, run: RunDir, trainer: Trainer, data: TrainingData, step: int
 ) -> tuple[Shard, Tensor]:
     """`shard` with the scores on the test images, whose predictions are kept; and some images to measure costs with.
 
@@ -41,31 +41,31 @@ def with_test_scores(
             f"{trial.data.dataset}: its files changed while the trial trained (SHA-256 {data.sha256[:12]}, now "
             f"{now[:12]}); start a new run, or restore them, then lab2 resume"
         )
-    predictions = learner.predict(test)
+    predictions = trainer.predict(test)
     check_answers(predictions, step)
     write_predictions(run.predictions(trial.name), predictions)
     measured: dict[str, Any] = from_predictions(predictions)
-    if isinstance(learner, DetectorTrainer):
-        measured |= asdict(score_detections(*learner.detect_scenes(test)))
+    if isinstance(trainer, DetectorTrainer):
+        measured |= asdict(score_detections(*trainer.detect_scenes(test)))
     shard = shard.updated(**measured, classes=len(data.shape.classes))
     return shard, torch.from_numpy(test.pixels[:THROUGHPUT_BATCH].copy())
 
 
-def with_inference_cost(shard: Shard, learner: Trainer, images: Tensor) -> Shard:
-    """`shard` with what the network of `learner` costs as one would deploy it, which is what `learner` has after this.
+def with_inference_cost(shard: Shard, trainer: Trainer, images: Tensor) -> Shard:
+    """`shard` with what the network of `trainer` costs as one would deploy it, which is what `trainer` has after this.
 
     `images` are (N, C, S, S) uint8; as many of them as a large batch has are inferred at once.
     """
-    learner.release()
-    images = images.to(learner.device)
-    deploy(learner.model, learner.infer, images, dtype_of(learner.precision))
-    flops = flops_per_image(learner.infer, images[:1])
-    meter = Meter(learner.device)
+    trainer.release()
+    images = images.to(trainer.device)
+    deploy(trainer.model, trainer.infer, images, dtype_of(trainer.precision))
+    flops = flops_per_image(trainer.infer, images[:1])
+    meter = Meter(trainer.device)
     with meter.running():
-        p50, p95 = latency(learner.infer, images)
+        p50, p95 = latency(trainer.infer, images)
     inference_memory = meter.usage.peak_bytes
     with meter.running():
-        images_per_second = throughput(learner.infer, images)
+        images_per_second = throughput(trainer.infer, images)
     return shard.updated(
         flops_per_image=flops.count,
         flops_uncounted=", ".join(flops.uncounted),

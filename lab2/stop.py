@@ -23,11 +23,11 @@ class Stopped(BaseException):
 
 
 class StopSignal:
-    """Notes a signal that comes inside; `Stopped` is raised where `obey` asks, or `at_once` where that is safe."""
+    """Notes a signal that comes inside. `obey` raises `Stopped`, and inside `immediate` the signal itself does."""
 
     def __init__(self) -> None:
         self.asked: Stopped | None = None
-        self._at_once = False
+        self._immediate = False
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -39,15 +39,25 @@ class StopSignal:
             signal.signal(number, handler)
 
     @contextmanager
-    def at_once(self, safe: bool = True) -> Iterator[None]:
-        """Inside, `Stopped` is raised wherever the program stands; with `safe` false a signal is only noted."""
-        before, self._at_once = self._at_once, safe
+    def immediate(self) -> Iterator[None]:
+        """Inside, a signal raises `Stopped` at once; so does one that has come before."""
+        with self._reacting(immediate=True):
+            self.obey()
+            yield
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Inside, a signal is only noted, until `obey`: a training step must not be torn."""
+        with self._reacting(immediate=False):
+            yield
+
+    @contextmanager
+    def _reacting(self, *, immediate: bool) -> Iterator[None]:
+        before, self._immediate = self._immediate, immediate
         try:
-            if safe:
-                self.obey()
             yield
         finally:
-            self._at_once = before
+            self._immediate = before
 
     def obey(self) -> None:
         """Raise `Stopped` if a signal has come."""
@@ -63,5 +73,5 @@ class StopSignal:
             )
         else:
             self.asked = Stopped("cancelled", f"stopped by {signal.Signals(number).name}")
-        if self._at_once:
+        if self._immediate:
             raise self.asked

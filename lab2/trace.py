@@ -12,8 +12,8 @@ from pathlib import Path
 from torch.autograd.profiler_util import FunctionEventAvg
 from torch.profiler import ProfilerActivity, profile
 
-from lab2.run import set_up
 from lab2.spec.job import Trial
+from lab2.trial import set_up
 
 WARM_UP_STEPS = 3  # the first ones allocate, and choose kernels
 STEPS = 20
@@ -49,9 +49,9 @@ def trace_trial(trial: Trial, file: Path, *, device: str = "auto", top: int = 10
     Raises `Lab2Error` for what cannot be trained.
     """
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # it reports each start to standard error
-    learner = set_up(trial, device, None).learner
-    steps = learner.fit()
-    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if learner.device.type == "cuda" else [])]
+    trainer = set_up(trial, device, None).trainer
+    steps = trainer.fit()
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if trainer.device.type == "cuda" else [])]
     with profile(activities=activities) as before:  # what is computed once comes with the first step
         first = next(steps)
     for _ in zip(range(WARM_UP_STEPS), steps, strict=False):

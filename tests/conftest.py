@@ -96,8 +96,8 @@ def runs(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def front_desk(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
-    """The front desk in this process, where torch is loaded already: exit code, output, errors."""
+def run_cli(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
+    """The CLI in this process, where torch is loaded already: exit code, output, errors."""
     monkeypatch.chdir(default_folder().parent)
 
     def ask(*words: str) -> tuple[int, str, str]:

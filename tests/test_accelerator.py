@@ -16,7 +16,7 @@ from lab2.models.building import build
 from lab2.models.cnn import CNNConfig
 from lab2.models.faster_rcnn import FasterRCNNConfig
 from lab2.models.vit import ViTConfig
-from lab2.train import trainer
+from lab2.train import make_trainer
 from lab2.train.precision import choose_precision
 from lab2.train.trainer import Trainer
 from tests.conftest import SMALL, make_trial
@@ -123,12 +123,12 @@ def test_a_gpus_random_numbers_are_part_of_where_a_trial_stands(monkeypatch: pyt
     monkeypatch.setattr(torch.cuda, "get_rng_state", {GPU: numbers}.__getitem__)
     monkeypatch.setattr(torch.cuda, "set_rng_state", lambda *words: restored.append(words))
 
-    def learner() -> Trainer:
+    def new_trainer() -> Trainer:
         data, job = load_training(SMALL), make_trial("cnn").job
         built = build(job.model, data.shape)
-        return trainer(job, built, data.train, device=torch.device("cpu"), precision="fp32", seed=1)
+        return make_trainer(job, built, data.train, device=torch.device("cpu"), precision="fp32", seed=1)
 
-    first, second = learner(), learner()
+    first, second = new_trainer(), new_trainer()
     next(first.fit())
     assert first.state()["gpu_random"] is None
     first.device = second.device = GPU

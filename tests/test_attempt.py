@@ -17,10 +17,10 @@ from lab2.attempt import TrialAttempt
 from lab2.report.summary import summarise
 from lab2.results.collect import collect
 from lab2.results.journal import make_way_for_attempt, read_history, read_progress
-from lab2.run import run_trial
 from lab2.spec.architectures import ImportedConfig
-from lab2.train.course import Course, Step
 from lab2.train.schedule import ValidationSchedule
+from lab2.train.stage import Stage, Step
+from lab2.trial import run_trial
 from tests.conftest import make_run, make_trial, on_folder
 from tests.paced import PACED_NETWORK
 from tests.test_train import interrupt
@@ -160,15 +160,15 @@ class TestDivergence:
 
     def test_weights_that_are_not_finite_fail_a_detector(self, tmp_path: Path, monkeypatch):
         trial = make_trial("faster_rcnn")
-        step = Course.step
+        step = Stage.step
 
-        def last_breaks(course: Course, loss: Tensor) -> Step:
-            done = step(course, loss)
+        def last_breaks(stage: Stage, loss: Tensor) -> Step:
+            done = step(stage, loss)
             if done.last:
-                course.optimizer.parameters[-1].data.fill_(torch.nan)
+                stage.optimizer.parameters[-1].data.fill_(torch.nan)
             return done
 
-        monkeypatch.setattr(Course, "step", last_breaks)
+        monkeypatch.setattr(Stage, "step", last_breaks)
         shard = run_trial(trial, make_run(tmp_path, trial), device="cpu")
         assert shard.status == "failed"
         assert "holds numbers that are not finite" in shard.reason

@@ -1,4 +1,4 @@
-"""The front desk: a user's mistake is one sentence, and every command explains itself."""
+"""The CLI: a user's mistake is one sentence, and every command explains itself."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class TestBadInput:
             (["submit", "--profile", "cpu-clutser"], "did you mean 'cpu-cluster'"),
         ],
     )
-    def test_gets_one_clear_sentence(self, words: list[str], message: str, runs: Path, front_desk):
-        code, _, said = front_desk(*words)
+    def test_gets_one_clear_sentence(self, words: list[str], message: str, runs: Path, run_cli):
+        code, _, said = run_cli(*words)
         assert code == 2
         assert message in said
         assert said.startswith("lab2: ")
@@ -51,9 +51,9 @@ class TestBadInput:
         assert not runs.exists() or not any(runs.iterdir())
 
     @pytest.mark.parametrize("command", ["report", "collect"])
-    def test_a_run_without_shards_says_so_and_where_to_look(self, command: str, tmp_path: Path, front_desk):
+    def test_a_run_without_shards_says_so_and_where_to_look(self, command: str, tmp_path: Path, run_cli):
         make_run(tmp_path / "else where", make_trial())
-        code, _, said = front_desk(command, "--runs", str(tmp_path / "else where"))
+        code, _, said = run_cli(command, "--runs", str(tmp_path / "else where"))
         assert (code, "no shards yet" in said) == (2, True)
         assert f"lab2 status run --runs '{tmp_path}/else where'" in said
 
@@ -65,9 +65,9 @@ class TestBadInput:
         )
         assert "choose a writable --runs folder" in done.stderr
 
-    def test_a_file_where_the_folder_should_be_is_named(self, tmp_path: Path, front_desk):
+    def test_a_file_where_the_folder_should_be_is_named(self, tmp_path: Path, run_cli):
         (tmp_path / "file").write_text("")
-        code, _, said = front_desk("run-local", "--jobs", "cnn", "--runs", str(tmp_path / "file"))
+        code, _, said = run_cli("run-local", "--jobs", "cnn", "--runs", str(tmp_path / "file"))
         assert code == 2
         assert "choose a writable --runs folder" in said
 
@@ -89,16 +89,16 @@ class TestBadInput:
         "doctor",
     ],
 )
-def test_every_command_shows_an_example(command: str, front_desk):
-    assert f"Example: lab2 {command}" in front_desk(command, "--help")[1]
+def test_every_command_shows_an_example(command: str, run_cli):
+    assert f"Example: lab2 {command}" in run_cli(command, "--help")[1]
 
 
-def test_jobs_are_listed_with_their_questions(front_desk):
-    assert "vit" in front_desk("jobs")[1]
+def test_jobs_are_listed_with_their_questions(run_cli):
+    assert "vit" in run_cli("jobs")[1]
 
 
 @pytest.mark.usefixtures("small_products")
-def test_doctor_says_what_there_is(front_desk):
-    _, said, _ = front_desk("doctor")
+def test_doctor_says_what_there_is(run_cli):
+    _, said, _ = run_cli("doctor")
     for what in ("cores", "memory", "bf16", "GPUs", "Slurm", "container tools", "mnist", "vgg16 weights", "disk"):
         assert what in said

@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab2.errors import ConfigError, ResourceError
-from lab2.launch.batch import GO_ON, Exit, read_exits, setup_lines
-from lab2.launch.plan import change_resources, plan_trials
+from lab2.launch.batch import GO_ON, ExitNote, batch_lines, read_exit_notes
+from lab2.launch.planning import change_resources, plan_trials
 from lab2.launch.scheduler import JobState
 from lab2.launch.slurm import batches, outside_any_job
 from lab2.launch.status import TrialStatus, status
 from lab2.launch.submission import Submission, latest_jobs, read_submissions, write_submission
-from lab2.launch.verdict import verdict
+from lab2.launch.verdict import Evidence, Verdict, decide
 from lab2.results.shard import unfinished, write_shard
 from lab2.spec.job import DataConfig, Resources
 from lab2.spec.profile import Profile, profile_folder, read_profile
@@ -121,20 +121,20 @@ class TestBatchScript:
         (tools / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/requeued\n')
         for tool in tools.iterdir():
             tool.chmod(0o755)
-        text = "\n".join([*setup_lines(run, []), command])
+        text = "\n".join([*batch_lines(run, []), command])
         slurm = {"SLURM_JOB_ID": "18", "SLURM_ARRAY_JOB_ID": "17", "SLURM_ARRAY_TASK_ID": "2", "SLURMD_NODENAME": "n9"}
         done = subprocess.run(
             ["bash", "-c", text], env={"PATH": f"{tools}:{os.environ['PATH']}", **slurm, "SLURM_CPUS_PER_TASK": "2"},
             check=False, timeout=20,
         )  # fmt: skip
         requeued = tmp_path / "requeued"
-        self.left = read_exits(run)
+        self.left = read_exit_notes(run)
         return done.returncode, requeued.read_text() if requeued.exists() else ""
 
     @pytest.mark.parametrize(("command", "code"), [("true", 0), ("exit 3", 3), ("sh -c 'kill -9 $$'", 137)])
     def test_the_exit_code_is_kept_and_noted(self, tmp_path: Path, command: str, code: int):
         assert self.script(tmp_path, command) == (code, "")
-        assert self.left == {"17_2": Exit(exit_code=code, node="n9", restart=0)}
+        assert self.left == {"17_2": ExitNote(exit_code=code, node="n9", restart=0)}
 
     def test_a_trial_that_can_go_on_is_put_back(self, tmp_path: Path):
         assert self.script(tmp_path, f"sh -c 'exit {GO_ON}'") == (GO_ON, "requeue 17_2\n")
@@ -152,7 +152,12 @@ class TestBatchScript:
         (run.exits / "4.0.json").write_text('{"exit_code": 137, "no')
         (run.exits / "5.0.json").write_text('{"exit_code": 85, "node": "n1"}')
         (run.exits / "5.1.json").write_text('{"exit_code": 137, "node": "n2"}')
-        assert read_exits(run) == {"5": Exit(exit_code=137, node="n2", restart=1)}
+        assert read_exit_notes(run) == {"5": ExitNote(exit_code=137, node="n2", restart=1)}
+
+
+def ended(job_state: JobState | None, exit_note: ExitNote | None, log: list[str]) -> Verdict:
+    """Of a job that Slurm no longer lists."""
+    return decide(Evidence(job_id="7", job_state=job_state, exit_note=exit_note, log=log))
 
 
 class TestVerdict:
@@ -191,8 +196,8 @@ class TestVerdict:
         ],
     )
     def test_traces_amount_to_a_state_and_a_reason(self, said, code, log, state, reason):
-        left = None if code is None else Exit(exit_code=code, node="n2")
-        found = verdict("7", JobState(state=said, node="n2") if said else None, left, log)
+        left = None if code is None else ExitNote(exit_code=code, node="n2")
+        found = ended(JobState(state=said, node="n2") if said else None, left, log)
         assert found[0] == state
         assert reason in found[1]
 
@@ -202,24 +207,57 @@ class TestVerdict:
         more_memory = (
             "it took more memory than it had asked for; lab2 resume --set resources.memory_gb=... gives it more"
         )
-        assert verdict("7", late, None, []) == ("timeout", more_time)
-        assert verdict("7", large, None, []) == ("out_of_memory", more_memory)
+        assert ended(late, None, []) == ("timeout", more_time)
+        assert ended(large, None, []) == ("out_of_memory", more_memory)
 
     def test_what_the_script_heard_of_a_time_limit_counts_where_slurm_forgot(self):
-        left = Exit(exit_code=143, node="n2", why="TimeLimit")
-        assert verdict("7", None, left, [])[0] == "timeout"
-        assert verdict("7", None, replace(left, why="NodeFail"), [])[0] == "failed"
+        left = ExitNote(exit_code=143, node="n2", why="TimeLimit")
+        assert ended(None, left, [])[0] == "timeout"
+        assert ended(None, replace(left, why="NodeFail"), [])[0] == "failed"
 
     def test_a_node_that_nobody_knows_is_not_named(self):
-        assert verdict("7", None, Exit(exit_code=137, node=""), []) == ("failed", "ended by SIGKILL")
-        assert verdict("7", JobState(state="NODE_FAIL", node="n3"), None, [])[1] == "its node failed on n3"
+        assert ended(None, ExitNote(exit_code=137, node=""), []) == ("failed", "ended by SIGKILL")
+        assert ended(JobState(state="NODE_FAIL", node="n3"), None, [])[1] == "its node failed on n3"
 
     def test_slurms_reason_stands_in_parentheses(self):
         said = JobState(state="CANCELLED", node="n2", reason="by 1000")
-        assert verdict("7", said, None, []) == ("cancelled", "job 7 was cancelled in Slurm (by 1000)")
+        assert ended(said, None, []) == ("cancelled", "job 7 was cancelled in Slurm (by 1000)")
         failed = JobState(state="FAILED", node="n2", reason="NonZeroExitCode")
-        found = verdict("7", failed, None, ["last words"])
+        found = ended(failed, None, ["last words"])
         assert found == ("failed", "job 7 failed on n2 (NonZeroExitCode); its log ends: last words")
+
+
+class TestStillInSlurmsHands:
+    RUNNING = Evidence(job_id="7", job_state=JobState(state="RUNNING", node="n2"), listed=True)
+    INTERRUPTED = ExitNote(exit_code=GO_ON, node="n1")
+
+    @pytest.mark.parametrize(
+        ("evidence", "state", "reason"),
+        [
+            (RUNNING, "running", ""),
+            (replace(RUNNING, cancelled=True), "running", "being cancelled"),
+            (replace(RUNNING, listed=False), "lost", "no longer knows"),
+            (replace(RUNNING, listed=False, cancelled=True), "cancelled", "with lab2 cancel"),
+            (replace(RUNNING, job_state=JobState(state="PENDING", reason="Priority")), "queued", "Priority"),
+            (
+                replace(RUNNING, job_state=JobState(state="PENDING", reason="Priority"), exit_note=INTERRUPTED),
+                "queued",
+                "goes on after an interruption on n1; Priority",
+            ),
+            (replace(RUNNING, job_state=JobState(state="PENDING", reason="InvalidQOS")), "stuck", "InvalidQOS"),
+            # Slurm does not answer:
+            (replace(RUNNING, listed=False, answered=False), "running", ""),
+            (Evidence(job_id="7", answered=False), "queued", "not heard of since"),
+            (Evidence(job_id="7", answered=False, exit_note=INTERRUPTED), "queued", "goes on after an interruption"),
+            (Evidence(job_id="7", answered=False, exit_note=ExitNote(exit_code=1, node="n1")), "failed", "exit code 1"),
+            (replace(RUNNING, answered=False, exit_note=ExitNote(exit_code=137, node="n1")), "failed", "SIGKILL on n1"),
+            (Evidence(job_id="7", answered=False, job_state=JobState(state="TIMEOUT")), "timeout", "its time was up"),
+        ],
+    )
+    def test_evidence_amounts_to_a_state(self, evidence: Evidence, state: str, reason: str):
+        found = decide(evidence)
+        assert found.state == state
+        assert reason in found.reason
 
 
 def test_a_job_that_submits_others_hides_its_own_ids(monkeypatch):

@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 
 from lab2.errors import ConfigError
-from lab2.launch.container import WRAPPER, setup_lines, srun_arguments
-from lab2.launch.plan import paths_read
+from lab2.launch.container import WRAPPER, container_lines, srun_arguments
+from lab2.launch.planning import paths_read
 from lab2.models.alexnet import AlexNetConfig
 from lab2.results.run_dir import RunDir
 from lab2.spec.architectures import ImportedConfig
@@ -161,7 +161,7 @@ class TestRefusals:
     @pytest.mark.parametrize("container", ["apptainer", "pyxis", "oci"])
     def test_an_image_file_that_is_not_there_is_refused_before_anything_is_submitted(self, container):
         with pytest.raises(ConfigError, match="no such file here; wanted a"):
-            setup_lines(Profile(container=container, image="/no/such/image"))
+            container_lines(Profile(container=container, image="/no/such/image"))
 
 
 class TestDigest:
@@ -171,12 +171,12 @@ class TestDigest:
         expected = hashlib.sha256(b"SIF").hexdigest()
         for container in ("apptainer", "pyxis"):
             profile = Profile(container=container, image=str(image))
-            assert setup_lines(profile) == [f"export LAB2_IMAGE_DIGEST=sha256:{expected}"]
+            assert container_lines(profile) == [f"export LAB2_IMAGE_DIGEST=sha256:{expected}"]
 
     def test_the_digest_of_a_bundle_is_that_of_the_manifest_it_came_from(self, tmp_path: Path):
         walk = [{"digest": "sha256:of-the-index"}, {"digest": "sha256:of-the-manifest"}]
         (tmp_path / "umoci.json").write_text(json.dumps({"from_descriptor_path": {"descriptor_walk": walk}}))
         profile = Profile(container="oci", image=str(tmp_path))
-        assert setup_lines(profile) == ["export LAB2_IMAGE_DIGEST=sha256:of-the-manifest"]
+        assert container_lines(profile) == ["export LAB2_IMAGE_DIGEST=sha256:of-the-manifest"]
         (tmp_path / "umoci.json").unlink()
-        assert setup_lines(profile) == []
+        assert container_lines(profile) == []

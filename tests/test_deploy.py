@@ -18,10 +18,12 @@ from lab2.models.layers.conv3x3 import Conv3x3, LinearCells
 from lab2.models.layers.pooled_linear import PooledLinear
 from lab2.models.layers.transformer import Block
 from lab2.spec.job import Precision
-from lab2.train import trainer
+from lab2.train import make_trainer
 from lab2.train.precision import dtype_of
 from lab2.train.trainer import Trainer
 from tests.conftest import SMALL, TINY, make_trial
+
+CPU = torch.device("cpu")
 
 
 class OfWeightsAlone(TorchDispatchMode):
@@ -42,12 +44,14 @@ class OfWeightsAlone(TorchDispatchMode):
         return out
 
 
-def learner(name: str, precision: Precision) -> Trainer:
+def trainer_of(name: str, precision: Precision) -> Trainer:
     data = load_training(SMALL)
     torch.manual_seed(0)
     model = replace(TINY[name], batch_norm=True) if isinstance(TINY[name], CNNConfig) else TINY[name]
     job = make_trial(name, model=model).job
-    made = trainer(job, build(model, data.shape), data.train, device=torch.device("cpu"), precision=precision, seed=1)
+    made = make_trainer(
+        job, build(model, data.shape), data.train, device=torch.device("cpu"), precision=precision, seed=1
+    )
     made.model.eval()
     return made
 
@@ -57,7 +61,7 @@ def learner(name: str, precision: Precision) -> Trainer:
 ])  # fmt: skip
 @torch.inference_mode()
 def test_the_same_bits_and_nothing_of_the_weights_alone(name: str, precision: Precision):
-    made = learner(name, precision)
+    made = trainer_of(name, precision)
     images = torch.from_numpy(load_training(SMALL).train.pixels[:20])
     before = made.infer(images)
     with OfWeightsAlone(made.model) as undeployed:
@@ -88,13 +92,13 @@ def test_a_layer_that_inference_does_not_reach_stays():
 
 def test_what_is_replaced_by_what():
     images = torch.from_numpy(load_training(SMALL).train.pixels[:2])
-    vgg = learner("vgg16", "bf16")
+    vgg = trainer_of("vgg16", "bf16")
     deploy(vgg.model, vgg.infer, images, torch.bfloat16)
     layers = list(vgg.model.modules())
     assert not any(isinstance(layer, PooledLinear) for layer in layers)
     assert sum(isinstance(layer, LinearCells) for layer in layers) == 3  # the last block sees maps of 2 x 2
     assert {p.dtype for p in vgg.model.parameters()} == {torch.bfloat16}
-    vit = learner("vit", "fp32")
+    vit = trainer_of("vit", "fp32")
     deploy(vit.model, vit.infer, images, torch.float32)
     assert [layer.norm1.weight for layer in vit.model.modules() if isinstance(layer, Block)] == [None]
 

@@ -16,8 +16,8 @@ from lab2.measure.cost import count_parameters
 from lab2.measure.flops import Flops, count_flops, flops_per_image
 from lab2.models.building import build
 from lab2.models.faster_rcnn import FasterRCNNConfig
-from lab2.run import run_trial
 from lab2.spec.architectures import ImportedConfig
+from lab2.trial import run_trial
 from tests.conftest import make_run, make_trial
 from tests.test_models import DIGITS, FULL
 

@@ -25,10 +25,10 @@ from markdown_it import MarkdownIt
 
 from lab2 import cli
 from lab2.foreign_text import LONGEST, for_csv, for_markdown, for_terminal, is_visible, one_line
-from lab2.launch.batch import Exit, read_exits
+from lab2.launch.batch import ExitNote, read_exit_notes
 from lab2.launch.logs import last_lines
 from lab2.launch.scheduler import JobState
-from lab2.launch.verdict import verdict
+from lab2.launch.verdict import Evidence, decide
 from lab2.report.summary import summarise
 from lab2.report.writers import markdown
 from lab2.results.collect import collect
@@ -148,8 +148,8 @@ def run(tmp_path: Path) -> RunDir:
 
 
 @pytest.fixture
-def front_desk(monkeypatch: pytest.MonkeyPatch, capsys) -> Callable[..., tuple[int, str, str]]:
-    """The front desk in this process: exit code, output, errors."""
+def run_cli(monkeypatch: pytest.MonkeyPatch, capsys) -> Callable[..., tuple[int, str, str]]:
+    """The CLI in this process: exit code, output, errors."""
 
     def ask(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["lab2", *words])
@@ -177,10 +177,11 @@ class TestEntries:
     def test_a_note_of_an_exit(self, tmp_path: Path):
         run = make_run(tmp_path, make_trial())
         (run.exits / "7.0.json").write_text(json.dumps({"exit_code": 1, "node": CLEAR, "why": "a\nb"}))
-        assert read_exits(run)["7"] == Exit(exit_code=1, node=r"\x1b[2J", why=r"a\nb")
+        assert read_exit_notes(run)["7"] == ExitNote(exit_code=1, node=r"\x1b[2J", why=r"a\nb")
 
     def test_the_schedulers_words(self):
-        state, reason = verdict("7", JobState(state="FAILED", reason=CLEAR, node=f"n1{OVERRIDE}"), None, [])
+        failed = JobState(state="FAILED", reason=CLEAR, node=f"n1{OVERRIDE}")
+        state, reason = decide(Evidence(job_id="7", job_state=failed))
         assert (state, reason) == ("failed", r"job 7 failed on n1\u202e (\x1b[2J)")
 
     def test_the_end_of_a_log(self, tmp_path: Path):
@@ -205,31 +206,31 @@ class TestEntries:
         (warning,) = collect(run).warnings
         assert r"\x1b[2J\n.json: the plan expects no such shard" in warning
 
-    def test_a_question_of_a_job(self, tmp_path: Path, front_desk):
+    def test_a_question_of_a_job(self, tmp_path: Path, run_cli):
         text = f'"""Which {CLEAR}{OVERRIDE}one?"""\nfrom lab2.spec.architectures import CNNConfig\n'
         text += 'from lab2.spec.job import JobSpec\nJOB = JobSpec(name="a", model=CNNConfig())\n'
         (tmp_path / "jobs").mkdir()
         (tmp_path / "jobs" / "a.py").write_text(text)
-        code, said, _ = front_desk("jobs", "--jobs", f"{tmp_path}/jobs/")
+        code, said, _ = run_cli("jobs", "--jobs", f"{tmp_path}/jobs/")
         assert code == 0
         assert r"Which \x1b[2J\u202eone?" in said
 
-    def test_an_error_of_a_users_code_is_one_line(self, tmp_path: Path, front_desk):
+    def test_an_error_of_a_users_code_is_one_line(self, tmp_path: Path, run_cli):
         (tmp_path / "jobs").mkdir()
         (tmp_path / "jobs" / "a.py").write_text(f"raise ValueError({'first' + CLEAR + chr(10) + 'second'!r})\n")
-        code, _, said = front_desk("jobs", "--jobs", f"{tmp_path}/jobs/")
+        code, _, said = run_cli("jobs", "--jobs", f"{tmp_path}/jobs/")
         assert code == 2
         assert said.count("\n") == 1
         assert r"ValueError: first\x1b[2J\nsecond" in said.replace("\n", " ")
 
-    def test_the_id_of_a_run(self, run: RunDir, front_desk):
+    def test_the_id_of_a_run(self, run: RunDir, run_cli):
         run.plan.write_text(run.plan.read_text().replace('"run_id": "run"', '"run_id": "a\\u001b[2J\\nb"'))
-        _, said, _ = front_desk("status", "run", "--runs", str(run.path.parent))
+        _, said, _ = run_cli("status", "run", "--runs", str(run.path.parent))
         assert said.splitlines()[0] == r"run a\x1b[2J\nb"
 
 
 def in_a_terminal(*words: str) -> str:
-    """What the front desk writes to a terminal of 300 columns."""
+    """What the CLI writes to a terminal of 300 columns."""
     ours, theirs = pty.openpty()
     env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "300"}
     env.pop("NO_COLOR", None)
@@ -263,8 +264,8 @@ class TestReport:
         assert not [text for text in OBEYED if text in said]
         assert SHOWN in " ".join(said.split()) or SHOWN in said.replace("\r\n", "").replace("\n", "")
 
-    def test_spreadsheets_get_text_and_programs_their_numbers(self, run: RunDir, front_desk):
-        front_desk("report", "run", "--runs", str(run.path.parent))
+    def test_spreadsheets_get_text_and_programs_their_numbers(self, run: RunDir, run_cli):
+        run_cli("report", "run", "--runs", str(run.path.parent))
         for name, column in (("table.csv", "job"), ("trials.csv", "job")):
             text = (run.report / name).read_text()
             rows = {row[column]: row for row in csv.DictReader(io.StringIO(text))}
@@ -295,26 +296,26 @@ class TestReport:
         assert not [text for text in OBEYED if text in html]
         assert r"\x1b[2J\x1b]0;owned\x07" in html
 
-    def test_json_gives_the_text_back(self, run: RunDir, front_desk):
-        front_desk("report", "run", "--runs", str(run.path.parent))
+    def test_json_gives_the_text_back(self, run: RunDir, run_cli):
+        run_cli("report", "run", "--runs", str(run.path.parent))
         rows = json.loads((run.report / "table.json").read_text())
         assert [row["reason"] for row in rows] == ["", SHOWN]
 
-    def test_half_a_character_ends_nothing(self, run: RunDir, front_desk):
+    def test_half_a_character_ends_nothing(self, run: RunDir, run_cli):
         write_raw(run.shard("vit-seed1"), make_trial("vit"), reason="a\ud800b")
-        code, said, _ = front_desk("report", "run", "--runs", str(run.path.parent))
+        code, said, _ = run_cli("report", "run", "--runs", str(run.path.parent))
         assert code == 0
         assert r"a\ud800b" in said
 
 
 class TestLogs:
-    def test_a_log_keeps_its_lines_and_cannot_repaint(self, tmp_path: Path, front_desk):
+    def test_a_log_keeps_its_lines_and_cannot_repaint(self, tmp_path: Path, run_cli):
         trial = make_trial()
         run = make_run(tmp_path, trial)
         run.logs(trial.name).mkdir()
         text = f"one\ttwo\n{CLEAR}{TITLE}three [bold]four[/bold] :warning:\n{OVERRIDE}five\n"
         (run.logs(trial.name) / "1_0_log.out").write_text(text)
-        code, said, _ = front_desk("logs", trial.name, "--run", "run", "--runs", str(tmp_path))
+        code, said, _ = run_cli("logs", trial.name, "--run", "run", "--runs", str(tmp_path))
         assert code == 0
         assert said == "one\ttwo\n\\x1b[2J\\x1b]0;owned\\x07three [bold]four[/bold] :warning:\n\\u202efive\n"
 

@@ -14,8 +14,8 @@ from lab2.check import check_trials, local_gpus
 from lab2.errors import ResourceError
 from lab2.machine.survey import survey
 from lab2.measure.hardware import choose_device, unused_gpu
-from lab2.run import run_trial
 from lab2.spec.catalogue import default_folder
+from lab2.trial import run_trial
 from tests.conftest import make_run, make_trial
 
 pytestmark = pytest.mark.skipif(

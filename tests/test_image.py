@@ -86,10 +86,10 @@ class TestContent:
         assert "no  image" not in said
 
     def test_doctor_names_what_was_changed(self):
-        changed = "/opt/lab2/code/lab2/run.py"
+        changed = "/opt/lab2/code/lab2/trial.py"
         script = f"echo >> {changed}; /opt/lab2/venv/bin/python -m lab2.cli doctor || echo code $?"
         said = inside(script)
-        assert "not as built: lab2/run.py" in said
+        assert "not as built: lab2/trial.py" in said
         assert "code 1" in said
 
     def test_no_tool_for_building_no_cache_and_nothing_of_root_that_others_may_write(self):

@@ -18,7 +18,7 @@ import lab2
 from lab2.check import check_trials
 from lab2.data.cache import IMAGENET
 from lab2.errors import InputError
-from lab2.launch.plan import plan_trials, resolve_weights
+from lab2.launch.planning import plan_trials, resolve_weights
 from lab2.measure.inputs import check_inputs, packages_of, pinned
 from lab2.measure.provenance import code_digest
 from lab2.models.alexnet import AlexNetConfig
@@ -27,9 +27,9 @@ from lab2.models.vgg16 import VGG16Config
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir, open_run
 from lab2.results.shard import read_shard, write_shard
-from lab2.run import run_trial
 from lab2.spec.architectures import ImportedConfig, ModelConfig
 from lab2.spec.job import TRIAL, DataConfig, JobSpec, Trial
+from lab2.trial import run_trial
 from tests.conftest import SMALL, TINY, asked_weights, finished, make_run, make_trial, on_folder
 from tests.test_local import lab2 as lab2_command
 from tests.test_local import settings, write_jobs
@@ -59,7 +59,7 @@ def of_network(network: object, *, seed: int = 1) -> Trial:
 
 
 def planned(*trials: Trial, device: str = "cpu") -> list[Trial]:
-    """As the front desk plans them."""
+    """As the CLI plans them."""
     return pinned(trials, check_trials(trials, device))
 
 
@@ -265,7 +265,7 @@ class TestTrial:
         before = code_digest()
         monkeypatch.setattr(lab2, "__file__", str(copied / "__init__.py"))
         assert code_digest() == before
-        edit(copied / "train" / "course.py")
+        edit(copied / "train" / "stage.py")
         assert code_digest() != before
 
 
@@ -275,33 +275,33 @@ class TestResume:
         return write_net(tmp_path / "my")
 
     @pytest.mark.parametrize("on_slurm", [False, True])
-    def test_it_refuses_at_once_what_would_fail(self, path: Path, runs: Path, on_slurm: bool, front_desk):
+    def test_it_refuses_at_once_what_would_fail(self, path: Path, runs: Path, on_slurm: bool, run_cli):
         trials = planned(of_network(f"{path}:Net"), of_network(f"{path}:Net", seed=2))
         run = make_run(runs, *trials)
         if on_slurm:
             run.profile.write_text("{}")
         edit(path)
-        code, _, said = front_desk("resume", "run", "--runs", str(runs))
+        code, _, said = run_cli("resume", "run", "--runs", str(runs))
         assert (code, len(said.strip().splitlines())) == (2, 1)
         assert f"changed since the run was planned: network {path}; start a new run" in said
         assert not list(run.path.glob("logs/*"))
 
     def test_a_data_set_that_only_the_nodes_have_is_left_to_them(
-        self, tmp_path: Path, runs: Path, front_desk, monkeypatch
+        self, tmp_path: Path, runs: Path, run_cli, monkeypatch
     ):
         data = DataConfig(dataset="kmnist")
         run = make_run(runs, *pinned([replace(make_trial(), data=data)], {data: "d"}))
         run.profile.write_text("{}")
         monkeypatch.setenv("PATH", str(tmp_path))
-        code, _, said = front_desk("resume", "run", "--runs", str(runs))
+        code, _, said = run_cli("resume", "run", "--runs", str(runs))
         assert (code, "no Slurm answers here" in said) == (2, True)
 
-    def test_what_only_finished_trials_have_read_may_change(self, path: Path, runs: Path, front_desk):
+    def test_what_only_finished_trials_have_read_may_change(self, path: Path, runs: Path, run_cli):
         (trial,) = planned(of_network(f"{path}:Net"))
         run = make_run(runs, trial)
         write_shard(run.shard(trial.name), finished(trial))
         edit(path)
-        code, said, _ = front_desk("resume", "run", "--runs", str(runs))
+        code, said, _ = run_cli("resume", "run", "--runs", str(runs))
         assert (code, "nothing to resume: 1 of 1" in said) == (0, True)
 
 

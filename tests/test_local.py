@@ -42,7 +42,7 @@ FEW = ("data.train_images=150", "data.validation_images=50", "data.test_images=5
 
 
 def lab2(*words: str, check: int | None = 0, **more: Any) -> subprocess.CompletedProcess[str]:
-    """The front desk as a user runs it."""
+    """The CLI as a user runs it."""
     done = subprocess.run(
         [sys.executable, "-m", "lab2.cli", *words], capture_output=True, text=True, check=False, timeout=280, **more
     )
@@ -85,7 +85,7 @@ def test_a_trial_of_another_machine_or_container_is_not_killed_by_its_number(tmp
 
 
 def start(*words: str, runs: Path) -> subprocess.Popen[str]:
-    """The front desk as from a terminal: what a script starts in the background is deaf to Ctrl-C."""
+    """The CLI as from a terminal: what a script starts in the background is deaf to Ctrl-C."""
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         return subprocess.Popen(

@@ -10,7 +10,7 @@ from torch import nn
 
 from lab2.spec.job import TrainConfig
 from lab2.train.muon import Muon, orthogonalise
-from lab2.train.optimizer import Group, OneCycle, groups
+from lab2.train.optimizer import Group, OneCycle, groups, outer_layers
 from lab2.train.precision import autocast
 
 SHAPES = ((20, 20), (80, 20), (20, 80), (20, 20), (8, 3, 5, 5), (64, 3, 3, 3))
@@ -72,7 +72,7 @@ def train(model: nn.Module, cycle: OneCycle, steps: int, *, first: int = 0, prec
 def test_muon_has_the_hidden_matrices_and_adamw_the_rest():
     model = Tokens()
     config = TrainConfig(optimizer="muon", weight_decay=0.3)
-    cycle = OneCycle(groups(model, config), config, 10)
+    cycle = OneCycle(groups(model, config), config, 10, outer=outer_layers(model, torch.rand(2, 4)))
     muon, rest = ({p for g in o.param_groups for p in g["params"]} for o in cycle.optimizers)
     assert muon == {model.layers[1].weight, model.layers[2].weight}
     assert rest == set(model.parameters()) - muon
@@ -80,10 +80,38 @@ def test_muon_has_the_hidden_matrices_and_adamw_the_rest():
     assert decaying == {layer.weight for layer in model.layers}
 
 
+class HeadFirst(nn.Module):
+    """Defines its layers in another order than that in which they run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(6, 3)
+        self.normalise = nn.BatchNorm1d(6)
+        self.drop = nn.Dropout(0.5)
+        self.hidden = nn.Linear(6, 6)
+        self.embed = nn.Linear(4, 6)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(self.drop(self.normalise(self.hidden(self.embed(images)))))
+        return logits
+
+
+def test_the_first_and_the_last_layer_are_those_that_run_first_and_last():
+    model = HeadFirst()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    random = torch.get_rng_state()
+    assert outer_layers(model, torch.rand(1, 4)) == {model.embed.weight, model.head.weight}
+    assert model.training
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), random)
+    assert not model.embed._forward_pre_hooks
+
+
 def test_a_network_without_hidden_matrices_is_adamws():
     model = nn.Linear(4, 2)
     config = TrainConfig(optimizer="muon")
-    assert [type(o) for o in OneCycle(groups(model, config), config, 10).optimizers] == [torch.optim.AdamW]
+    cycle = OneCycle(groups(model, config), config, 10, outer={model.weight})
+    assert [type(optimizer) for optimizer in cycle.optimizers] == [torch.optim.AdamW]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])

@@ -20,7 +20,7 @@ from lab2 import cli
 from lab2.cli.screen import gather
 from lab2.data.folder import FolderSource
 from lab2.errors import DataError, RunError, ShardError, WeightsError
-from lab2.launch.batch import read_exits
+from lab2.launch.batch import read_exit_notes
 from lab2.launch.logs import last_lines, read_log
 from lab2.launch.scheduler import Answer
 from lab2.launch.scheduler import _read_kept as read_scheduler
@@ -31,10 +31,10 @@ from lab2.measure.predictions import read_predictions
 from lab2.models.building.weights import read_weights_metadata
 from lab2.regular_file import IrregularFileError, make_way, read_regular, regular_file
 from lab2.results.collect import collect
-from lab2.results.columns import read_known
 from lab2.results.journal import Attempt, CurvePoint, Journal, read_attempts, read_history, read_progress
 from lab2.results.run_dir import RunDir, open_run
 from lab2.results.shard import read_shard, write_shard
+from lab2.results.shard_table import read_cache
 from lab2.results.trial_lock import held, holder, is_held
 from lab2.spec.job import Trial
 from lab2.train.checkpoint import load_checkpoint
@@ -190,11 +190,11 @@ READERS = {
     "progress": Reader(lambda run: run.progress(NAME), lambda run: read_progress(run, NAME)),
     "history": Reader(lambda run: run.history(NAME), lambda run: read_history(run, NAME), gives=[]),
     "attempts": Reader(lambda run: run.attempts(NAME), lambda run: read_attempts(run, NAME), gives=[]),
-    "exits": Reader(lambda run: run.exits / "7.0.json", read_exits, gives={}),
+    "exits": Reader(lambda run: run.exits / "7.0.json", read_exit_notes, gives={}),
     "submission": Reader(lambda run: run.submissions / "7.json", read_submissions, error=RunError),
     "scheduler": Reader(lambda run: run.scheduler, read_scheduler, gives=Answer()),
     "profile": Reader(lambda run: run.profile, read_run_profile, error=RunError),
-    "collected": Reader(lambda run: run.collected, lambda run: len(read_known(run.collected, 1)), gives=0),
+    "collected": Reader(lambda run: run.collected, lambda run: len(read_cache(run.collected, 1)), gives=0),
     "predictions": Reader(
         lambda run: run.predictions(NAME), lambda run: read_predictions(run.predictions(NAME)), error=ShardError
     ),
@@ -295,23 +295,23 @@ class TestCollected:
     def test_it_is_used_where_it_fits(self, tmp_path: Path):
         run = make_run(tmp_path, TRIAL)
         self.kept(run)
-        assert len(read_known(run.collected, 1)) == 1
+        assert len(read_cache(run.collected, 1)) == 1
 
     def test_more_rows_than_trials_are_not_unpacked(self, tmp_path: Path):
         run = make_run(tmp_path, TRIAL)
         self.kept(run)
-        assert len(read_known(run.collected, 0)) == 0
+        assert len(read_cache(run.collected, 0)) == 0
 
     def test_a_row_larger_than_a_shard_can_be_is_not_unpacked(self, tmp_path: Path, monkeypatch):
         run = make_run(tmp_path, TRIAL)
         self.kept(run)
-        monkeypatch.setattr("lab2.results.columns.SMALL", 1000)
-        assert len(read_known(run.collected, 1)) == 0
+        monkeypatch.setattr("lab2.results.shard_table.SMALL", 1000)
+        assert len(read_cache(run.collected, 1)) == 0
 
 
 @pytest.fixture
-def front_desk(monkeypatch: pytest.MonkeyPatch, capsys) -> Callable[..., tuple[int, str, str]]:
-    """The front desk in this process: exit code, output, errors."""
+def run_cli(monkeypatch: pytest.MonkeyPatch, capsys) -> Callable[..., tuple[int, str, str]]:
+    """The CLI in this process: exit code, output, errors."""
 
     def ask(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["lab2", *words])
@@ -338,13 +338,13 @@ def two_trials(tmp_path: Path, kind: Callable[[Path], None]) -> Iterator[tuple[R
 
 class TestFrontDesk:
     @kinds
-    def test_the_table_has_the_row_and_its_reason(self, kind, tmp_path: Path, front_desk):
+    def test_the_table_has_the_row_and_its_reason(self, kind, tmp_path: Path, run_cli):
         with two_trials(tmp_path, kind) as (run, _, bad):
             for command in ("report", "collect", "status"):
-                code, said, warned = front_desk(command, "run", "--runs", str(tmp_path))
+                code, said, warned = run_cli(command, "run", "--runs", str(tmp_path))
                 assert code == 0
                 assert KINDS[kind] in said + warned
-            code, said, _ = front_desk("report", "run", "--runs", str(tmp_path))
+            code, said, _ = run_cli("report", "run", "--runs", str(tmp_path))
             assert "1 of 2" in said
             assert f"seed 2: its shard cannot be believed: {KINDS[kind]}" in said
             table = (run.report / "table.md").read_text()
@@ -353,27 +353,27 @@ class TestFrontDesk:
             assert bad.name in {line.trial for line in gather(run)[1].trials} or collect(run).statuses[1] == "missing"
 
     @kinds
-    def test_a_run_with_nothing_else_shows_its_table_too(self, kind, tmp_path: Path, front_desk):
+    def test_a_run_with_nothing_else_shows_its_table_too(self, kind, tmp_path: Path, run_cli):
         run = make_run(tmp_path, TRIAL)
         put(kind, run.shard(NAME))
-        code, said, _ = front_desk("report", "run", "--runs", str(tmp_path))
+        code, said, _ = run_cli("report", "run", "--runs", str(tmp_path))
         assert code == 0
         assert KINDS[kind] in said
 
     @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not sparse], ids=lambda kind: kind.__name__)
-    def test_logs_say_what_lies_there(self, kind, tmp_path: Path, front_desk):
+    def test_logs_say_what_lies_there(self, kind, tmp_path: Path, run_cli):
         run = make_run(tmp_path, TRIAL)
         put(kind, run.logs(NAME) / "1_0_log.out")
-        code, _, said = front_desk("logs", NAME, "--run", "run", "--runs", str(tmp_path))
+        code, _, said = run_cli("logs", NAME, "--run", "run", "--runs", str(tmp_path))
         assert code == 2
         assert said.startswith("lab2: ")
         assert KINDS[kind] in said
 
     @pytest.mark.parametrize("kind", [fifo, directory], ids=lambda kind: kind.__name__)
-    def test_a_launcher_lock_that_is_none_is_one_sentence(self, kind, tmp_path: Path, front_desk):
+    def test_a_launcher_lock_that_is_none_is_one_sentence(self, kind, tmp_path: Path, run_cli):
         run = make_run(tmp_path, TRIAL)
         put(kind, run.launcher)
-        code, _, said = front_desk("resume", "run", "--runs", str(tmp_path))
+        code, _, said = run_cli("resume", "run", "--runs", str(tmp_path))
         assert code == 2
         assert f"{run.launcher}: " in said
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lab2.launch.plan import start_run
+from lab2.launch.planning import start_run
 from lab2.launch.reuse import Finished, reuse
 from lab2.launch.submission import Submission, place_of, write_submission
 from lab2.report.caption import caption
@@ -242,15 +242,15 @@ class TestSubmit:
         monkeypatch.setenv("LAB2_COMMIT", COMMIT)
 
     @pytest.fixture
-    def submit(self, tmp_path: Path, runs: Path, front_desk) -> Callable[..., tuple[str, RunDir]]:
-        """What the front desk says of a submission of a network of one's own with two seeds, and the run."""
+    def submit(self, tmp_path: Path, runs: Path, run_cli) -> Callable[..., tuple[str, RunDir]]:
+        """What the CLI says of a submission of a network of one's own with two seeds, and the run."""
         (tmp_path / "nodes.toml").write_text('partition = "cpu"\n')
         net = write_net(tmp_path / "my")
         jobs = write_jobs(tmp_path / "jobs", {"own": f"ImportedConfig(network='{net}:Net')"})
 
         def ask(*more: str) -> tuple[str, RunDir]:
             words = ("--profile", f"{tmp_path}/nodes.toml", "--jobs", jobs, "--seeds", "2", "--runs", str(runs))
-            code, said, errors = front_desk("submit", *words, *more)
+            code, said, errors = run_cli("submit", *words, *more)
             assert code == 0, errors
             return said, open_run(runs, "latest")
 
@@ -275,18 +275,16 @@ class TestSubmit:
         assert "taken" not in said
         assert not list(third.shards.iterdir())
 
-    def test_what_auto_weights_are_is_said_where_it_is_settled(
-        self, tmp_path: Path, runs: Path, front_desk, monkeypatch
-    ):
+    def test_what_auto_weights_are_is_said_where_it_is_settled(self, tmp_path: Path, runs: Path, run_cli, monkeypatch):
         (tmp_path / "nodes.toml").write_text('partition = "cpu"\n')
         jobs = write_jobs(tmp_path / "jobs", {"mine": "AlexNetConfig()"})
         words = ("submit", "--profile", f"{tmp_path}/nodes.toml", "--jobs", jobs, "--runs", str(runs))
-        _, said, _ = front_desk(*words)
+        _, said, _ = run_cli(*words)
         assert f"training starts: alexnet from random weights ({tmp_path}/cache/weights has no others" in said
         (before,) = open_run(runs, "latest").read_plan().trials
         write_shard(open_run(runs, "latest").shard(before.name), finished(before, **HERE))
         with_imagenet(tmp_path / "cache", monkeypatch)
-        _, said, _ = front_desk(*words)
+        _, said, _ = run_cli(*words)
         assert f"training starts: alexnet from ImageNet's weights in {tmp_path}/cache/weights\n" in said
         assert "1 of 1 trials for Slurm" in said
         (after,) = open_run(runs, "latest").read_plan().trials

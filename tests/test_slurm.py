@@ -329,7 +329,7 @@ def test_what_can_never_be_scheduled_is_refused_or_named(tmp_path: Path, runs: P
     now = wait_until(run, all_ended)
     assert now.trials[0].state == "stuck"
     assert "JobHeldUser" in now.trials[0].reason
-    assert collect(run, lambda *_: now.told()).rows[0].status == "missing"
+    assert collect(run, lambda *_: now.explain_missing()).rows[0].status == "missing"
     lab2("cancel", "--runs", str(runs))
     assert wait_until(run, all_ended).trials[0].state == "cancelled"
 

@@ -34,16 +34,16 @@ from lab2.models.cnn import CNNConfig
 from lab2.models.vit import ViTConfig
 from lab2.results.journal import read_history
 from lab2.results.run_dir import RunDir
-from lab2.run import run_trial, set_up
 from lab2.spec.job import DataConfig, TrainConfig, Trial
 from lab2.stop import Stopped
-from lab2.train import trainer
+from lab2.train import make_trainer
 from lab2.train.checkpoint import Checkpoint, save_checkpoint
-from lab2.train.course import Course, Step, count_steps
 from lab2.train.detector import targets
 from lab2.train.optimizer import Group
+from lab2.train.stage import Stage, Step, count_steps
 from lab2.train.trainer import Trainer
 from lab2.train.transfer import TransferTrainer
+from lab2.trial import run_trial, set_up
 from tests.conftest import SMALL, TINY, make_run, make_trial, on_folder
 
 FAST = ("cnn", "vit", "faster_rcnn")
@@ -51,34 +51,34 @@ CPU = torch.device("cpu")
 TWO_THOUSAND = replace(SMALL, train_images=2000, test_images=500)
 
 
-def make_course(*, images: int, batch_size: int, epochs: float, seed: int = 0) -> Course:
-    """A course that moves a single weight."""
+def make_stage(*, images: int, batch_size: int, epochs: float, seed: int = 0) -> Stage:
+    """A stage that moves a single weight."""
     weight = torch.nn.Parameter(torch.ones(()))
     config = TrainConfig(batch_size=batch_size)
     moved: list[Group] = [{"params": [weight], "lr": 0.1, "max_lr": 0.1, "weight_decay": 0.0}]
     generator = torch.Generator().manual_seed(seed)
-    return Course(moved, config, images=images, epochs=epochs, generator=generator)
+    return Stage(moved, config, images=images, epochs=epochs, generator=generator)
 
 
-def walk(course: Course, steps: int | None = None) -> list[list[int]]:
+def walk(stage: Stage, steps: int | None = None) -> list[list[int]]:
     """The batches of the next `steps` steps."""
-    (weight,) = course.optimizer.parameters
+    (weight,) = stage.optimizer.parameters
     batches = []
-    for batch in itertools.islice(course, steps):
+    for batch in itertools.islice(stage, steps):
         batches.append(batch.tolist())
-        course.step((weight * batch.sum()) ** 2)
+        stage.step((weight * batch.sum()) ** 2)
     return batches
 
 
-class TestCourse:
+class TestStage:
     def test_batches_are_permutations_one_after_another(self):
-        order = list(itertools.chain(*walk(make_course(images=6, batch_size=4, epochs=2))))
+        order = list(itertools.chain(*walk(make_stage(images=6, batch_size=4, epochs=2))))
         assert len(order) == 12 == 4 * count_steps(6, 4, 2)
         assert sorted(order[:6]) == sorted(order[6:]) == [*range(6)]
 
     @given(steps=st.integers(0, 7))
     def test_it_goes_on_from_wherever_it_was_left(self, steps: int):
-        whole, first, second = (make_course(images=10, batch_size=4, epochs=3, seed=n) for n in (5, 5, 6))
+        whole, first, second = (make_stage(images=10, batch_size=4, epochs=3, seed=n) for n in (5, 5, 6))
         expected = walk(whole)
         begun = walk(first, steps)
         second.optimizer.parameters[0].data.copy_(first.optimizer.parameters[0].data)
@@ -133,7 +133,7 @@ def macro_f1(truth: np.ndarray, answer: np.ndarray) -> float:
 
 @pytest.mark.parametrize("name", ["cnn", "alexnet", "faster_rcnn"])
 def test_convolutions_are_held_channels_last(name: str):
-    network = set_up(make_trial(name), "cpu", 1).learner.model
+    network = set_up(make_trial(name), "cpu", 1).trainer.model
     kernels = [m.weight for m in network.modules() if isinstance(m, nn.Conv2d)]
     assert kernels
     assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in kernels)
@@ -166,15 +166,15 @@ def augmentation(name: str) -> dict[str, float]:
 def interrupt(run: RunDir, trial: Trial) -> None:
     """Run `trial` and end it by SIGTERM in the midst of its third step from here."""
     steps = itertools.count(1)
-    whole_step = Course.step
+    whole_step = Stage.step
 
-    def step(course: Course, loss: torch.Tensor) -> Step:
+    def step(stage: Stage, loss: torch.Tensor) -> Step:
         if next(steps) == 3:
             os.kill(os.getpid(), signal.SIGTERM)
-        return whole_step(course, loss)
+        return whole_step(stage, loss)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped):
-        patch.setattr(Course, "step", step)
+        patch.setattr(Stage, "step", step)
         run_trial(trial, run, device="cpu", requeue=True)
     assert not run.shard(trial.name).exists()
     assert run.checkpoint(trial.name).exists()
@@ -221,10 +221,10 @@ def test_an_interrupted_trial_ends_with_the_same_bits(name: str, tmp_path: Path)
 def test_a_trial_goes_on_in_the_precision_in_which_it_began(precision: str, tmp_path: Path, monkeypatch):
     trial = make_trial("cnn", epochs=3)
     whole, broken = (make_run(tmp_path, trial, run_id=name) for name in ("whole", "broken"))
-    monkeypatch.setattr("lab2.run.choose_precision", lambda *_: precision)
+    monkeypatch.setattr("lab2.trial.choose_precision", lambda *_: precision)
     assert run_trial(trial, whole, device="cpu").precision == precision
     interrupt(broken, trial)
-    monkeypatch.setattr("lab2.run.choose_precision", lambda *_: "fp32")  # of a node of another kind
+    monkeypatch.setattr("lab2.trial.choose_precision", lambda *_: "fp32")  # of a node of another kind
     assert run_trial(trial, broken, device="cpu").precision == precision
     assert broken.predictions(trial.name).read_bytes() == whole.predictions(trial.name).read_bytes()
 
@@ -250,8 +250,8 @@ def test_a_step_of_a_classifier_never_waits_for_the_accelerator(name: str, optim
     trial = make_trial(name, optimizer=optimizer)
     data = load_training(trial.data)
     job = replace(trial.job, train=replace(trial.job.train, rotation=10, stretch=0.1, shift=1))
-    learner = trainer(job, build(job.model, data.shape), data.train, device=CPU, precision="fp32", seed=1)
-    steps = learner.fit()
+    trainer = make_trainer(job, build(job.model, data.shape), data.train, device=CPU, precision="fp32", seed=1)
+    steps = trainer.fit()
     next(steps)
     with Waits() as waits:
         step = next(steps)
@@ -266,8 +266,8 @@ def test_a_rise_of_one_step_is_no_division_by_zero(images: int, warmup: float):
     weight = torch.nn.Parameter(torch.ones(()))
     moved: list[Group] = [{"params": [weight], "lr": 0.1, "max_lr": 0.1, "weight_decay": 0.0}]
     config = TrainConfig(batch_size=50, warmup=warmup)
-    course = Course(moved, config, images=images, epochs=1, generator=torch.Generator())
-    assert len(walk(course)) == images // 50
+    stage = Stage(moved, config, images=images, epochs=1, generator=torch.Generator())
+    assert len(walk(stage)) == images // 50
 
 
 class TestCheckpoint:
@@ -446,7 +446,7 @@ class Halves(nn.Module):
 class TestDifferentialRates:
     RECIPE = TrainConfig(batch_size=100, learning_rate=1.0, optimizer="sgd", weight_decay=0.0)
 
-    def learner(self, scale: float) -> TransferTrainer:
+    def new_trainer(self, scale: float) -> TransferTrainer:
         config = AlexNetConfig(head_epochs=0, feature_lr_scale=scale)
         model = TransferNet(Halves(), 28, (0.5,) * 3, (0.25,) * 3)
         images = load_training(SMALL).train
@@ -454,10 +454,10 @@ class TestDifferentialRates:
 
     def moved(self, scale: float) -> tuple[Tensor, Tensor]:
         """What one step adds to the features' kernels, and to the classifier's weights."""
-        learner = self.learner(scale)
-        weights = learner.model.get_parameter("features.0.weight"), learner.model.get_parameter("classifier.1.weight")
+        trainer = self.new_trainer(scale)
+        weights = trainer.model.get_parameter("features.0.weight"), trainer.model.get_parameter("classifier.1.weight")
         before = [weight.detach().clone() for weight in weights]
-        steps = learner.fit()
+        steps = trainer.fit()
         next(steps)
         first, second = (weight.detach() - old for weight, old in zip(weights, before, strict=True))
         return first, second
@@ -470,11 +470,11 @@ class TestDifferentialRates:
         assert torch.equal(head, same_head)
 
     def test_each_group_has_its_peak(self):
-        learner = self.learner(0.1)
-        steps = learner.fit()
+        trainer = self.new_trainer(0.1)
+        steps = trainer.fit()
         next(steps)
-        state = learner.state()
-        ((_, *names),), (optimizer,) = state["moved"], state["course"]["optimizer"]["optimizers"]
+        state = trainer.state()
+        ((_, *names),), (optimizer,) = state["moved"], state["position"]["optimizer"]["optimizers"]
         peaks = {
             name.split(".")[0]: group["max_lr"]
             for group, moved in zip(optimizer["param_groups"], names, strict=True)
@@ -492,12 +492,12 @@ class TestFeatureCache:
         config = AlexNetConfig(weights=str(path), head_epochs=2)
         built = build(config, data.shape)
         job = replace(trial.job, model=config)
-        learner = trainer(job, built, data.train, device=torch.device("cpu"), precision="fp32", seed=1)
+        trainer = make_trainer(job, built, data.train, device=torch.device("cpu"), precision="fp32", seed=1)
         calls = []
         extract = built.model.extract
         monkeypatch.setattr(built.model, "extract", lambda x: calls.append(len(x)) or extract(x))
         before = [p.clone() for p in built.model.features.parameters()]
-        steps = learner.fit()
+        steps = trainer.fit()
         for _ in range(6):  # two epochs of three batches
             step = next(steps)
         assert (step.number, step.total, step.epoch) == (6, 9, 2.0)
@@ -514,7 +514,7 @@ class TestFeatureCache:
 
         def begun(precision: str) -> Trainer:
             built = build(trial.job.model, data.shape)
-            return trainer(trial.job, built, data.train, device=CPU, precision=precision, seed=1)
+            return make_trainer(trial.job, built, data.train, device=CPU, precision=precision, seed=1)
 
         first, second = begun("bf16"), begun("fp32")
         steps = first.fit()

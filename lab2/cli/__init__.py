@@ -1,4 +1,4 @@
-"""The front desk: the only room that prints to a person. Every command is thin; the other rooms do the work."""
+"""The CLI: the only package that prints. Its commands are thin; the other packages do the work."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def options(
 
 
 def main() -> None:
-    """Run the front desk; a user's mistake is one sentence and exit code 2."""
+    """Run the CLI; a user's mistake is one sentence and exit code 2."""
     leave_threads_unbound()
     try:
         app()

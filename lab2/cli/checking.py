@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lab2.cli.screen import err, say
 from lab2.data.places import NAMED, open_source
 from lab2.errors import DataError
-from lab2.launch.plan import plan_trials, resolve_weights
+from lab2.launch.planning import plan_trials, resolve_weights
 from lab2.launch.reuse import reuse
 from lab2.measure.inputs import check_inputs, pinned
 from lab2.measure.provenance import source_commit

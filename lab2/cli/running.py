@@ -28,8 +28,9 @@ from lab2.cli.options import (
 )
 from lab2.cli.screen import err, say, show_log, show_table, show_trace, warn, watch
 from lab2.errors import ConfigError
-from lab2.launch.plan import change_resources, start_run
-from lab2.launch.status import BEING_CANCELLED, RunStatus, status
+from lab2.launch.planning import change_resources, start_run
+from lab2.launch.status import RunStatus, status
+from lab2.launch.verdict import BEING_CANCELLED
 from lab2.results.run_dir import RunDir, new_run_id, open_run
 from lab2.results.trial_lock import held
 from lab2.spec.job import Trial
@@ -199,7 +200,7 @@ def train(
         return
     run = start_run(runs, trials, smoke=False, device=device)
     show_log()
-    from lab2.run import run_trial
+    from lab2.trial import run_trial
 
     shard = run_trial(trials[0], run, device=device)
     show_table(run)

@@ -62,14 +62,14 @@ def gather(run: RunDir) -> tuple[Comparison, RunStatus]:
     """The shards of a run, and what is known of the trials that have none."""
     from lab2.results.collect import collect
 
-    without = RunStatus([])
+    unreported = RunStatus([])
 
-    def tell(plan: Plan, trials: Sequence[Trial]) -> dict[str, tuple[Status, str]]:
-        nonlocal without
-        without = status(run, plan, trials)
-        return without.told()
+    def explain_missing(plan: Plan, trials: Sequence[Trial]) -> dict[str, tuple[Status, str]]:
+        nonlocal unreported
+        unreported = status(run, plan, trials)
+        return unreported.explain_missing()
 
-    return collect(run, tell), without
+    return collect(run, explain_missing), unreported
 
 
 def show_table(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None, *, quiet: bool = False) -> None:
@@ -79,7 +79,7 @@ def show_table(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None
     from lab2.report.terminal import terminal_table
     from lab2.report.writers import write_report
 
-    comparison, without = gathered or gather(run)
+    comparison, unreported = gathered or gather(run)
     summary = summarise(comparison)
     if not quiet:
         wide = out if out.is_terminal else Console(highlight=False, width=200)
@@ -92,7 +92,7 @@ def show_table(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None
             say(text, "red")
         for text in remarks(summary):
             warn(f"note: {text}")
-    for warning in (*comparison.warnings, *([without.caveat] if without.caveat else [])):
+    for warning in (*comparison.warnings, *([unreported.caveat] if unreported.caveat else [])):
         warn(f"warning: {warning}")
     written, refused = write_report(run, comparison, summary)
     if quiet and refused:  # the files are all that was asked for

@@ -96,8 +96,8 @@ def _looks(run: RunDir, plan: Plan) -> Iterator[list[TrialStatus]]:
 
 def _with_shards(run: RunDir) -> tuple[Comparison, RunStatus]:
     """What there is of a run's trials; raises `RunError` that says where to look where none has ended."""
-    comparison, without = gather(run)
-    ended = any(line.ended and line.state != "lost" for line in without.trials)
+    comparison, unreported = gather(run)
+    ended = any(line.ended and line.state != "lost" for line in unreported.trials)
     if not ended and not comparison.warnings and set(comparison.statuses) == {"missing"}:
         raise RunError(f"{run.path.name}: no shards yet; see what it does with: lab2 status {named(run)}")
-    return comparison, without
+    return comparison, unreported

@@ -51,7 +51,7 @@ trap 'exit 143' TERM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exit:
+class ExitNote:
     """How the newest attempt of a job ended."""
 
     exit_code: int  # 128 + n: by signal n
@@ -63,28 +63,28 @@ class Exit:
         keep_visible(self)
 
 
-_EXIT: TypeAdapter[Exit] = TypeAdapter(Exit)
+_EXIT_NOTE: TypeAdapter[ExitNote] = TypeAdapter(ExitNote)
 
 
-def setup_lines(run: RunDir, own: Sequence[str]) -> list[str]:
+def batch_lines(run: RunDir, own: Sequence[str]) -> list[str]:
     """What stands in the batch script before srun; `own` are the profile's lines."""
-    kept = [f'export {name}="${{{name}:-{value}}}"' for name, value in ALLOCATION.items()]
+    allocation = [f'export {name}="${{{name}:-{value}}}"' for name, value in ALLOCATION.items()]
     return [
         f"lab2_exits={shlex.quote(str(run.exits))}",
         *_SCRIPT.splitlines(),
-        *kept,
+        *allocation,
         'export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$SLURM_CPUS_PER_TASK}"',
         *own,
     ]
 
 
-def read_exits(run: RunDir) -> dict[str, Exit]:
+def read_exit_notes(run: RunDir) -> dict[str, ExitNote]:
     """How each job of the run ended, by Slurm's id; a note that is not whole is none."""
-    found: dict[str, Exit] = {}
+    found: dict[str, ExitNote] = {}
     for path in run.exits.glob("*.json"):
         job_id, _, restart = path.stem.rpartition(".")
         try:
-            one = replace(_EXIT.validate_json(read_regular(path, SMALL)), restart=int(restart))
+            one = replace(_EXIT_NOTE.validate_json(read_regular(path, SMALL)), restart=int(restart))
         except (OSError, ValueError):
             continue
         if job_id not in found or found[job_id].restart < one.restart:

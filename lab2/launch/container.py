@@ -18,7 +18,7 @@ from pathlib import Path
 
 from lab2.data.cache import cache_folder
 from lab2.errors import ConfigError
-from lab2.launch.plan import paths_read
+from lab2.launch.planning import paths_read
 from lab2.regular_file import SMALL, read_regular, regular_file
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
@@ -78,7 +78,7 @@ def shown_command(run: RunDir, profile: Profile, trials: Sequence[Trial]) -> str
         raise ConfigError(f"{WRAPPER}: {getattr(error, 'stderr', '') or error}".strip()) from error
 
 
-def setup_lines(profile: Profile) -> list[str]:
+def container_lines(profile: Profile) -> list[str]:
     """What the batch script tells the trial about an image that is a file: its digest, read here and once.
 
     Raises `ConfigError` where the wrapper or the file is not there.

@@ -71,7 +71,7 @@ class Answer:
 _KEPT: TypeAdapter[Answer] = TypeAdapter(Answer)
 
 
-def ask(run: RunDir, job_names: Iterable[str]) -> Answer:
+def query_queue(run: RunDir, job_names: Iterable[str]) -> Answer:
     """Ask squeue about all jobs of those names at once; what it said before stands where it is silent."""
     kept = _read_kept(run)
     try:
@@ -90,7 +90,7 @@ def ask(run: RunDir, job_names: Iterable[str]) -> Answer:
     return answer
 
 
-def ask_accounting(run: RunDir, answer: Answer, job_ids: Iterable[str]) -> Answer:
+def query_accounting(run: RunDir, answer: Answer, job_ids: Iterable[str]) -> Answer:
     """Ask sacct about jobs that squeue no longer lists; without accounting nothing is learnt."""
     ids = sorted({job.partition("_")[0] for job in job_ids})
     if not ids:

@@ -17,8 +17,8 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from lab2.errors import ConfigError, ResourceError, RunError
 from lab2.launch import container
-from lab2.launch.batch import TERMINATED, mark_cancelled, read_exits, setup_lines
-from lab2.launch.scheduler import ask, cancel_jobs, max_array_size
+from lab2.launch.batch import TERMINATED, batch_lines, mark_cancelled, read_exit_notes
+from lab2.launch.scheduler import cancel_jobs, max_array_size, query_queue
 from lab2.launch.status import TrialStatus
 from lab2.launch.submission import Submission, latest_jobs, place_of, read_submissions, write_submission
 from lab2.launch.task import TrialTask
@@ -79,7 +79,7 @@ def submit(
         parts = batches(trials, largest=_largest_array(), parallel=parallel)
         _refuse_strays(run, {_job_name(run, part) for part in parts})
         for part in parts:
-            _ask(run, profile, part, exclude)
+            _test_submission(run, profile, part, exclude)
         jobs: list[str] = []
         for part in parts:
             after = None if part.after is None else jobs[part.after]
@@ -115,7 +115,7 @@ def check_submission(run: RunDir, trials: Sequence[Trial], profile: Profile, *, 
     """
     with outside_any_job():
         for part in batches(trials, largest=_largest_array(), parallel=parallel):
-            _ask(run, profile, part, ())
+            _test_submission(run, profile, part, ())
 
 
 def scripts(run: RunDir, trials: Sequence[Trial], profile: Profile, *, parallel: int | None) -> Iterator[str]:
@@ -148,7 +148,7 @@ def cancel(run: RunDir, trials: Sequence[str]) -> list[str]:
 
 def suspects(run: RunDir, trials: Sequence[TrialStatus]) -> list[str]:
     """The nodes on which a trial was killed, or that died under it; what Slurm or a setting ended is not theirs."""
-    submissions, exits = read_submissions(run), read_exits(run)
+    submissions, exits = read_submissions(run), read_exit_notes(run)
     before = {node for submission in submissions for node in submission.excluded}
     jobs = latest_jobs(submissions)
     killed = set()
@@ -218,7 +218,7 @@ def _executor(
         dependency=f"afterany:{after}" if after else None,
         exclude=",".join(exclude) or None,
         wckey=profile.wckey,
-        setup=[*setup_lines(run, profile.setup), *container.setup_lines(profile)],
+        setup=[*batch_lines(run, profile.setup), *container.container_lines(profile)],
         # Since 22.05 srun does not take the number of CPUs from sbatch.
         srun_args=[f"--cpus-per-task={need.cpus}", *container.srun_arguments(run, profile, part.trials), *profile.srun],
         stderr_to_stdout=True,
@@ -233,7 +233,7 @@ def _script(executor: submitit.SlurmExecutor, part: Batch) -> str:
     return str(executor._make_submission_file_text(executor._submitit_command_str, "dry-run"))
 
 
-def _ask(run: RunDir, profile: Profile, part: Batch, exclude: Sequence[str]) -> None:
+def _test_submission(run: RunDir, profile: Profile, part: Batch, exclude: Sequence[str]) -> None:
     """Let Slurm look at a batch without taking it. Raises `ResourceError` with what it says."""
     script = _script(_executor(run, profile, part, exclude, None), part)
     try:
@@ -249,7 +249,7 @@ def _ask(run: RunDir, profile: Profile, part: Batch, exclude: Sequence[str]) -> 
 
 def _refuse_strays(run: RunDir, names: Collection[str]) -> None:
     """Raise `ResourceError` where Slurm has a job of the run that the run does not know: an sbatch that was cut off."""
-    answer = ask(run, sorted(names))
+    answer = query_queue(run, sorted(names))
     known = {submission.job_id for submission in read_submissions(run)}
     strays = {job.partition("_")[0] for job in answer.listed if answer.jobs[job].active} - known
     if strays:

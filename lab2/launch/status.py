@@ -1,8 +1,7 @@
 """What became of each trial, from what it leaves on disk and what Slurm says: no process has to stay for it.
 
-In this order: a shard is the end. What Slurm has in hand is not at its end, whatever an earlier attempt left.
-Then the exit code that the batch script noted, with the reason that Slurm gives; then Slurm's word alone;
-then nothing but the trial's own last note.
+A shard is the end of a trial. Without one, `verdict.py` decides about a job of Slurm, and the trial's lock and last
+note about one on this machine.
 """
 
 from __future__ import annotations
@@ -10,15 +9,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab2.errors import ShardError
 from lab2.foreign_text import keep_visible
-from lab2.launch.batch import GO_ON, TERMINATED, Exit, cancelled_jobs, read_exits
+from lab2.launch.batch import cancelled_jobs, read_exit_notes
 from lab2.launch.logs import last_lines
-from lab2.launch.scheduler import Answer, JobState, ask, ask_accounting
+from lab2.launch.scheduler import Answer, JobState, query_accounting, query_queue
 from lab2.launch.submission import latest_jobs, read_submissions
-from lab2.launch.verdict import verdict
+from lab2.launch.verdict import Evidence, decide
 from lab2.results.journal import Progress, read_progress
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Status, read_shard
@@ -32,8 +31,6 @@ _TABLE_WORDS: dict[str, Status] = {
     "out_of_memory": "out_of_memory",
     "cancelled": "cancelled",
 }
-BEING_CANCELLED = "being cancelled"
-_SLURM_STARTS = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +68,8 @@ class RunStatus:
     trials: list[TrialStatus]
     caveat: str = ""
 
-    def told(self) -> dict[str, tuple[Status, str]]:
-        """What a table says of the trials that left no shard."""
+    def explain_missing(self) -> dict[str, tuple[Status, str]]:
+        """Status and reason that a table gives to the trials that left no shard."""
         return {t.trial: (_TABLE_WORDS.get(t.state, "missing"), t.reason or f"it is {t.state}") for t in self.trials}
 
 
@@ -85,17 +82,27 @@ def status(run: RunDir, plan: Plan, trials: Sequence[Trial] | None = None) -> Ru
     jobs = latest_jobs(submissions)
     shards = {trial.name: _from_shard(run, plan, trial) for trial in trials}
     open_jobs = {jobs[name] for name, known in shards.items() if known is None and name in jobs}
-    exits, cancelled = read_exits(run), cancelled_jobs(run)
+    exit_notes, cancelled = read_exit_notes(run), cancelled_jobs(run)
     answer = Answer()
     if open_jobs:
-        answer = ask(run, sorted({s.job_name for s in submissions}))
+        answer = query_queue(run, sorted({s.job_name for s in submissions}))
         if not answer.failure:
             forgotten = [j for j in open_jobs if j not in answer.listed and not _over(answer.jobs.get(j))]
-            answer = ask_accounting(run, answer, [j for j in forgotten if j not in exits])
-    lines = [
-        shards[trial.name] or _on_slurm(run, plan, trial, jobs.get(trial.name), answer, exits, cancelled)
-        for trial in trials
-    ]
+            answer = query_accounting(run, answer, [j for j in forgotten if j not in exit_notes])
+
+    def evidence(trial: Trial) -> Evidence | None:
+        if (job_id := jobs.get(trial.name)) is None:
+            return None
+        return Evidence(
+            job_id=job_id,
+            job_state=answer.jobs.get(job_id),
+            listed=job_id in answer.listed,
+            answered=not answer.failure,
+            exit_note=exit_notes.get(job_id),
+            cancelled=job_id in cancelled,
+        )
+
+    lines = [shards[trial.name] or _on_slurm(run, plan, trial, evidence(trial)) for trial in trials]
     return RunStatus(lines, _caveat(answer))
 
 
@@ -127,42 +134,21 @@ def _from_shard(run: RunDir, plan: Plan, trial: Trial) -> TrialStatus | None:
     return TrialStatus(trial.name, shard.status, shard.reason, progress)
 
 
-def _on_slurm(
-    run: RunDir,
-    plan: Plan,
-    trial: Trial,
-    job_id: str | None,
-    answer: Answer,
-    exits: dict[str, Exit],
-    cancelled: set[str],
-) -> TrialStatus:
-    """Of a trial without a shard."""
-    if job_id is None:
+def _on_slurm(run: RunDir, plan: Plan, trial: Trial, evidence: Evidence | None) -> TrialStatus:
+    """Of a trial without a shard; no evidence: it was never handed to Slurm."""
+    if evidence is None:
         if is_held(run.launcher):
             return TrialStatus(trial.name, "waiting", "about to be handed to Slurm")
         return TrialStatus(trial.name, "lost", "it was never handed to Slurm; resume it")
+    active = evidence.active_state
+    if active is None:
+        evidence = replace(evidence, log=last_lines(run, trial, evidence.job_id))
+    state, reason = decide(evidence)
     progress = read_progress(run, trial.name)
-    said, left = answer.jobs.get(job_id), exits.get(job_id)
-    if answer.failure:
-        silent = left is None or left.exit_code in (GO_ON, TERMINATED)
-        said = said or (JobState(state="PENDING", reason="handed to Slurm; not heard of since") if silent else None)
-        active = said is not None and said.active and silent
-    else:
-        active = said is not None and said.active and job_id in answer.listed
-    if said is None or not active:
-        state, reason = verdict(job_id, said, left, last_lines(run, trial, job_id))
-        if job_id in cancelled:
-            state, reason = "cancelled", "cancelled with lab2 cancel"
-        node = (left.node if left else "") or (said.node if said else "")
-        # It may have ended well between the look for its shard and Slurm's answer.
-        return _from_shard(run, plan, trial) or TrialStatus(trial.name, state, reason, progress, node)
-    if said.hopeless:
-        return TrialStatus(trial.name, "stuck", f"Slurm will not start job {job_id}: {said.reason}", progress)
-    if said.state in _SLURM_STARTS:
-        again = f"goes on after an interruption on {left.node}; " if left else ""
-        return TrialStatus(trial.name, "queued", f"{again}{said.reason}", progress)
-    why = BEING_CANCELLED if job_id in cancelled else ""
-    return TrialStatus(trial.name, "running", why, progress, said.node)
+    if active is not None:
+        return TrialStatus(trial.name, state, reason, progress, active.node if state == "running" else "")
+    # Its shard may have come between the first look for it and Slurm's answer.
+    return _from_shard(run, plan, trial) or TrialStatus(trial.name, state, reason, progress, evidence.node)
 
 
 def _caveat(answer: Answer) -> str:

@@ -46,7 +46,7 @@ class TrialTask:
             threading.Thread(target=_end_with_the_client, daemon=True).start()
         try:
             with StopSignal() as stop:  # from here on: importing torch takes its time
-                from lab2.run import run_trial  # imports torch, which the launching machine need not have
+                from lab2.trial import run_trial  # imports torch, which the launching machine need not have
 
                 logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
                 logging.getLogger("lab2").setLevel(logging.INFO)

@@ -1,13 +1,21 @@
-"""What the traces of a Slurm job that is over and left no shard amount to: a state and its reason."""
+"""From the evidence about a Slurm job that left no shard to a state and its reason.
+
+What Slurm still has in hand is not at its end, whatever an earlier attempt left. Otherwise Slurm's last word counts
+first, then the exit note of the batch script, then the end of the log.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from signal import Signals
+from typing import NamedTuple
 
-from lab2.launch.batch import GO_ON, REFUSED, TERMINATED, Exit
+from lab2.launch.batch import GO_ON, REFUSED, TERMINATED, ExitNote
 from lab2.launch.scheduler import JobState
 
+BEING_CANCELLED = "being cancelled"
+_SLURM_STARTS = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT")
 # What Slurm's last word means. Source: "JOB STATE CODES" in squeue(1), Slurm 22.05.
 _MORE_TIME = "lab2 resume --set resources.timeout_min=... gives it more"
 _MORE_MEMORY = "lab2 resume --set resources.memory_gb=... gives it more"
@@ -27,29 +35,89 @@ _LOGGED = {
 }
 
 
-def verdict(job_id: str, said: JobState | None, left: Exit | None, log: Sequence[str]) -> tuple[str, str]:
-    """State and reason, from Slurm's last word, the exit code that the batch script noted, and the log's end."""
-    node = (left.node if left else "") or (said.node if said else "")
-    where = f" on {node}" if node else ""
-    why = f" ({said.reason})" if said and said.reason else ""
-    word = "TIMEOUT" if left and left.why == "TimeLimit" else said.state if said else ""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known of a Slurm job whose trial left no shard."""
+
+    job_id: str
+    job_state: JobState | None = None  # what Slurm last said of it
+    listed: bool = False  # squeue named it in its last answer
+    answered: bool = True  # Slurm answers now
+    exit_note: ExitNote | None = None
+    cancelled: bool = False  # with lab2
+    log: Sequence[str] = ()  # its last lines
+
+    @property
+    def node(self) -> str:
+        """On which it ran last; empty where that is not known."""
+        return (self.exit_note.node if self.exit_note else "") or (self.job_state.node if self.job_state else "")
+
+    @property
+    def active_state(self) -> JobState | None:
+        """What the job does now; None where it is over.
+
+        Where Slurm does not answer, a job goes on for which nothing speaks to the contrary: an exit note does, but not
+        one of an attempt that would be requeued.
+        """
+        if self.answered:
+            return self.job_state if self.listed and self.job_state and self.job_state.active else None
+        if self.exit_note is not None and self.exit_note.exit_code not in (GO_ON, TERMINATED):
+            return None
+        state = self.job_state or JobState(state="PENDING", reason="handed to Slurm; not heard of since")
+        return state if state.active else None
+
+
+class Verdict(NamedTuple):
+    """The state of a trial and its reason, as in `TrialStatus`."""
+
+    state: str
+    reason: str
+
+
+def decide(evidence: Evidence) -> Verdict:
+    """What the evidence amounts to. Reads nothing and asks nobody."""
+    state = evidence.active_state
+    if state is None:
+        return Verdict("cancelled", "cancelled with lab2 cancel") if evidence.cancelled else _ended(evidence)
+    if state.hopeless:
+        return Verdict("stuck", f"Slurm will not start job {evidence.job_id}: {state.reason}")
+    if state.state in _SLURM_STARTS:
+        note = evidence.exit_note
+        again = f"goes on after an interruption on {note.node}; " if note else ""
+        return Verdict("queued", f"{again}{state.reason}")
+    return Verdict("running", BEING_CANCELLED if evidence.cancelled else "")
+
+
+def _ended(evidence: Evidence) -> Verdict:
+    """From Slurm's last word, the exit note, and the end of the log, in this order."""
+    state, note, log = evidence.job_state, evidence.exit_note, evidence.log
+    where = f" on {evidence.node}" if evidence.node else ""
+    why = f" ({state.reason})" if state and state.reason else ""
+    word = "TIMEOUT" if note and note.why == "TimeLimit" else state.state if state else ""
     if word in _WORDS:
-        state, reason = _WORDS[word]
-        return state, reason.format(where=where)
-    if said is not None and said.state == "CANCELLED":
-        return "cancelled", f"job {job_id} was cancelled in Slurm{why}"
+        return _filled(_WORDS[word], where)
+    if state is not None and state.state == "CANCELLED":
+        return Verdict("cancelled", f"job {evidence.job_id} was cancelled in Slurm{why}")
     own = [line for line in log if not line.startswith(("srun: error:", "slurmstepd-", "slurmstepd: "))]
     last = f"; its log ends: {own[-1]}" if own else ""
-    for words, (state, reason) in _LOGGED.items():
-        if any(word in line.lower() for line in log for word in words) and (left is None or left.exit_code):
-            return state, reason.format(where=where)
-    if left is not None:
-        state, reason = _of_exit_code(left.exit_code, where)
-        told = [line.removeprefix("lab2: ") for line in log if line.startswith("lab2: ")]
-        return state, told[-1] if told and left.exit_code == REFUSED else f"{reason}{last}"
-    if said is not None and said.state == "FAILED":
-        return "failed", f"job {job_id} failed{where}{why}{last}"
-    return "lost", f"Slurm no longer knows job {job_id}, and it left no exit code: a dead node, or cancelled; resume it"
+    for words, found in _LOGGED.items():
+        if any(word in line.lower() for line in log for word in words) and (note is None or note.exit_code):
+            return _filled(found, where)
+    if note is not None:
+        found = _of_exit_code(note.exit_code, where)
+        refusals = [line.removeprefix("lab2: ") for line in log if line.startswith("lab2: ")]
+        refused = refusals and note.exit_code == REFUSED
+        return Verdict(found[0], refusals[-1] if refused else f"{found[1]}{last}")
+    if state is not None and state.state == "FAILED":
+        return Verdict("failed", f"job {evidence.job_id} failed{where}{why}{last}")
+    return Verdict(
+        "lost",
+        f"Slurm no longer knows job {evidence.job_id}, and it left no exit code: a dead node, or cancelled; resume it",
+    )
+
+
+def _filled(found: tuple[str, str], where: str) -> Verdict:
+    return Verdict(found[0], found[1].format(where=where))
 
 
 def _of_exit_code(code: int, where: str) -> tuple[str, str]:

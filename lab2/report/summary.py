@@ -15,7 +15,7 @@ COUNTS = tuple(metric.name for metric in METRICS if metric.count)
 
 
 def summarise(comparison: Comparison) -> pd.DataFrame:
-    """The comparison table, in the order of the plan; the first columns are the lab's."""
+    """The comparison table, in the order of the plan: accuracy, F1, training time and parameters come first."""
     jobs = comparison.frame.groupby("job", sort=False)
     table = pd.DataFrame([_summary(str(job), rows, comparison.plan.smoke) for job, rows in jobs])
     return table.astype(dict.fromkeys(COUNTS, "Int64"))  # a count stays one beside a gap
@@ -30,7 +30,7 @@ def _summary(job: str, rows: pd.DataFrame, smoke: bool) -> dict[str, object]:
         "job": job,
         "architecture": rows["architecture"].iloc[0],
         "accuracy": accuracy.mean if accuracy else None,
-        "macro_f1": None,  # its place among the lab's columns
+        "macro_f1": None,  # its place among the first columns
         "train_seconds": None,
         "parameters": None,
         "status": "ok" if bad.empty else bad["status"].iloc[0],

@@ -13,18 +13,19 @@ from lab2.errors import ShardError
 from lab2.foreign_text import one_line
 from lab2.measure.metrics import METRICS
 from lab2.measure.predictions import read_predictions
-from lab2.results.columns import Mark, as_csv, as_rows, as_table, keep, look, read_known
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, Status, read_shard, unfinished
+from lab2.results.shard_table import FileStamp, as_csv, as_rows, as_table, read_cache, scan, write_cache
 from lab2.results.taken import read_taken
 from lab2.spec.job import Trial
 from lab2.spec.plan import Plan, some_of
 
 # Of what is kept. On a local disk 100,000 rows are written anew in 0.7 s (profiled, two busy cores); a shard is read
 # in less than 0.1 ms (9.6 s for 100,000, benchmarks/results/collect.md).
-KEEP_SHARE = 0.01
+REWRITE_SHARE = 0.01
 
-Tell = Callable[[Plan, Sequence[Trial]], Mapping[str, tuple[Status, str]]]
+# Status and reason of trials without a shard, by name, from whoever launched them.
+ExplainMissing = Callable[[Plan, Sequence[Trial]], Mapping[str, tuple[Status, str]]]
 
 
 @dataclass(frozen=True)
@@ -58,49 +59,49 @@ class Comparison:
         return frame
 
 
-def collect(run: RunDir, tell: Tell | None = None) -> Comparison:
+def collect(run: RunDir, explain_missing: ExplainMissing | None = None) -> Comparison:
     """Read what is there; a shard that cannot be believed is a warning and costs only its own row.
 
-    `tell` is asked what became of the trials without a shard, for those who know: status and reason.
+    `explain_missing` says what became of the trials without a shard; without it they have not reported yet.
     Raises `RunError` where the run has no plan.
     """
     plan = run.read_plan()
     warnings: list[str] = []
-    told: Mapping[str, tuple[Status, str]] = {}
-    known = read_known(run.collected, len(plan.trials))
-    files = look(run.shards)
+    reasons: Mapping[str, tuple[Status, str]] = {}
+    cache = read_cache(run.collected, len(plan.trials))
+    files = scan(run.shards)
     absent = [t for t, name in zip(plan.trials, plan.names, strict=True) if f"{name}.json" not in files]
-    if tell and absent:
-        told = tell(plan, absent)
-        files = look(run.shards)  # one that has come while that was asked is believed
+    if explain_missing and absent:
+        reasons = explain_missing(plan, absent)
+        files = scan(run.shards)  # a shard that has come in the meantime counts
     fresh: list[Shard] = []
-    numbers: list[int] = []  # the row of each trial: of those that are known, then of the fresh ones
-    marks: list[Mark | None] = []  # of the file of each trial's shard; None: there is none that can be believed
+    numbers: list[int] = []  # the row of each trial: of those that are cache, then of the fresh ones
+    stamps: list[FileStamp | None] = []  # of the file of each trial's shard; None: there is none that can be believed
     for trial, name in zip(plan.trials, plan.names, strict=True):
-        mark = files.pop(f"{name}.json", None)
-        number = known.number(name, mark)
-        if number is None or not plan.expects(trial, known.digests[number]):
-            number = len(known) + len(fresh)
+        stamp = files.pop(f"{name}.json", None)
+        number = cache.number(name, stamp)
+        if number is None or not plan.expects(trial, cache.digests[number]):
+            number = len(cache) + len(fresh)
             try:
-                row = _read(run, plan, trial) if mark else _without_shard(trial, told)
+                row = _read(run, plan, trial) if stamp else _unreported(trial, reasons)
             except ShardError as error:
                 warnings.append(str(error))
                 reason = str(error).removeprefix(f"{run.shard(trial.name)}: ")
-                row, mark = unfinished(trial, "missing", f"its shard cannot be believed: {reason}"), None
+                row, stamp = unfinished(trial, "missing", f"its shard cannot be believed: {reason}"), None
             fresh.append(row)
         numbers.append(number)
-        marks.append(mark)
+        stamps.append(stamp)
     warnings += [f"{run.shards / name}: the plan expects no such shard; it is left out" for name in sorted(files)]
-    table = pa.concat_tables([known.table, as_table(fresh)]).take(pa.array(numbers, pa.int64()))
-    unknown = sum(mark is not None and number >= len(known) for number, mark in zip(numbers, marks, strict=True))
-    if unknown > KEEP_SHARE * len(known):
-        keep(run.collected, table, marks)
+    table = pa.concat_tables([cache.table, as_table(fresh)]).take(pa.array(numbers, pa.int64()))
+    unknown = sum(stamp is not None and number >= len(cache) for number, stamp in zip(numbers, stamps, strict=True))
+    if unknown > REWRITE_SHARE * len(cache):
+        write_cache(run.collected, table, stamps)
     warnings += _changed_data(table)
     return Comparison(plan=plan, table=table, warnings=tuple(map(one_line, warnings)), taken=_taken(run, table))
 
 
-def _without_shard(trial: Trial, told: Mapping[str, tuple[Status, str]]) -> Shard:
-    return unfinished(trial, *told.get(trial.name, ("missing", "it has not reported yet")))
+def _unreported(trial: Trial, reasons: Mapping[str, tuple[Status, str]]) -> Shard:
+    return unfinished(trial, *reasons.get(trial.name, ("missing", "it has not reported yet")))
 
 
 def _changed_data(table: pa.Table) -> Iterator[str]:

@@ -16,8 +16,10 @@ from lab2.train.trainer import Trainer
 from lab2.train.transfer import TransferTrainer
 
 
-def trainer(job: JobSpec, built: Built, train: Images, *, device: torch.device, precision: str, seed: int) -> Trainer:
-    """Whoever trains a network of this kind: a detector on scenes, a pre-trained one in two stages."""
+def make_trainer(
+    job: JobSpec, built: Built, train: Images, *, device: torch.device, precision: str, seed: int
+) -> Trainer:
+    """The trainer for a network of this kind: a detector learns from scenes, a pre-trained network in two stages."""
     model = built.model
     if isinstance(model, Detector):
         return DetectorTrainer(model, job.train, train, device=device, precision=precision, seed=seed)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from lab2.regular_file import LARGE, check_regular
-from lab2.train.course import State
+from lab2.train.stage import State
 from lab2.whole_file import whole_file
 
 LOG = logging.getLogger("lab2")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +16,9 @@ from lab2.data.source import Images
 from lab2.measure.predictions import Predictions
 from lab2.models.building.pretrained import folded
 from lab2.spec.job import TrainConfig
-from lab2.train.course import Course, Step
-from lab2.train.optimizer import groups
+from lab2.train.optimizer import groups, outer_layers
 from lab2.train.precision import autocast
+from lab2.train.stage import Stage, Step
 from lab2.train.trainer import Trainer, evaluating
 
 PREDICT_BATCH = 500  # images at a time; it changes memory, not results
@@ -26,24 +27,24 @@ Forward = Callable[[Tensor], Tensor]
 
 
 def fit(
-    forward: Forward, course: Course, inputs: Tensor, labels: Tensor, config: TrainConfig, *, precision: str
+    forward: Forward, stage: Stage, inputs: Tensor, labels: Tensor, config: TrainConfig, *, precision: str
 ) -> Iterator[Step]:
-    """Train what `course` moves so that `forward` of `inputs` gives `labels`.
+    """Train what `stage` moves so that `forward` of `inputs` gives `labels`.
 
     `inputs` are (N, C, S, S) uint8 images, augmented as the recipe says, or float features, taken as they
     are; both lie on the device of the network. Between two steps the caller may look at the network.
     """
-    for order in course:
+    for order in stage:
         with record_function("data"):
             index = order.to(inputs.device, non_blocking=True)
             batch = inputs[index]
             if batch.dtype == torch.uint8:
-                batch = augment.warp(to_unit(batch), config.rotation, config.stretch, course.generator)
-                batch = augment.shift(batch, config.shift, course.generator)
+                batch = augment.warp(to_unit(batch), config.rotation, config.stretch, stage.generator)
+                batch = augment.shift(batch, config.shift, stage.generator)
         with record_function("forward"), autocast(inputs.device, precision):
             logits = forward(batch)
             loss = F.cross_entropy(logits.float(), labels[index], label_smoothing=config.label_smoothing)
-        yield course.step(loss)
+        yield stage.step(loss)
 
 
 class ClassifierTrainer(Trainer):
@@ -58,9 +59,18 @@ class ClassifierTrainer(Trainer):
     def fit(self) -> Iterator[Step]:
         """Train everything from where its weights are."""
         self.model.train()
-        with folded(self.model, to_unit(self.images[:1])):
-            course = self.course("all", groups(self.model, self.config), self.config.epochs)
-            yield from fit(self.model, course, self.images, self.labels, self.config, precision=self.precision)
+        with self.ready_to_train():
+            stage = self.start_stage("all", groups(self.model, self.config), self.config.epochs)
+            yield from fit(self.model, stage, self.images, self.labels, self.config, precision=self.precision)
+
+    @contextmanager
+    def ready_to_train(self) -> Iterator[None]:
+        """Inside, copies of single cells are folded, and it is known which layers run first and last."""
+        one = to_unit(self.images[:1])
+        if self.config.optimizer == "muon":
+            self.outer = outer_layers(self.model, one)
+        with folded(self.model, one):
+            yield
 
     def infer(self, images: Tensor) -> Tensor:
         """(N, K) logits of (N, C, S, S) uint8 images."""

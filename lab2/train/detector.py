@@ -14,9 +14,9 @@ from lab2.measure.predictions import NO_PREDICTION, Predictions
 from lab2.models.faster_rcnn import FasterRCNNConfig
 from lab2.models.layers.detector import STRIDE, Detector
 from lab2.train.classifier import to_unit
-from lab2.train.course import Course, Step
 from lab2.train.optimizer import groups
 from lab2.train.precision import autocast
+from lab2.train.stage import Stage, Step
 from lab2.train.trainer import Trainer, evaluating
 
 SCENE_SEED = 20260102  # of the test scenes, never of a trial
@@ -31,7 +31,7 @@ def scene_side(config: FasterRCNNConfig, image_side: int) -> int:
     return -(-round(config.canvas * image_side) // STRIDE) * STRIDE
 
 
-def fit(model: Detector, course: Course, images: Tensor, labels: Tensor, *, precision: str) -> Iterator[Step]:
+def fit(model: Detector, stage: Stage, images: Tensor, labels: Tensor, *, precision: str) -> Iterator[Step]:
     """Train `model` on scenes that are composed anew for each batch.
 
     `images` are (N, C, S, S) uint8 on the CPU. `batch_size` counts images, as for a classifier: a batch
@@ -39,7 +39,7 @@ def fit(model: Detector, course: Course, images: Tensor, labels: Tensor, *, prec
     """
     device = next(model.parameters()).device
     boxes = ink_boxes(images, model.shape.plain_background)
-    for index in course:
+    for index in stage:
         with record_function("data"):
             scenes = compose(
                 images[index],
@@ -47,12 +47,12 @@ def fit(model: Detector, course: Course, images: Tensor, labels: Tensor, *, prec
                 boxes[index],
                 side=scene_side(model.config, images.shape[-1]),
                 max_objects=model.config.max_objects,
-                generator=course.generator,
+                generator=stage.generator,
             )
             batch, wanted = to_unit(scenes.images.to(device)), targets(scenes, device)
         with record_function("forward"), autocast(device, precision):
             loss = model.losses(batch, wanted)
-        yield course.step(loss)
+        yield stage.step(loss)
 
 
 def targets(scenes: Scenes, device: torch.device) -> list[dict[str, Tensor]]:
@@ -69,8 +69,8 @@ class DetectorTrainer(Trainer):
     def fit(self) -> Iterator[Step]:
         """Train everything, region proposals and RoI heads together."""
         self.model.train()
-        course = self.course("all", groups(self.model, self.config), self.config.epochs)
-        yield from fit(self.model, course, self.images, self.labels, precision=self.precision)
+        stage = self.start_stage("all", groups(self.model, self.config), self.config.epochs)
+        yield from fit(self.model, stage, self.images, self.labels, precision=self.precision)
 
     def infer(self, images: Tensor) -> list[dict[str, Tensor]]:
         """The detections in (N, C, W, W) uint8 images."""

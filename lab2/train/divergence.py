@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lab2.errors import TrainingError
 from lab2.measure.predictions import Predictions
-from lab2.train.course import Step
+from lab2.train.stage import Step
 
 _ADVICE = "try a smaller train.learning_rate, or a longer train.warmup"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, assert_never
 
 import torch
@@ -43,6 +43,29 @@ def is_matrix(parameter: nn.Parameter) -> bool:
     return parameter.ndim > 1 and len(parameter) > 1
 
 
+@torch.no_grad()
+def outer_layers(model: nn.Module, images: Tensor) -> set[nn.Parameter]:
+    """The matrices of the first and of the last layer that run when `model`, in evaluation, sees `images`.
+
+    The order of running counts, not that of definition: a network may define its head first. Layers whose weights
+    another module uses do not run themselves, and are taken for hidden ones.
+    """
+    ran: list[nn.Module] = []
+    hooks = [
+        layer.register_forward_pre_hook(lambda layer, _: ran.append(layer))
+        for layer in model.modules()
+        if any(is_matrix(p) for p in layer.parameters(recurse=False))
+    ]
+    was_training = model.training
+    try:
+        model.eval()(images)
+    finally:
+        model.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    return {p for layer in (*ran[:1], *ran[-1:]) for p in layer.parameters(recurse=False) if is_matrix(p)}
+
+
 class OneCycle:
     """Optimisers whose learning rates rise to their peaks and fall to nothing within `steps`.
 
@@ -52,10 +75,17 @@ class OneCycle:
     """
 
     def __init__(
-        self, parameter_groups: list[Group], config: TrainConfig, steps: int, *, precision: str = "fp32"
+        self,
+        parameter_groups: list[Group],
+        config: TrainConfig,
+        steps: int,
+        *,
+        precision: str = "fp32",
+        outer: Collection[nn.Parameter] = (),
     ) -> None:
+        """`outer` are the parameters that Muon leaves to AdamW: those of `outer_layers`."""
         self.parameters = [p for group in parameter_groups for p in group["params"]]
-        self.optimizers = list(_optimizers(parameter_groups, config))
+        self.optimizers = list(_optimizers(parameter_groups, config, outer))
         self.scaler = GradScaler(self.parameters[0].device.type, enabled=precision == "fp16")
         self.skipped = False  # whether the last step was left out, as fp16 sometimes asks for
         total = max(steps, 2)
@@ -114,7 +144,9 @@ class OneCycle:
             parameter.grad = torch.zeros_like(parameter)
 
 
-def _optimizers(parameter_groups: list[Group], config: TrainConfig) -> Iterator[Optimizer]:
+def _optimizers(
+    parameter_groups: list[Group], config: TrainConfig, outer: Collection[nn.Parameter]
+) -> Iterator[Optimizer]:
     """Who moves what: one optimiser everything, or Muon the hidden layers' matrices and AdamW the rest."""
     parameters = [p for group in parameter_groups for p in group["params"]]
     fused = _has_fused(parameters)
@@ -124,7 +156,7 @@ def _optimizers(parameter_groups: list[Group], config: TrainConfig) -> Iterator[
         case "sgd":
             yield SGD(parameter_groups, lr=config.learning_rate, momentum=0.9, nesterov=True, fused=fused)
         case "muon":
-            hidden = set(list(filter(is_matrix, parameters))[1:-1])  # not the first and the last layer
+            hidden = set(filter(is_matrix, parameters)).difference(outer)
             if hidden:
                 yield Muon(_only(parameter_groups, lambda p: p in hidden))
             yield AdamW(_only(parameter_groups, lambda p: p not in hidden), betas=ADAMW_BETAS, fused=fused)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab2.train.course import Step
+from lab2.train.stage import Step
 
 
 class ValidationSchedule:

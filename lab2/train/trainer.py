@@ -14,8 +14,8 @@ from lab2.data.source import Images
 from lab2.errors import CheckpointError
 from lab2.measure.predictions import Predictions
 from lab2.spec.job import TrainConfig
-from lab2.train.course import Course, State, Step
 from lab2.train.optimizer import Group
+from lab2.train.stage import Stage, State, Step
 
 
 class Trainer(ABC):
@@ -40,10 +40,11 @@ class Trainer(ABC):
         self.images = torch.from_numpy(train.pixels)
         self.labels = torch.from_numpy(train.labels)
         self.resumed: State | None = None  # where `fit` is to go on
+        self.outer: set[nn.Parameter] = set()  # of the first and the last layer, where the recipe's optimiser is Muon
         self.trained_parameters = 0  # numbers that the optimiser moves, of the stage that moves most
         self._resumed_from = Path()
-        self._stage = ""
-        self._course: Course | None = None
+        self._stage_name = ""
+        self._stage: Stage | None = None
 
     @abstractmethod
     def fit(self) -> Iterator[Step]:
@@ -51,7 +52,7 @@ class Trainer(ABC):
 
     def release(self) -> None:
         """Give back what only training needs; from here on there is `infer` and `predict`."""
-        self._course = None
+        self._stage = None
         self.images, self.labels = self.images.new_empty(0), self.labels.new_empty(0)
         self.model.zero_grad(set_to_none=True)
 
@@ -65,14 +66,14 @@ class Trainer(ABC):
 
     def state(self) -> State:
         """To be taken between two steps of `fit`: what training changes, and the random numbers to come."""
-        assert self._course is not None
+        assert self._stage is not None
         on_gpu = self.device.type == "cuda"
         return {
-            "stage": self._stage,
+            "stage": self._stage_name,
             "precision": self.precision,
             "model": self._trained(),
-            "moved": self._moved(self._course),
-            "course": self._course.state(),
+            "moved": self._moved(self._stage),
+            "position": self._stage.state(),
             "random": torch.get_rng_state(),
             "gpu_random": torch.cuda.get_rng_state(self.device) if on_gpu else None,
         }
@@ -85,45 +86,46 @@ class Trainer(ABC):
         self.resumed, self._resumed_from = state, file
         self.precision = state["precision"]  # another node may have chosen another
 
-    def course(self, stage: str, parameter_groups: list[Group], epochs: float) -> Course:
-        """The course of that name, from its start, or from where `resumed` was taken in it."""
-        self._stage = stage
+    def start_stage(self, name: str, parameter_groups: list[Group], epochs: float) -> Stage:
+        """The stage of training of that name, from its start, or from where `resumed` was taken in it."""
+        self._stage_name = name
         moved = sum(p.numel() for group in parameter_groups if group["max_lr"] for p in group["params"])
         self.trained_parameters = max(self.trained_parameters, moved)
-        self._course = Course(
+        self._stage = Stage(
             parameter_groups,
             self.config,
             images=len(self.images),
             epochs=epochs,
             generator=self.generator,
             precision=self.precision,
+            outer=self.outer,
         )
         if self.resumed is not None:
             state, self.resumed = self.resumed, None
             self._check(state)
             self.model.load_state_dict(state["model"], strict=False)  # the frozen ones are not in it
-            self._course.restore(state["course"])
+            self._stage.restore(state["position"])
             torch.set_rng_state(state["random"])
             if state["gpu_random"] is not None:
                 torch.cuda.set_rng_state(state["gpu_random"], self.device)
-        return self._course
+        return self._stage
 
     def _trained(self) -> dict[str, Tensor]:
         """What training changes of the network: all but the frozen parameters."""
         frozen = {name for name, p in self.model.named_parameters() if not p.requires_grad}
         return {name: value for name, value in self.model.state_dict().items() if name not in frozen}
 
-    def _moved(self, course: Course) -> list[list[str | list[str]]]:
+    def _moved(self, stage: Stage) -> list[list[str | list[str]]]:
         """Who moves what: of each optimiser its kind and its groups, in order, for its state numbers the parameters."""
         names = {parameter: name for name, parameter in self.model.named_parameters()}
         return [
             [type(one).__name__, *([names[p] for p in group["params"]] for group in one.param_groups)]
-            for one in course.optimizer.optimizers
+            for one in stage.optimizer.optimizers
         ]
 
     def _check(self, state: State) -> None:
-        """Raise `CheckpointError` where `state` is not of the course that is about to start."""
-        assert self._course is not None
+        """Raise `CheckpointError` where `state` is not of the stage that is about to start."""
+        assert self._stage is not None
         ours, theirs = ({name: tuple(t.shape) for name, t in m.items()} for m in (self._trained(), state["model"]))
         wrong = [f"{name} is not in it" for name in ours.keys() - theirs.keys()]
         wrong += [f"{name} is in it, and not here" for name in theirs.keys() - ours.keys()]
@@ -131,9 +133,9 @@ class Trainer(ABC):
         wrong += [
             f"{name} has shape {theirs[name]}, here {ours[name]}" for name in shared if theirs[name] != ours[name]
         ]
-        if state["stage"] != self._stage:
-            wrong.append(f"it was made in the stage {state['stage']}, here that is {self._stage}")
-        elif not wrong and state["moved"] != self._moved(self._course):
+        if state["stage"] != self._stage_name:
+            wrong.append(f"it was made in the stage {state['stage']}, here that is {self._stage_name}")
+        elif not wrong and state["moved"] != self._moved(self._stage):
             wrong.append("its optimisers moved the parameters in other groups, or in another order")
         if wrong:
             more = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""

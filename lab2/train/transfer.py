@@ -17,13 +17,13 @@ from torch.profiler import record_function
 
 from lab2.data.source import Images
 from lab2.measure.hardware import memory_limit, scratch_folder
-from lab2.models.building.pretrained import TransferNet, folded
+from lab2.models.building.pretrained import TransferNet
 from lab2.spec.architectures import TransferConfig
 from lab2.spec.job import TrainConfig
 from lab2.train.classifier import PREDICT_BATCH, ClassifierTrainer, fit, to_unit
-from lab2.train.course import Step, count_steps
 from lab2.train.optimizer import groups
 from lab2.train.precision import autocast
+from lab2.train.stage import Step, count_steps
 
 IN_MEMORY_SHARE = 0.1  # of the memory that there is; larger feature caches are mapped from a file
 
@@ -55,17 +55,17 @@ class TransferTrainer(ClassifierTrainer):
         total = head + count_steps(size, config.batch_size, config.epochs)
         model = self.model
         model.train()
-        with folded(model, to_unit(self.images[:1])):
+        with self.ready_to_train():
             if head_epochs and not (self.resumed and self.resumed["stage"] == "all"):
                 with tempfile.TemporaryDirectory(prefix="lab2-features-", dir=scratch_folder()) as folder:
                     with record_function("features"):
                         features = self._features(folder)
-                    course = self.course("head", groups(model.classifier, config), head_epochs)
-                    for step in fit(model.classify, course, features, self.labels, config, precision=self.precision):
+                    stage = self.start_stage("head", groups(model.classifier, config), head_epochs)
+                    for step in fit(model.classify, stage, features, self.labels, config, precision=self.precision):
                         yield dataclasses.replace(step, total=total)
             slow = groups(model.features, config, self.transfer.feature_lr_scale)
-            course = self.course("all", [*slow, *groups(model.classifier, config)], config.epochs)
-            for step in fit(model, course, self.images, self.labels, config, precision=self.precision):
+            stage = self.start_stage("all", [*slow, *groups(model.classifier, config)], config.epochs)
+            for step in fit(model, stage, self.images, self.labels, config, precision=self.precision):
                 images = head * config.batch_size + step.images
                 number, epoch = head + step.number, head_epochs + step.epoch
                 yield dataclasses.replace(step, number=number, total=total, images=images, epoch=epoch)

@@ -15,6 +15,7 @@ def use_conv3x3(network: nn.Module) -> None:
     """Make a `Conv3x3` of each wide convolution inside `network` that can be one; its hooks stay."""
     for layer in network.modules():
         if type(layer) is nn.Conv2d and _is_wide(layer) and _is_padded_3x3(layer):
+            # The object itself changes its class: others may hold it already, in attributes, lists and hooks.
             layer.__class__ = Conv3x3
 
 

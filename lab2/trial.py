@@ -6,7 +6,7 @@ It chooses the device, builds, lets an attempt train (`attempt.py`), measures (`
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import torch
 
@@ -26,7 +26,7 @@ from lab2.results.shard import Shard, Status, read_finished, unfinished, write_s
 from lab2.results.trial_lock import ASKING_SECONDS, DEAD_NODE_SECONDS, held
 from lab2.spec.job import Trial
 from lab2.stop import Stopped, StopSignal
-from lab2.train import trainer
+from lab2.train import make_trainer
 from lab2.train.precision import choose_precision, recorded
 from lab2.train.trainer import Trainer
 
@@ -58,7 +58,7 @@ def run_trial(
             return done  # the node died, or Slurm put the job back, between its shard and its end
         attempt = TrialAttempt(trial, run, stop)
         try:
-            with stop.at_once():
+            with stop.immediate():
                 attempt.begin(requeue)
                 shard = train_and_measure(attempt, device, threads)
         except Stopped as stopped:
@@ -89,7 +89,7 @@ def run_trial(
 class Ready:
     """A trial that is about to train."""
 
-    learner: Trainer
+    trainer: Trainer
     built: Built
     data: TrainingData
 
@@ -104,7 +104,7 @@ def set_up(trial: Trial, asked_device: str, threads: int | None) -> Ready:
     check_batch(trial, data.train)
     built = build(trial.job.model, data.shape)
     precision = choose_precision(trial.job.train.precision, trial.job.model, device)
-    learner = trainer(trial.job, built, data.train, device=device, precision=precision, seed=trial.seed)
+    trainer = make_trainer(trial.job, built, data.train, device=device, precision=precision, seed=trial.seed)
     LOG.info(
         "%s on %s in %s, %d threads, weights: %s",
         trial.name,
@@ -113,49 +113,53 @@ def set_up(trial: Trial, asked_device: str, threads: int | None) -> Ready:
         torch.get_num_threads(),
         built.weights,
     )
-    return Ready(learner, built, data)
+    return Ready(trainer, built, data)
 
 
 def train_and_measure(attempt: TrialAttempt, asked_device: str, threads: int | None) -> Shard:
     """The rest of an attempt that has begun: train, read the test images, measure what the network costs."""
     trial, run, library_memory = attempt.trial, attempt.run, in_use()
     ready = set_up(trial, asked_device, threads)
-    learner, built, train_images, sha256 = ready.learner, ready.built, len(ready.data.train), ready.data.sha256
-    with attempt.stop.at_once(safe=False):  # a step must not be torn: `train` obeys between two
-        attempt.train(learner, ready.data)
-    so_far = attempt.so_far
-    parameters, trainable = count_parameters(learner.model)
+    trainer = ready.trainer
+    with attempt.stop.deferred():  # `TrialAttempt.train` obeys between two steps
+        attempt.train(trainer, ready.data)
+    shard = _with_training(unfinished(trial, "ok", ""), attempt, ready).updated(library_memory_bytes=library_memory)
     if trial.job.train.save_weights:
-        save_weights(run.weights(trial.name), learner.model, trial.job.model.architecture, trial.data.dataset)
-    attempt.journal.note(replace(so_far.now, state="testing"))
-    shard, images = with_test_scores(unfinished(trial, "ok", ""), trial, run, learner, ready.data, so_far.step)
+        save_weights(run.weights(trial.name), trainer.model, trial.job.model.architecture, trial.data.dataset)
+    attempt.note("testing")
+    shard, images = with_test_scores(shard, trial, run, trainer, ready.data, attempt.so_far.step)
     del ready  # its images are no part of what inference needs
-    attempt.journal.note(replace(so_far.now, state="measuring"))
-    shard = with_inference_cost(shard, learner, images)
+    attempt.note("measuring")
+    return with_inference_cost(shard, trainer, images)
+
+
+def _with_training(shard: Shard, attempt: TrialAttempt, ready: Ready) -> Shard:
+    """`shard` with how the network was trained, and what that took."""
+    so_far, trainer, built = attempt.so_far, ready.trainer, ready.built
+    parameters, trainable = count_parameters(trainer.model)
     return shard.updated(
         validation_accuracy=so_far.now.validation_accuracy,
         train_seconds=so_far.now.train_seconds,
         train_cpu_seconds=so_far.usage.cpu_seconds,
         train_wait_seconds=so_far.usage.wait_seconds,
-        target_accuracy=trial.job.train.target_accuracy,
+        target_accuracy=attempt.trial.job.train.target_accuracy,
         seconds_to_target=so_far.seconds_to_target,
         epochs=so_far.now.epoch,
-        train_images=train_images,
+        train_images=len(ready.data.train),
         train_images_per_second=so_far.images / so_far.now.train_seconds,
         parameters=parameters,
         trainable_parameters=trainable,
-        trained_parameters=learner.trained_parameters,
+        trained_parameters=trainer.trained_parameters,
         peak_memory_bytes=so_far.usage.peak_bytes,
-        library_memory_bytes=library_memory,
         memory_of=so_far.usage.memory_of,
-        precision=recorded(learner.precision, learner.device),
-        device=str(learner.device),
-        device_name=device_name(learner.device),
+        precision=recorded(trainer.precision, trainer.device),
+        device=str(trainer.device),
+        device_name=device_name(trainer.device),
         threads=torch.get_num_threads(),
         all_machines=", then ".join(so_far.machines) if len(so_far.machines) > 1 else None,
         weights=built.weights,
         image_side=built.image_side,
-        dataset_sha256=sha256,
+        dataset_sha256=ready.data.sha256,
     )
 
 

@@ -1,7 +1,7 @@
 """Rows as columns: the shards of a run in one Arrow table, and the file that keeps what has been read.
 
 Shards are small files, and a run may have 100,000. Those that have been read, and have not changed since, are
-taken from `collected.parquet`, but for the few that came after it was written; it may be deleted at any time.
+taken from a cache, `collected.parquet`, but for the few that came after it was written; it may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from lab2.whole_file import write_whole
 
 _TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 # How the file looked when it was read: inode, size, time of change.
-_MARKS = {"file_number": pa.uint64(), "file_bytes": pa.int64(), "file_nanoseconds": pa.int64()}
+_STAMPS = {"file_number": pa.uint64(), "file_bytes": pa.int64(), "file_nanoseconds": pa.int64()}
 _NAMES = tuple(field.name for field in fields(Shard))
 
-Mark = tuple[int, int, int]
+FileStamp = tuple[int, int, int]
 
 
 def _type(hint: Any) -> pa.DataType:
@@ -41,7 +41,7 @@ def _type(hint: Any) -> pa.DataType:
 
 _HINTS = get_type_hints(Shard)
 SCHEMA = pa.schema([(name, _type(_HINTS[name])) for name in _NAMES])
-_KEPT = pa.schema([*SCHEMA, *_MARKS.items()], {"schema": str(shard.SCHEMA)})
+_CACHED = pa.schema([*SCHEMA, *_STAMPS.items()], {"schema": str(shard.SCHEMA)})
 
 
 def as_table(rows: Iterable[Shard]) -> pa.Table:
@@ -71,31 +71,31 @@ def as_csv(table: pa.Table) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ShardCache:
     """Shards that have been read before, and how their files looked then."""
 
     table: pa.Table
     digests: list[str]
-    rows: dict[Any, int]  # by trial and its file's mark
+    rows: dict[Any, int]  # by trial and its file's stamp
 
     def __len__(self) -> int:
         return len(self.digests)
 
-    def number(self, trial: str, mark: Mark | None) -> int | None:
+    def number(self, trial: str, stamp: FileStamp | None) -> int | None:
         """The row of that trial, if its file still looks as it did."""
-        return self.rows.get((trial, mark))
+        return self.rows.get((trial, stamp))
 
 
-def look(folder: Path) -> dict[str, Mark]:
+def scan(folder: Path) -> dict[str, FileStamp]:
     """How each shard's file looks now, by its name; those that are being written are not there yet."""
-    marks = {}
+    stamps = {}
     with suppress(FileNotFoundError), os.scandir(folder) as entries:  # a copy of a run may lack an empty folder
         for entry in entries:
             if entry.name.endswith(".json") and not entry.name.startswith("."):
                 with suppress(FileNotFoundError):  # its trial begins anew
                     now = _stat(entry)
-                    marks[entry.name] = now.st_ino, now.st_size, now.st_mtime_ns
-    return marks
+                    stamps[entry.name] = now.st_ino, now.st_size, now.st_mtime_ns
+    return stamps
 
 
 def _stat(entry: os.DirEntry[str]) -> os.stat_result:
@@ -106,28 +106,31 @@ def _stat(entry: os.DirEntry[str]) -> os.stat_result:
         return entry.stat(follow_symlinks=False)
 
 
-def read_known(path: Path, trials: int) -> Known:
-    """What `keep` wrote of a run of so many `trials`; nothing, where there is no such file or it cannot be used."""
+def read_cache(path: Path, trials: int) -> ShardCache:
+    """What `write_cache` wrote of a run of so many `trials`; empty, where there is no such file or none to be used."""
     try:
-        kept = _read_kept(path, trials)
+        table = _read_parquet(path, trials)
     except (OSError, pa.ArrowException):  # the shards say the same, only more slowly
-        kept = None
-    if kept is None or not kept.schema.equals(_KEPT, check_metadata=True):
-        kept = _KEPT.empty_table()
-    marks = zip(*(kept[name].to_pylist() for name in _MARKS), strict=True)
-    keys = zip(kept["trial"].to_pylist(), marks, strict=True)
-    return Known(kept.select(_NAMES), kept["digest"].to_pylist(), {key: number for number, key in enumerate(keys)})
+        table = None
+    if table is None or not table.schema.equals(_CACHED, check_metadata=True):
+        table = _CACHED.empty_table()
+    stamps = zip(*(table[name].to_pylist() for name in _STAMPS), strict=True)
+    keys = zip(table["trial"].to_pylist(), stamps, strict=True)
+    rows = {key: number for number, key in enumerate(keys)}
+    return ShardCache(table.select(_NAMES), table["digest"].to_pylist(), rows)
 
 
-def _read_kept(path: Path, trials: int) -> pa.Table | None:
-    """None for what `keep` does not write: more than a run of so many `trials` can have, which is not unpacked, or
-    text that no `Shard` has."""
+def _read_parquet(path: Path, trials: int) -> pa.Table | None:
+    """None for what `write_cache` does not write: more rows than `trials`, or text that no `Shard` has.
+
+    Too many rows are not even unpacked: a small file can hold them.
+    """
     file = pq.ParquetFile(pa.BufferReader(read_regular(path, LISTS)), page_checksum_verification=True)
     unpacked = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
     if file.metadata.num_rows > trials or unpacked > trials * SMALL:
         return None
-    kept = file.read()
-    return kept if all(_is_visible(chunk) for column in kept.columns for chunk in column.chunks) else None
+    table = file.read()
+    return table if all(_is_visible(chunk) for column in table.columns for chunk in column.chunks) else None
 
 
 def _is_visible(chunk: pa.Array) -> bool:
@@ -139,14 +142,14 @@ def _is_visible(chunk: pa.Array) -> bool:
         return False
 
 
-def keep(path: Path, table: pa.Table, marks: Sequence[Mark | None]) -> None:
-    """Write the rows of `table` that have a mark, of their shard's file, for the next reader."""
-    table = table.filter(pa.array([mark is not None for mark in marks]))
-    there = [mark for mark in marks if mark]
-    for place, (name, kind) in enumerate(_MARKS.items()):
-        table = table.append_column(name, pa.array([mark[place] for mark in there], kind))
+def write_cache(path: Path, table: pa.Table, stamps: Sequence[FileStamp | None]) -> None:
+    """Write the rows of `table` that have a stamp, of their shard's file, for the next reader."""
+    table = table.filter(pa.array([stamp is not None for stamp in stamps]))
+    there = [stamp for stamp in stamps if stamp]
+    for place, (name, kind) in enumerate(_STAMPS.items()):
+        table = table.append_column(name, pa.array([stamp[place] for stamp in there], kind))
     sink = pa.BufferOutputStream()
-    pq.write_table(table.replace_schema_metadata(_KEPT.metadata), sink, write_page_checksum=True)
+    pq.write_table(table.replace_schema_metadata(_CACHED.metadata), sink, write_page_checksum=True)
     try:
         write_whole(path, sink.getvalue().to_pybytes())
     except OSError:  # a folder of somebody else: the next reader is no faster, that is all

@@ -1,4 +1,4 @@
-"""The house: imports point one way, and the rooms of the login node need no torch."""
+"""Imports point one way, and the packages of a login node need no torch."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "lab2"
 
-# From the ground up: a room imports only from rooms that stand before it.
-FLOORS = [
+# A package imports only from packages of layers before its own.
+LAYERS = [
     ["errors", "foreign_text", "regular_file", "whole_file", "stop", "__init__"],
     ["spec"],
     ["data"],
@@ -21,11 +21,11 @@ FLOORS = [
     ["models"],
     ["train"],
     ["attempt", "evaluation"],
-    ["run", "check"],
+    ["trial", "check"],
     ["launch", "report", "machine", "trace"],
     ["cli"],
 ]
-FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+LAYER = {package: layer for layer, packages in enumerate(LAYERS) for package in packages}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -42,7 +42,7 @@ def imported_modules(path: Path) -> set[str]:
     return found
 
 
-def room(path: Path) -> str:
+def package(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -50,20 +50,20 @@ def room(path: Path) -> str:
 def test_imports_point_one_way(path: Path):
     for module in imported_modules(path):
         parts = module.split(".")
-        if parts[0] == "lab2" and len(parts) > 1 and parts[1] in FLOOR:
-            assert parts[1] == room(path) or FLOOR[parts[1]] < FLOOR[room(path)], f"{path} imports {module}"
+        if parts[0] == "lab2" and len(parts) > 1 and parts[1] in LAYER:
+            assert parts[1] == package(path) or LAYER[parts[1]] < LAYER[package(path)], f"{path} imports {module}"
 
 
 @pytest.mark.parametrize(
-    ("library", "rooms"),
+    ("library", "packages"),
     [("submitit", {"launch"}), ("pandas", {"results", "report"}), ("pyarrow", {"results"}), ("typer", {"cli"})],
 )
-def test_a_library_stays_in_its_room(library: str, rooms: set[str]):
-    users = {room(path) for path in FILES if any(m.split(".")[0] == library for m in imported_modules(path))}
-    assert users <= rooms
+def test_a_library_stays_in_its_package(library: str, packages: set[str]):
+    users = {package(path) for path in FILES if any(m.split(".")[0] == library for m in imported_modules(path))}
+    assert users <= packages
 
 
-def test_only_the_front_desk_prints():
+def test_only_the_cli_prints():
     for path in FILES:
         calls = [
             n.func.id
@@ -77,7 +77,7 @@ def test_the_login_node_needs_no_torch():
     modules = [
         ".".join(("lab2", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
         for path in FILES
-        if room(path) in ("spec", "launch", "results", "report", "cli")
+        if package(path) in ("spec", "launch", "results", "report", "cli")
     ]
     code = f"""
 import importlib.abc, sys

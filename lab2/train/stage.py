@@ -1,13 +1,13 @@
-"""One course of training: the order of the images, the optimiser, and where it stands."""
+"""One stage of training: the order of the images, the optimiser, and where it stands."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lab2.spec.job import TrainConfig
 from lab2.train.optimizer import Group, OneCycle
@@ -37,7 +37,7 @@ def count_steps(images: int, batch_size: int, epochs: float) -> int:
     return max(1, int(images * epochs / batch_size))
 
 
-class Course:
+class Stage:
     """Gives the indices of one batch after another; told the batch's loss, makes the step.
 
     All batches have one size: a new permutation follows on the last one. Between two steps `state` is all
@@ -53,12 +53,13 @@ class Course:
         epochs: float,
         generator: torch.Generator,
         precision: str = "fp32",
+        outer: Collection[nn.Parameter] = (),
     ) -> None:
         self.images = images
         self.batch_size = config.batch_size
         self.generator = generator
         self.total = count_steps(images, config.batch_size, epochs)
-        self.optimizer = OneCycle(parameter_groups, config, self.total, precision=precision)
+        self.optimizer = OneCycle(parameter_groups, config, self.total, precision=precision, outer=outer)
         self.number = 0  # steps that are done
         self.left = torch.empty(0, dtype=torch.int64)  # of the permutations drawn so far
 
