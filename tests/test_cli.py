@@ -82,7 +82,6 @@ class TestBadInput:
         "status",
         "logs",
         "resume",
-        "collect",
         "report",
         "prepare",
         "jobs",

@@ -26,7 +26,7 @@ from tests.conftest import make_run, make_trial
 from tests.paced import PACED
 
 JOB = '''"""Tiny {name}?"""
-from lab2.spec.architectures import *
+from lab2.spec.architectures import AlexNetConfig, CNNConfig, FasterRCNNConfig, ImportedConfig, VGG16Config, ViTConfig
 from lab2.spec.job import JobSpec, Resources, TrainConfig
 RECIPE = TrainConfig(epochs={epochs}, batch_size=50)
 JOB = JobSpec(name="{name}", model={model}, train=RECIPE, resources=Resources({resources}))

@@ -99,8 +99,8 @@ class HeadFirst(nn.Module):
 def test_the_first_and_the_last_layer_are_those_that_run_first_and_last():
     model = HeadFirst()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    random = torch.get_rng_state()
-    assert outer_layers(model, torch.rand(1, 4)) == {model.embed.weight, model.head.weight}
+    images, random = torch.rand(1, 4), torch.get_rng_state()
+    assert outer_layers(model, images) == {model.embed.weight, model.head.weight}
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), random)

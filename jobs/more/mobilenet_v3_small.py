@@ -1,0 +1,11 @@
+"""MobileNetV3-Small: does a network made for phones suit images this small?"""
+
+from lab2.models.mobilenet_v3_small import MobileNetV3SmallConfig
+from lab2.spec.job import JobSpec, Resources, TrainConfig
+
+JOB = JobSpec(
+    name="mobilenet_v3_small",
+    model=MobileNetV3SmallConfig(),
+    train=TrainConfig(epochs=2, batch_size=128, learning_rate=1e-2, label_smoothing=0.1, target_accuracy=0.98),
+    resources=Resources(gpus=1, cpus=4, memory_gb=4, timeout_min=40),
+)
