@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from lab2.attempt import TrialAttempt
 from lab2.report.summary import summarise
 from lab2.results.collect import collect
-from lab2.results.journal import make_way_for_attempt, read_history, read_progress
+from lab2.results.journal import Journal, Progress, make_way_for_attempt, read_history, read_progress, time_taken
 from lab2.spec.architectures import ImportedConfig
 from lab2.train.schedule import ValidationSchedule
 from lab2.train.stage import Stage, Step
@@ -99,6 +99,19 @@ def test_the_time_of_an_attempt_that_was_killed_is_counted(launched: bool, tmp_p
     assert shard.startup_seconds > killed.startup_seconds > 0
     assert shard.train_seconds is not None
     assert shard.train_seconds < killed.wall_seconds  # it began anew: only what it trained then is its training
+
+
+def test_the_time_of_attempts_is_kept_where_their_notes_make_way(tmp_path: Path):
+    trial = make_trial("cnn")
+    run = make_run(tmp_path, trial)
+    nothing = Progress(state="starting")
+    assert time_taken(run, trial.name) == nothing
+    make_way_for_attempt(run, trial.name)
+    assert time_taken(run, trial.name) == nothing
+    Journal(run, trial.name).note(Progress(state="training", wall_seconds=3, cpu_seconds=2, startup_seconds=1, epoch=1))
+    make_way_for_attempt(run, trial.name)
+    assert read_progress(run, trial.name) is None
+    assert time_taken(run, trial.name) == replace(nothing, wall_seconds=3, cpu_seconds=2, startup_seconds=1)
 
 
 def test_a_trial_that_went_on_elsewhere_says_so_and_has_no_mean_times(tmp_path: Path, monkeypatch):

@@ -506,6 +506,28 @@ class TestFeatureCache:
         assert [s.number for s in steps] == [7, 8, 9]
         assert not all(torch.equal(a, b) for a, b in zip(before, built.model.features.parameters(), strict=True))
 
+    def test_who_goes_on_behind_them_does_not_compute_them_again(self, tmp_path: Path, monkeypatch):
+        data = load_training(SMALL)
+        path = tmp_path / "w.safetensors"
+        save_weights(path, build(TINY["alexnet"], data.shape).model, "alexnet", "mnist")
+        trial = make_trial("alexnet", model=AlexNetConfig(weights=str(path), head_epochs=1), batch_size=100)
+
+        def begun() -> tuple[Trainer, list[int]]:
+            built, calls = build(trial.job.model, data.shape), []
+            extract = built.model.extract
+            monkeypatch.setattr(built.model, "extract", lambda x: calls.append(len(x)) or extract(x))
+            return make_trainer(trial.job, built, data.train, device=CPU, precision="fp32", seed=1), calls
+
+        first, calls = begun()
+        steps = first.fit()
+        assert [next(steps).number for _ in range(4)] == [1, 2, 3, 4]  # the fourth moves everything
+        state = first.state()
+        assert 300 in calls
+        second, calls = begun()
+        second.go_on(state, Path("checkpoint"))
+        assert [step.number for step in second.fit()] == [5, 6]
+        assert 300 not in calls
+
     def test_they_are_computed_in_the_precision_in_which_the_trial_began(self, tmp_path: Path, monkeypatch):
         data = load_training(SMALL)
         path = tmp_path / "w.safetensors"
