@@ -19,9 +19,9 @@ from lab2.launch.submission import read_submissions
 from lab2.results.run_dir import RunDir, open_run
 from lab2.results.shard import read_shard
 from tests.paced import PACED
+from tests.slurm_cluster import FEW, SMALL_JOB, all_ended, cluster_of, deep_in_training, slurm, submit, wait_until
+from tests.slurm_cluster import write_profile as write_slurm_profile
 from tests.test_local import TINY_JOBS, children, command, lab2, write_jobs
-from tests.test_slurm import FEW, SMALL_JOB, all_ended, cluster_of, deep_in_training, slurm, submit, wait_until
-from tests.test_slurm import write_profile as write_slurm_profile
 
 IMAGE = os.environ.get("LAB2_TEST_IMAGE", "")
 FOREIGN = "localhost/lab2-base:bookworm"

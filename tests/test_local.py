@@ -17,7 +17,6 @@ import torch
 
 from lab2.launch.local import run_locally
 from lab2.launch.status import status
-from lab2.launch.task import TrialTask
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir, open_run
 from lab2.results.shard import read_shard
@@ -265,35 +264,6 @@ def test_train_runs_one_trial_in_the_foreground(tmp_path: Path, runs: Path):
     done = lab2("train", "a_cnn", "--jobs", jobs, "--runs", str(runs), *settings())
     assert "of the validation images" in done.stderr
     assert "a_cnn" in done.stdout
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def bound() -> dict[str, str]:
-    """This environment, as a cluster's modules may have left it, and without what Slurm grants."""
-    unlimited = {name: value for name, value in os.environ.items() if name != "SLURM_CPUS_PER_TASK"}
-    return unlimited | {"OMP_PROC_BIND": "true", "OMP_PLACES": "cores"}
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(cores() < 2, reason="LOUD: one core cannot tell a bound process from a free one")
-class TestThreadsBoundByTheEnvironment:
-    """lab2 uses the cores that it was given all the same."""
-
-    def test_of_a_launcher(self, tmp_path: Path, runs: Path):
-        jobs = write_jobs(tmp_path / "jobs", {"a_cnn": TINY_JOBS["a_cnn"]})
-        lab2("run-local", "--jobs", jobs, "--runs", str(runs), *settings(), env=bound())
-        (row,) = collect(open_run(runs, "latest")).rows
-        assert row.threads == cores()
-
-    def test_of_a_node(self, tmp_path: Path):
-        trial = make_trial()
-        run = make_run(tmp_path, trial)
-        code = f"from pathlib import *; from lab2.launch.task import *; {TrialTask(run.path, trial.name, 'cpu')}()"
-        subprocess.run([sys.executable, "-c", code], env=bound(), check=True, timeout=120)
-        assert read_shard(run.shard(trial.name)).threads == cores()
 
 
 @pytest.mark.slow

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from lab2 import cli
@@ -29,7 +28,7 @@ from lab2.launch.status import status, trial_status
 from lab2.launch.submission import read_submissions
 from lab2.measure.predictions import read_predictions
 from lab2.models.building.weights import read_weights_metadata
-from lab2.regular_file import IrregularFileError, make_way, read_regular, regular_file
+from lab2.regular_file import make_way
 from lab2.results.collect import collect
 from lab2.results.journal import Attempt, CurvePoint, Journal, read_attempts, read_history, read_progress
 from lab2.results.run_dir import RunDir, open_run
@@ -103,74 +102,6 @@ def put(kind: Callable[[Path], None], path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     kind(path)
     return path
-
-
-class TestReadRegular:
-    @kinds
-    def test_says_what_was_found_and_where(self, kind, tmp_path: Path):
-        path = put(kind, tmp_path / "file")
-        with pytest.raises(IrregularFileError) as caught:
-            read_regular(path, 1000)
-        assert KINDS[kind] in caught.value.strerror
-        assert caught.value.filename == str(path)
-
-    def test_a_link_to_a_regular_file_is_one(self, tmp_path: Path):
-        (tmp_path / "file").write_bytes(b"content")
-        (tmp_path / "link").symlink_to("file")
-        assert read_regular(tmp_path / "link", 7) == b"content"
-
-    def test_the_limit_is_the_largest_that_is_read(self, tmp_path: Path):
-        (tmp_path / "file").write_bytes(bytes(1001))
-        assert len(read_regular(tmp_path / "file", 1001)) == 1001
-        with pytest.raises(IrregularFileError, match="1,001 bytes or more, wanted 1,000 at most"):
-            read_regular(tmp_path / "file", 1000)
-
-    def test_pieces_are_put_together(self, tmp_path: Path):
-        content = np.random.default_rng(0).bytes(3 * 2**20 + 5)
-        (tmp_path / "file").write_bytes(content)
-        assert read_regular(tmp_path / "file", 2**30) == content
-
-    @pytest.mark.skipif(not Path("/proc/self/mountinfo").exists(), reason="LOUD: no /proc here")
-    def test_what_has_no_size_of_its_own_is_limited_as_it_is_read(self):
-        """The kernel's files say that they have 0 bytes."""
-        assert Path("/proc/self/mountinfo").stat().st_size == 0
-        with pytest.raises(IrregularFileError, match="wanted 10 at most"):
-            read_regular(Path("/proc/self/mountinfo"), 10)
-
-    def test_what_is_not_there_is_not_there(self, tmp_path: Path):
-        with pytest.raises(FileNotFoundError):
-            read_regular(tmp_path / "file", 10)
-
-    def test_no_descriptor_stays_open(self, tmp_path: Path):
-        put(directory, tmp_path / "d")
-        (tmp_path / "f").write_bytes(b"x")
-        before = len(list(Path("/dev/fd").iterdir()))
-        for _ in range(20):
-            with pytest.raises(IrregularFileError):
-                read_regular(tmp_path / "d", 10)
-            read_regular(tmp_path / "f", 10)
-            with regular_file(tmp_path / "f") as file:
-                file.read()
-        assert len(list(Path("/dev/fd").iterdir())) == before
-
-
-class TestMakeWay:
-    @kinds
-    def test_there_is_room_for_a_file(self, kind, tmp_path: Path):
-        path = put(kind, tmp_path / "file")
-        make_way(path)
-        assert not os.path.lexists(path)
-        path.write_bytes(b"new")
-
-    def test_what_lies_in_a_directory_is_kept(self, tmp_path: Path):
-        put(directory, tmp_path / "file")
-        (tmp_path / "file" / "mine").write_text("kept")
-        make_way(tmp_path / "file")
-        (aside,) = tmp_path.glob(".file.*")
-        assert (aside / "file" / "mine").read_text() == "kept"
-
-    def test_what_is_not_there_needs_none(self, tmp_path: Path):
-        make_way(tmp_path / "file")
 
 
 @dataclass(frozen=True)
@@ -285,30 +216,6 @@ class TestEachReader:
             make_way(path)
 
 
-class TestCollected:
-    """The file that keeps what was read is not unpacked where it claims to hold more than the run can have."""
-
-    def kept(self, run: RunDir) -> None:
-        write_shard(run.shard(NAME), finished(TRIAL, reason="x" * 1000))
-        collect(run)
-
-    def test_it_is_used_where_it_fits(self, tmp_path: Path):
-        run = make_run(tmp_path, TRIAL)
-        self.kept(run)
-        assert len(read_cache(run.collected, 1)) == 1
-
-    def test_more_rows_than_trials_are_not_unpacked(self, tmp_path: Path):
-        run = make_run(tmp_path, TRIAL)
-        self.kept(run)
-        assert len(read_cache(run.collected, 0)) == 0
-
-    def test_a_row_larger_than_a_shard_can_be_is_not_unpacked(self, tmp_path: Path, monkeypatch):
-        run = make_run(tmp_path, TRIAL)
-        self.kept(run)
-        monkeypatch.setattr("lab2.results.shard_table.SMALL", 1000)
-        assert len(read_cache(run.collected, 1)) == 0
-
-
 @pytest.fixture
 def run_cli(monkeypatch: pytest.MonkeyPatch, capsys) -> Callable[..., tuple[int, str, str]]:
     """The CLI in this process: exit code, output, errors."""
@@ -336,7 +243,7 @@ def two_trials(tmp_path: Path, kind: Callable[[Path], None]) -> Iterator[tuple[R
     yield run, good, bad
 
 
-class TestFrontDesk:
+class TestCLI:
     @kinds
     def test_the_table_has_the_row_and_its_reason(self, kind, tmp_path: Path, run_cli):
         with two_trials(tmp_path, kind) as (run, _, bad):

@@ -7,29 +7,26 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lab2.launch.status import RunStatus, status
 from lab2.results.collect import collect
-from lab2.results.journal import read_attempts, read_progress
-from lab2.results.run_dir import RunDir, open_run
+from lab2.results.journal import read_attempts
+from lab2.results.run_dir import open_run
 from lab2.results.shard import read_shard
 from tests.paced import PACED
+from tests.slurm_cluster import (
+    FEW, LONG, PATIENCE_S, ROOT, SMALL_JOB, all_ended, cluster_of, deep_in_training, reasons,
+    shorten, slurm, states, submissions, submit, undisturbed_predictions, verb, wait_until, write_profile,
+)  # fmt: skip
 from tests.test_local import TINY_JOBS, children, command, lab2, write_jobs
-
-ROOT = Path(__file__).parents[1]
-CLUSTER = ROOT / "slurm" / "testcluster" / "cluster"
-DAEMONS = ("slurmctld", "slurmd", "munged", "slurmdbd", "mariadbd")
-ACCOUNTING = os.environ.get("ACCOUNTING", "0")
-PATIENCE_S = 900  # a guard, not a measure: three clusters share two cores, and those may be slow
 
 pytestmark = [
     pytest.mark.slurm,
@@ -37,105 +34,15 @@ pytestmark = [
     pytest.mark.skipif("LAB2_TEST_SLURM" not in os.environ, reason="LOUD: a real Slurm is tested by `make test-slurm`"),
 ]
 
-PROFILE = """
-partition = "main"
-signal_delay_s = {signal_delay_s}
-{more}
-"""
-FEW = ("data.train_images=150", "data.validation_images=50", "data.test_images=50")
-LONG = ("data.train_images=2000", "data.validation_images=100", "data.test_images=300")  # a second an epoch, at least
-SMALL_JOB = "gpus=0, cpus=1, memory_gb=1.9, timeout_min=10"
-
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster(tmp_path_factory) -> Iterator[Path]:
     yield from cluster_of(tmp_path_factory.mktemp("slurm"))
 
 
-def cluster_of(place: Path) -> Iterator[Path]:
-    """Three nodes, arrays of at most four tasks, requeued jobs wait five seconds; ended afterwards."""
-    missing = [name for name in (DAEMONS if ACCOUNTING == "1" else DAEMONS[:3]) if not shutil.which(name)]
-    if missing:
-        pytest.skip(f"LOUD: {', '.join(missing)} not here; apt install slurm-wlm munge slurmdbd mariadb-server")
-    os.environ.update(
-        CLUSTER_DIR=str(place / "c"),
-        CLUSTER_MAX_ARRAY="4",
-        CLUSTER_REQUEUE_WAIT="5",
-        SLURM_CONF=str(place / "c" / "slurm.conf"),
-        ACCOUNTING=ACCOUNTING,
-    )
-    verb("up")
-    yield place
-    verb("down")
-
-
-def verb(*words: str) -> None:
-    done = subprocess.run([str(CLUSTER), *words], capture_output=True, text=True, check=False, timeout=PATIENCE_S)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def write_profile(folder: Path, more: str = "", signal_delay_s: int = 10) -> str:
-    path = folder / "cluster.toml"
-    path.write_text(PROFILE.format(more=more, signal_delay_s=signal_delay_s))
-    return str(path)
-
-
-def submit(folder: Path, runs: Path, jobs: str, settings: tuple[str, ...], *more: str, profile: str = "") -> RunDir:
-    """Submit as a user does, and open the run that it makes."""
-    words = [word for setting in settings for word in ("--set", setting)]
-    profile = profile or write_profile(folder)
-    lab2("submit", "--profile", profile, "--jobs", jobs, *words, *more, "--runs", str(runs))
-    return open_run(runs, "latest")
-
-
-def wait_until(run: RunDir, claim: Callable[[RunStatus], bool]) -> RunStatus:
-    """What became of the run's trials, once `claim` holds."""
-    until = time.monotonic() + PATIENCE_S
-    while True:
-        now = status(run, run.read_plan())
-        if claim(now):
-            return now
-        if time.monotonic() > until or (all_ended(now) and not now.caveat):  # too late, or nothing more to come
-            pytest.fail("\n".join(f"{t.trial}: {t.state}: {t.reason}" for t in now.trials))
-        time.sleep(0.5)
-
-
-def all_ended(now: RunStatus) -> bool:
-    return all(trial.ended for trial in now.trials)
-
-
-def states(now: RunStatus) -> dict[str, str]:
-    return {trial.trial.removesuffix("-seed1"): trial.state for trial in now.trials}
-
-
-def reasons(now: RunStatus) -> dict[str, str]:
-    return {trial.trial.removesuffix("-seed1"): trial.reason for trial in now.trials}
-
-
-def deep_in_training(run: RunDir, trial: str, epoch: float = 1.3) -> bool:
-    now = read_progress(run, trial)
-    return now is not None and now.state == "training" and now.epoch > epoch
-
-
-def worker(run: RunDir) -> int:
-    """The process of the only trial of `run` that runs now."""
-    (pid,) = [p for p in children(run.path) if "core._submit" in command(p) and not command(p).startswith("srun")]
-    return pid
-
-
-def slurm(*words: str) -> str:
-    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=PATIENCE_S).stdout
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> bytes:
-    """The predictions of a trial that nobody interrupted."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    jobs = write_jobs(folder / "jobs", {"long": PACED}, epochs=20, resources=SMALL_JOB)
-    run = submit(folder, folder / "runs", jobs, LONG)
-    wait_until(run, all_ended)
-    assert read_shard(run.shard("long-seed1")).attempts == 1
-    return run.predictions("long-seed1").read_bytes()
+    return undisturbed_predictions(tmp_path_factory.mktemp("undisturbed"))
 
 
 @pytest.mark.ends
@@ -268,20 +175,6 @@ def test_each_death_is_a_row_with_its_reason_and_resume_completes_the_run(tmp_pa
     assert "3 of 4 trials" in done.stdout
     wait_until(run, all_ended)
     assert [row.status for row in collect(run).rows] == ["ok"] * 4
-
-
-def submissions(run: RunDir):
-    from lab2.launch.submission import read_submissions
-
-    return read_submissions(run)
-
-
-def shorten(run: RunDir) -> None:
-    """Let the rest of a run take seconds: fewer epochs in its plan."""
-    plan = json.loads(run.plan.read_text())
-    for one in plan["jobs"]:
-        one["job"]["train"]["epochs"] = 1.0
-    run.plan.write_text(json.dumps(plan))
 
 
 @pytest.mark.ends

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
-import resource
 import signal
 import threading
 import time
@@ -18,31 +16,26 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score
-from torch import Tensor, nn
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lab2.check import check_trials
-from lab2.data.datasets import load_test, load_training
+from lab2.data.datasets import load_training
 from lab2.data.scenes import Scenes
 from lab2.errors import DataError, WeightsError
 from lab2.measure.predictions import read_predictions
 from lab2.models.alexnet import AlexNetConfig
 from lab2.models.building import build
-from lab2.models.building.pretrained import TransferNet
-from lab2.models.building.weights import save_weights
 from lab2.models.cnn import CNNConfig
 from lab2.models.vit import ViTConfig
 from lab2.results.journal import read_history
 from lab2.results.run_dir import RunDir
-from lab2.spec.job import DataConfig, TrainConfig, Trial
+from lab2.spec.job import TrainConfig, Trial
 from lab2.stop import Stopped
 from lab2.train import make_trainer
-from lab2.train.checkpoint import Checkpoint, save_checkpoint
 from lab2.train.detector import targets
 from lab2.train.optimizer import Group
 from lab2.train.stage import Stage, Step, count_steps
-from lab2.train.trainer import Trainer
-from lab2.train.transfer import TransferTrainer
 from lab2.trial import run_trial, set_up
 from tests.conftest import SMALL, TINY, make_run, make_trial, on_folder
 
@@ -180,55 +173,6 @@ def interrupt(run: RunDir, trial: Trial) -> None:
     assert run.checkpoint(trial.name).exists()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [*TINY, "batch_norm", "transfer", "muon"])
-def test_an_interrupted_trial_ends_with_the_same_bits(name: str, tmp_path: Path):
-    architecture = {"batch_norm": "cnn", "transfer": "alexnet", "muon": "vit"}.get(name, name)
-    small = architecture in FAST
-    trial = make_trial(architecture, **augmentation(architecture), epochs=3 if small else 1)
-    if name == "muon":
-        trial = replace(trial, job=replace(trial.job, train=replace(trial.job.train, optimizer="muon")))
-    if name == "batch_norm":
-        trial = replace(trial, job=replace(trial.job, model=replace(TINY["cnn"], batch_norm=True)))
-    if name == "transfer":
-        path = tmp_path / "w.safetensors"
-        save_weights(path, build(TINY["alexnet"], load_training(SMALL).shape).model, "alexnet", "mnist")
-        trial = replace(trial, job=replace(trial.job, model=AlexNetConfig(weights=str(path), dropout=0.5)))
-    whole, broken = (make_run(tmp_path, trial, run_id=name) for name in ("whole", "broken"))
-    assert run_trial(trial, whole, device="cpu").status == "ok"
-    times = 3 if small else 1  # the checkpoints of the others are large
-    for _ in range(times):
-        interrupt(broken, trial)
-    checkpoint = torch.load(broken.checkpoint(trial.name), weights_only=True)
-    before = checkpoint["so_far"]["now"]["train_seconds"]
-    shard = run_trial(trial, broken, device="cpu", requeue=True)
-    assert shard.status == "ok", shard.reason
-    assert shard.attempts == times + 1
-    moved = {
-        "vgg16": 33_638_218,
-        "alexnet": 20_344_650,
-        "transfer": 20_344_650,
-    }  # by hand, with one cell for all copies
-    assert shard.trained_parameters == moved.get(name, shard.parameters)
-    assert broken.predictions(trial.name).read_bytes() == whole.predictions(trial.name).read_bytes()
-    points = [[(p.epoch, p.loss, p.validation_accuracy) for p in read_history(r, trial.name)] for r in (whole, broken)]
-    assert points[0] == points[1]
-    assert not broken.checkpoint(trial.name).exists()
-    assert before < shard.train_seconds  # of all attempts, not of the last
-
-
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_a_trial_goes_on_in_the_precision_in_which_it_began(precision: str, tmp_path: Path, monkeypatch):
-    trial = make_trial("cnn", epochs=3)
-    whole, broken = (make_run(tmp_path, trial, run_id=name) for name in ("whole", "broken"))
-    monkeypatch.setattr("lab2.trial.choose_precision", lambda *_: precision)
-    assert run_trial(trial, whole, device="cpu").precision == precision
-    interrupt(broken, trial)
-    monkeypatch.setattr("lab2.trial.choose_precision", lambda *_: "fp32")  # of a node of another kind
-    assert run_trial(trial, broken, device="cpu").precision == precision
-    assert broken.predictions(trial.name).read_bytes() == whole.predictions(trial.name).read_bytes()
-
-
 class Waits(TorchDispatchMode):
     """Counts the operations that make a GPU's caller wait: a number or a mask is read on the CPU."""
 
@@ -270,111 +214,6 @@ def test_a_rise_of_one_step_is_no_division_by_zero(images: int, warmup: float):
     assert len(walk(stage)) == images // 50
 
 
-class TestCheckpoint:
-    @pytest.fixture
-    def trial(self) -> Trial:
-        return make_trial("cnn", epochs=2)
-
-    @pytest.fixture
-    def run(self, trial: Trial, tmp_path: Path, monkeypatch) -> RunDir:
-        """A run in which the trial was interrupted."""
-        monkeypatch.setenv("SLURM_JOB_ID", "17")
-        run = make_run(tmp_path, trial)
-        interrupt(run, trial)
-        return run
-
-    def test_it_is_read_as_data_alone(self, trial: Trial, run: RunDir):
-        assert torch.load(run.checkpoint(trial.name), weights_only=True)["digest"] == trial.digest
-
-    @pytest.mark.parametrize("room", [100, 5000])  # bytes; torch meets the refusal when it closes, or before
-    def test_one_that_the_disk_refuses_leaves_the_one_before(self, trial: Trial, run: RunDir, room: int):
-        before = run.checkpoint(trial.name).read_bytes()
-        larger = Checkpoint(digest="", made_by="", trainer={"weight": torch.zeros(100_000)}, so_far={})
-        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
-        try:
-            with pytest.raises(OSError, match="File too large"):
-                save_checkpoint(run.checkpoint(trial.name), larger)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        assert run.checkpoint(trial.name).read_bytes() == before
-
-    @pytest.mark.parametrize("harm", ["cut", "emptied", "foreign", "of another commit"])
-    def test_one_that_cannot_be_gone_on_from_is_left_aside(self, trial: Trial, run: RunDir, harm: str, caplog):
-        path = run.checkpoint(trial.name)
-        content = {"cut": path.read_bytes()[:-500], "emptied": b"", "foreign": b"not a checkpoint"}
-        if harm in content:
-            path.write_bytes(content[harm])
-        else:
-            torch.save({**torch.load(path, weights_only=True), "made_by": "lab2 0.0"}, path)
-        shard = run_trial(trial, run, device="cpu")
-        assert shard.status == "ok"
-        assert str(path) in caplog.text
-        assert "starts over" in caplog.text
-        reasons = {
-            "emptied": "cannot be read (it ends too soon)",
-            "of another commit": "made_by is lab2 0.0, now it is lab2 ",
-        }
-        assert reasons.get(harm, "") in caplog.text
-        assert "None" not in caplog.text
-
-    @pytest.mark.parametrize(
-        ("harm", "message"),
-        [
-            ("renamed", "network.0.weight is not in it; stem.weight is in it, and not here"),
-            ("absent", "network.0.weight is not in it"),
-            ("more", "stem.weight is in it, and not here"),
-            ("other shapes", r"network.0.weight has shape \(4, 1, 5, 4\), here \(4, 1, 5, 5\)"),
-            ("other stage", "it was made in the stage head, here that is all"),
-            ("other order", "its optimisers moved the parameters in other groups, or in another order"),
-            ("other optimiser", "its optimisers moved the parameters in other groups, or in another order"),
-        ],
-    )
-    def test_one_of_another_network_or_recipe_is_refused(self, trial: Trial, run: RunDir, harm: str, message: str):
-        path = run.checkpoint(trial.name)
-        content = torch.load(path, weights_only=True)
-        trainer = content["trainer"]
-        model, (optimizer,) = trainer["model"], trainer["moved"]
-        first = "network.0.weight"
-        match harm:
-            case "renamed":
-                model["stem.weight"] = model.pop(first)
-            case "absent":
-                del model[first]
-            case "more":
-                model["stem.weight"] = model[first]
-            case "other shapes":
-                model[first] = model[first][..., :4]
-            case "other stage":
-                trainer["stage"] = "head"
-            case "other order":  # as of a network whose layers were written down in another order
-                optimizer[1].reverse()
-            case "other optimiser":
-                optimizer[0] = "SGD"
-        torch.save(content, path)
-        shard = run_trial(trial, run, device="cpu", requeue=True)
-        assert shard.status == "failed"
-        assert shard.reason.startswith(f"{path}: of another network or recipe than this trial's: ")
-        assert re.search(message, shard.reason)
-        assert shard.reason.endswith("; remove it, then lab2 resume starts the trial over")
-        path.unlink()
-        assert run_trial(trial, run, device="cpu", requeue=True).status == "ok"
-
-    def test_a_trial_that_gets_no_further_is_given_up_after_three_attempts(
-        self, trial: Trial, run: RunDir, monkeypatch
-    ):
-        for _ in range(2):
-            run.checkpoint(trial.name).unlink()
-            run.progress(trial.name).unlink()
-            interrupt(run, trial)
-        run.checkpoint(trial.name).unlink()
-        shard = run_trial(trial, run, device="cpu", requeue=True)
-        assert shard.status == "failed"
-        assert "3 attempts in a row ended without getting further than step 0" in shard.reason
-        monkeypatch.setenv("SLURM_JOB_ID", "18")  # a user who resumes has a new job, and three attempts again
-        assert run_trial(trial, run, device="cpu", requeue=True).status == "ok"
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "floor"), [("cnn", 0.93), ("vit", 0.60)])  # AlexNet learns in the transfer below
 def test_it_learns_from_two_thousand_digits(name: str, floor: float, tmp_path: Path):
@@ -397,176 +236,6 @@ def test_the_detector_learns_to_find_and_to_name(tmp_path: Path):
     assert shard.map_50 > 0.4
     assert shard.accuracy is not None
     assert shard.accuracy > 0.5
-
-
-@pytest.mark.slow
-def test_alexnet_learns_and_its_weights_beat_random_ones_when_images_are_few(tmp_path: Path):
-    """Trained on two thousand digits of MNIST, then fine-tuned on 200 of other writers, upside down."""
-    first = replace(make_trial("alexnet", epochs=3, learning_rate=1e-3, save_weights=True), data=TWO_THOUSAND)
-    source = make_run(tmp_path, first, run_id="first")
-    learned = run_trial(first, source, device="cpu")
-    assert learned.accuracy is not None, learned.reason
-    assert learned.accuracy > 0.80
-    pictures = upside_down_digits(tmp_path / "digits", train=200, test=300)
-    accuracies: dict[str, float | None] = {}
-    for weights in ("random", str(source.weights(first.name))):
-        trial = on_folder(make_trial("alexnet", model=AlexNetConfig(weights=weights), epochs=3), pictures)
-        run = make_run(tmp_path, trial, run_id=f"second-{len(accuracies)}")
-        shard = run_trial(trial, run, device="cpu")
-        assert shard.status == "ok", shard.reason
-        accuracies[shard.weights] = shard.accuracy
-    random, transferred = accuracies.pop("random"), *accuracies.values()
-    assert next(iter(accuracies)).startswith("checkpoint")
-    assert transferred > random + 0.1
-
-
-def upside_down_digits(folder: Path, *, train: int, test: int) -> Path:
-    """Digits of MNIST's test part, which no source of weights has seen, turned by 180 degrees, as a folder."""
-    from PIL import Image
-
-    data = load_test(DataConfig(test_images=train + test))
-    for i, (pixels, label) in enumerate(zip(data.pixels[:, 0], data.labels, strict=True)):
-        place = folder / ("train" if i < train else "test") / f"digit-{label}"
-        place.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.ascontiguousarray(pixels[::-1, ::-1])).save(place / f"{i}.png")
-    return folder
-
-
-class Halves(nn.Module):
-    """What is in torchvision's AlexNet, very small."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.features = nn.Sequential(nn.Conv2d(3, 4, 5, stride=4), nn.ReLU())
-        self.avgpool = nn.AdaptiveAvgPool2d(2)
-        self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(16, 10))
-
-
-class TestDifferentialRates:
-    RECIPE = TrainConfig(batch_size=100, learning_rate=1.0, optimizer="sgd", weight_decay=0.0)
-
-    def new_trainer(self, scale: float) -> TransferTrainer:
-        config = AlexNetConfig(head_epochs=0, feature_lr_scale=scale)
-        model = TransferNet(Halves(), 28, (0.5,) * 3, (0.25,) * 3)
-        images = load_training(SMALL).train
-        return TransferTrainer(config, model, self.RECIPE, images, device=CPU, precision="fp32", seed=1)
-
-    def moved(self, scale: float) -> tuple[Tensor, Tensor]:
-        """What one step adds to the features' kernels, and to the classifier's weights."""
-        trainer = self.new_trainer(scale)
-        weights = trainer.model.get_parameter("features.0.weight"), trainer.model.get_parameter("classifier.1.weight")
-        before = [weight.detach().clone() for weight in weights]
-        steps = trainer.fit()
-        next(steps)
-        first, second = (weight.detach() - old for weight, old in zip(weights, before, strict=True))
-        return first, second
-
-    @pytest.mark.parametrize("scale", [0.1, 0.25])
-    def test_the_features_move_by_so_much_less_than_the_head(self, scale: float):
-        (features, head), (slow_features, same_head) = self.moved(1.0), self.moved(scale)
-        assert features.norm() > 1e-3
-        torch.testing.assert_close(slow_features, scale * features, rtol=1e-3, atol=1e-6)
-        assert torch.equal(head, same_head)
-
-    def test_each_group_has_its_peak(self):
-        trainer = self.new_trainer(0.1)
-        steps = trainer.fit()
-        next(steps)
-        state = trainer.state()
-        ((_, *names),), (optimizer,) = state["moved"], state["position"]["optimizer"]["optimizers"]
-        peaks = {
-            name.split(".")[0]: group["max_lr"]
-            for group, moved in zip(optimizer["param_groups"], names, strict=True)
-            for name in moved
-        }
-        assert peaks == {"features": 0.1, "classifier": 1.0}
-
-
-class TestFeatureCache:
-    def test_features_are_computed_once_and_only_the_head_moves(self, tmp_path: Path, monkeypatch):
-        trial = make_trial("alexnet", epochs=1, batch_size=100)
-        data = load_training(trial.data)
-        path = tmp_path / "w.safetensors"
-        save_weights(path, build(TINY["alexnet"], data.shape).model, "alexnet", "mnist")
-        config = AlexNetConfig(weights=str(path), head_epochs=2)
-        built = build(config, data.shape)
-        job = replace(trial.job, model=config)
-        trainer = make_trainer(job, built, data.train, device=torch.device("cpu"), precision="fp32", seed=1)
-        calls = []
-        extract = built.model.extract
-        monkeypatch.setattr(built.model, "extract", lambda x: calls.append(len(x)) or extract(x))
-        before = [p.clone() for p in built.model.features.parameters()]
-        steps = trainer.fit()
-        for _ in range(6):  # two epochs of three batches
-            step = next(steps)
-        assert (step.number, step.total, step.epoch) == (6, 9, 2.0)
-        assert calls == [1, 300]  # a look at the shape, then all images, once
-        assert all(torch.equal(a, b) for a, b in zip(before, built.model.features.parameters(), strict=True))
-        assert [s.number for s in steps] == [7, 8, 9]
-        assert not all(torch.equal(a, b) for a, b in zip(before, built.model.features.parameters(), strict=True))
-
-    def test_who_goes_on_behind_them_does_not_compute_them_again(self, tmp_path: Path, monkeypatch):
-        data = load_training(SMALL)
-        path = tmp_path / "w.safetensors"
-        save_weights(path, build(TINY["alexnet"], data.shape).model, "alexnet", "mnist")
-        trial = make_trial("alexnet", model=AlexNetConfig(weights=str(path), head_epochs=1), batch_size=100)
-
-        def begun() -> tuple[Trainer, list[int]]:
-            built, calls = build(trial.job.model, data.shape), []
-            extract = built.model.extract
-            monkeypatch.setattr(built.model, "extract", lambda x: calls.append(len(x)) or extract(x))
-            return make_trainer(trial.job, built, data.train, device=CPU, precision="fp32", seed=1), calls
-
-        first, calls = begun()
-        steps = first.fit()
-        assert [next(steps).number for _ in range(4)] == [1, 2, 3, 4]  # the fourth moves everything
-        state = first.state()
-        assert 300 in calls
-        second, calls = begun()
-        second.go_on(state, Path("checkpoint"))
-        assert [step.number for step in second.fit()] == [5, 6]
-        assert 300 not in calls
-
-    def test_they_are_computed_in_the_precision_in_which_the_trial_began(self, tmp_path: Path, monkeypatch):
-        data = load_training(SMALL)
-        path = tmp_path / "w.safetensors"
-        save_weights(path, build(TINY["alexnet"], data.shape).model, "alexnet", "mnist")
-        trial = make_trial("alexnet", model=AlexNetConfig(weights=str(path), head_epochs=1))
-
-        def begun(precision: str) -> Trainer:
-            built = build(trial.job.model, data.shape)
-            return make_trainer(trial.job, built, data.train, device=CPU, precision=precision, seed=1)
-
-        first, second = begun("bf16"), begun("fp32")
-        steps = first.fit()
-        next(steps)
-        second.go_on(first.state(), tmp_path / "checkpoint")
-        seen = []
-        extract = second.model.extract
-        monkeypatch.setattr(
-            second.model, "extract", lambda x: seen.append(torch.is_autocast_enabled("cpu")) or extract(x)
-        )
-        for _ in second.fit():
-            break
-        assert seen == [False, True]  # a look at the shape, then all images
-
-    def test_a_large_cache_is_mapped_from_a_file(self, tmp_path: Path, monkeypatch):
-        from lab2.train import transfer
-
-        monkeypatch.setattr(transfer, "memory_limit", lambda: 599)  # bytes; a tenth is less than 5 x 3 numbers of 4
-        cache = transfer._empty((5, 3), torch.device("cpu"), str(tmp_path))
-        cache[4, 2] = 7.0
-        assert cache.shape == (5, 3)
-        assert (tmp_path / "features").stat().st_size == 60
-        assert (tmp_path / "features").read_bytes()[-4:] == np.float32(7).tobytes()
-
-    def test_a_small_cache_is_not(self, tmp_path: Path, monkeypatch):
-        from lab2.train import transfer
-
-        monkeypatch.setattr(transfer, "memory_limit", lambda: 600)
-        assert transfer._empty((5, 3), torch.device("cpu"), str(tmp_path)).shape == (5, 3)
-        assert list(tmp_path.iterdir()) == []
 
 
 class TestWhatGoesWrong:
