@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,11 @@ signal_delay_s = {signal_delay_s}
 FEW = ("data.train_images=150", "data.validation_images=50", "data.test_images=50")
 LONG = ("data.train_images=2000", "data.validation_images=100", "data.test_images=300")  # a second an epoch, at least
 SMALL_JOB = "gpus=0, cpus=1, memory_gb=1.9, timeout_min=10"
+ON_A_REAL_SLURM = [
+    pytest.mark.slurm,
+    pytest.mark.timeout(2 * PATIENCE_S),
+    pytest.mark.skipif("LAB2_TEST_SLURM" not in os.environ, reason="LOUD: a real Slurm is tested by `make test-slurm`"),
+]
 
 
 def cluster_of(place: Path) -> Iterator[Path]:
@@ -68,6 +74,12 @@ def submit(folder: Path, runs: Path, jobs: str, settings: tuple[str, ...], *more
     profile = profile or write_profile(folder)
     lab2("submit", "--profile", profile, "--jobs", jobs, *words, *more, "--runs", str(runs))
     return open_run(runs, "latest")
+
+
+def submit_command(folder: Path, runs: Path, jobs: str, settings: tuple[str, ...]) -> str:
+    """For a shell that is not this process."""
+    words = " ".join(word for setting in settings for word in ("--set", setting))
+    return f"{sys.executable} -m lab2.cli submit --profile {write_profile(folder)} --jobs {jobs} {words} --runs {runs}"
 
 
 def wait_until(run: RunDir, claim: Callable[[RunStatus], bool]) -> RunStatus:

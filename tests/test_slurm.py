@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,16 +22,30 @@ from lab2.results.run_dir import open_run
 from lab2.results.shard import read_shard
 from tests.paced import PACED
 from tests.slurm_cluster import (
-    FEW, LONG, PATIENCE_S, ROOT, SMALL_JOB, all_ended, cluster_of, deep_in_training, reasons,
-    shorten, slurm, states, submissions, submit, undisturbed_predictions, verb, wait_until, write_profile,
-)  # fmt: skip
+    FEW,
+    LONG,
+    ON_A_REAL_SLURM,
+    PATIENCE_S,
+    ROOT,
+    SMALL_JOB,
+    all_ended,
+    cluster_of,
+    deep_in_training,
+    reasons,
+    shorten,
+    slurm,
+    states,
+    submissions,
+    submit,
+    submit_command,
+    undisturbed_predictions,
+    verb,
+    wait_until,
+    write_profile,
+)
 from tests.test_local import TINY_JOBS, children, command, lab2, write_jobs
 
-pytestmark = [
-    pytest.mark.slurm,
-    pytest.mark.timeout(2 * PATIENCE_S),
-    pytest.mark.skipif("LAB2_TEST_SLURM" not in os.environ, reason="LOUD: a real Slurm is tested by `make test-slurm`"),
-]
+pytestmark = ON_A_REAL_SLURM
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -229,12 +242,8 @@ def test_what_can_never_be_scheduled_is_refused_or_named(tmp_path: Path, runs: P
 
 def test_the_shell_that_submitted_may_die_and_another_one_cancels_and_resumes(tmp_path: Path, runs: Path):
     jobs = write_jobs(tmp_path / "jobs", {"long": PACED}, epochs=400, resources=SMALL_JOB)
-    words = " ".join(word for setting in LONG for word in ("--set", setting))
-    shell = subprocess.Popen(
-        ["bash", "-c", f"{sys.executable} -m lab2.cli submit --profile {write_profile(tmp_path)} --jobs {jobs} "
-         f"{words} --runs {runs} && kill -KILL $$"],
-        start_new_session=True, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    words = ["bash", "-c", f"{submit_command(tmp_path, runs, jobs, LONG)} && kill -KILL $$"]
+    shell = subprocess.Popen(words, start_new_session=True, stdout=subprocess.DEVNULL)
     assert shell.wait(timeout=PATIENCE_S) == -signal.SIGKILL
     run = open_run(runs, "latest")
     wait_until(run, lambda _: deep_in_training(run, "long-seed1", 0.2))
@@ -276,10 +285,7 @@ def test_a_controller_that_is_away_is_said_and_survived(tmp_path: Path, runs: Pa
 
 def test_submitting_from_inside_a_job_works(tmp_path: Path, runs: Path):
     jobs = write_jobs(tmp_path / "jobs", {"small": TINY_JOBS["a_cnn"]}, resources=SMALL_JOB)
-    words = " ".join(word for setting in FEW for word in ("--set", setting))
-    inner = (
-        f"{sys.executable} -m lab2.cli submit --profile {write_profile(tmp_path)} --jobs {jobs} {words} --runs {runs}"
-    )
+    inner = submit_command(tmp_path, runs, jobs, FEW)
     log = tmp_path / "outer.log"
     slurm("sbatch", "--array=3", "--mem=1900M", f"--chdir={ROOT}", f"--output={log}", "--wrap", inner)
     until = time.monotonic() + PATIENCE_S
