@@ -31,7 +31,7 @@ help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 	@echo
 	@echo '  variables: JOBS=cnn,vit  SEEDS=3  DATASET=fashion-mnist  RUN=<run id>  QUICK=1  PARALLEL=2'
-	@echo '             PROFILE=mycluster  DRYRUN=1  ACCOUNTING=1  IMAGE=lab2:0.1.0'
+	@echo '             PROFILE=mycluster  DRYRUN=1  ACCOUNTING=1  IMAGE=lab2:$(VERSION)'
 
 setup: $(SETUP) ## make the virtual environment .venv
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import lab2
 from lab2.results.shard import Shard
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +31,11 @@ def test_every_file_that_a_paper_links_is_there(paper: Path):
     links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", paper.read_text())
     gone = [link for link in links if not link.startswith(("http:", "https:")) and not (paper.parent / link).exists()]
     assert gone == []
+
+
+@pytest.mark.parametrize("paper", PAPERS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_image_that_a_paper_names_is_of_this_version(paper: Path):
+    assert set(re.findall(r"lab2:(\d+\.\d+\.\d+)", paper.read_text())) <= {lab2.__version__}
 
 
 def test_no_figure_is_still_to_come():
