@@ -84,6 +84,7 @@ class TestBadInput:
         "resume",
         "collect",
         "report",
+        "init",
         "prepare",
         "jobs",
         "doctor",

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from lab2.errors import ConfigError
-from lab2.launch.container import WRAPPER, setup_lines, srun_arguments
+from lab2.launch.container import setup_lines, srun_arguments, wrapper
 from lab2.launch.plan import paths_read
 from lab2.models.alexnet import AlexNetConfig
 from lab2.results.run_dir import RunDir
@@ -44,7 +44,7 @@ def tools() -> Path:
 def in_image(*words: str, cwd: Path | str = "/", **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {"PATH": f"{tools()}", "HOME": "/nowhere", **environment}
     return subprocess.run(
-        [str(WRAPPER), *words], capture_output=True, text=True, check=False, timeout=60, env=clean, cwd=cwd
+        [str(wrapper()), *words], capture_output=True, text=True, check=False, timeout=60, env=clean, cwd=cwd
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,8 +12,23 @@ from rich.markup import escape
 from lab2.cli.options import Jobs, folder_and_names
 from lab2.cli.screen import out, say
 from lab2.spec.catalogue import read_catalogue
+from lab2.spec.shipped import write_copies
 
 app = typer.Typer()
+
+
+@app.command(epilog="Example: lab2 init mine")
+def init(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to; it is made if needed.")]) -> None:
+    """Write the jobs, cluster profiles and container scripts that come with lab2 into a folder, to adapt them."""
+    written = write_copies(folder)
+    say(f"{len(written)} files in {folder}:")
+    for part in sorted({file.parent for file in written}):
+        names = [file.stem if file.suffix in (".py", ".toml") else file.name for file in written if file.parent == part]
+        say(f"  {f'{part}/':<18} {', '.join(names)}")
+    say(f"they are what is used there: cd {shlex.quote(str(folder))}, then")
+    say("  lab2 jobs                                     what each job asks")
+    say("  lab2 run-local --quick                        a smoke run of all of them")
+    say("  lab2 submit --profile gpu-cluster --dry-run   the batch scripts for Slurm")
 
 
 @app.command(epilog="Example: lab2 prepare fashion-mnist vgg16 alexnet")

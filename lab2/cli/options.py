@@ -11,7 +11,7 @@ import typer
 
 from lab2.errors import ConfigError
 from lab2.results.run_dir import RunDir
-from lab2.spec.catalogue import choose, default_folder, read_catalogue
+from lab2.spec.catalogue import choose, default_folder, named_folder, read_catalogue
 from lab2.spec.job import JobSpec
 
 Jobs = Annotated[
@@ -44,7 +44,7 @@ def folder_and_names(jobs: list[str] | None) -> tuple[Path, list[str]]:
     folders = [word for word in words if "/" in word or Path(word).is_dir()]
     if len(folders) > 1:
         raise ConfigError(f"--jobs names {len(folders)} folders; give one")
-    folder = Path(os.path.expanduser(folders[0])) if folders else default_folder()  # noqa: PTH111 # `~nobody` is no error
+    folder = named_folder(folders[0]) if folders else default_folder()
     return folder, [word for word in words if word not in folders]
 
 

@@ -75,7 +75,7 @@ def report(
     show_table(run, _with_shards(run), quiet=quiet)
 
 
-@app.command(hidden=True)
+@app.command(hidden=True, epilog="Example: lab2 collect latest")
 def collect(run_id: RunId = "latest", runs: Runs = HERE) -> None:
     """Another word for `lab2 report --quiet`."""
     report(run_id, quiet=True, runs=runs)

@@ -17,6 +17,7 @@ from lab2.errors import ConfigError
 from lab2.foreign_text import one_line
 from lab2.spec.checks import first_wrong
 from lab2.spec.job import JobSpec
+from lab2.spec.shipped import chosen, shipped
 
 _JOB: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
 
@@ -31,11 +32,20 @@ class Entry:
 
 
 def default_folder() -> Path:
-    """`$LAB2_JOBS`, or `jobs/` here, or `jobs/` of the checkout that lab2 runs from."""
-    if named := os.environ.get("LAB2_JOBS"):
-        return Path(named)
-    here = Path("jobs")
-    return here if here.is_dir() else Path(__file__).resolve().parents[2] / "jobs"
+    """`$LAB2_JOBS`; else `jobs/` of the working directory, if it has jobs of lab2; else those that come with lab2."""
+    return chosen("LAB2_JOBS", "jobs", _has_jobs)
+
+
+def _has_jobs(folder: Path) -> bool:
+    """Whether a file there is a job of lab2. Others have folders of that name, whose files must not be run to see."""
+    return any(path.is_file() and b"JobSpec" in path.read_bytes() for path in _files(folder))
+
+
+def named_folder(name: str) -> Path:
+    """The folder that a user names: that path, or (jobs/strong) what comes with lab2 where there is no such path."""
+    path = Path(os.path.expanduser(name))  # noqa: PTH111  # `~nobody` is no error
+    came_with_lab2 = path.parts[:1] == ("jobs",) and not path.exists() and shipped(name).is_dir()
+    return shipped(name) if came_with_lab2 else path
 
 
 def read_catalogue(folder: Path) -> dict[str, Entry]:
@@ -46,9 +56,7 @@ def read_catalogue(folder: Path) -> dict[str, Entry]:
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder of jobs; give one with --jobs")
     entries: dict[str, Entry] = {}
-    for path in sorted(folder.glob("*.py")):
-        if path.name.startswith("_"):
-            continue
+    for path in _files(folder):
         entry = _read_job(path)
         if (twin := entries.get(entry.job.name)) is not None:
             raise ConfigError(f"{path}: the job name {entry.job.name!r} is taken by {twin.path}; choose another")
@@ -67,6 +75,10 @@ def choose(entries: dict[str, Entry], names: Iterable[str]) -> list[JobSpec]:
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise ConfigError(f"no job is called {name!r}{hint or '.'} There are: {', '.join(entries)}")
     return [entries[name].job for name in wanted]
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.py") if not path.name.startswith("_"))
 
 
 def _read_job(path: Path) -> Entry:
