@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import inspect
 import os
 import traceback
 from collections.abc import Iterable
@@ -24,11 +25,12 @@ _JOB: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A job, and the question that its file says it answers."""
+    """A job, and what its file says of it: the question that it answers, and whatever follows."""
 
     job: JobSpec
     question: str
     path: Path
+    details: str = ""  # lines
 
 
 def default_folder() -> Path:
@@ -95,8 +97,8 @@ def _read_job(path: Path) -> Entry:
     job = getattr(module, "JOB", None)
     if not isinstance(job, JobSpec):
         raise ConfigError(f"{path}: binds no JOB; wanted: JOB = JobSpec(name=..., model=...)")
-    question = one_line((module.__doc__ or "").strip().partition("\n")[0])
-    return Entry(job=_as_planned(job, path), question=question, path=path)
+    question, _, details = inspect.cleandoc(module.__doc__ or "").partition("\n")
+    return Entry(job=_as_planned(job, path), question=one_line(question), path=path, details=details.strip())
 
 
 def _as_planned(job: JobSpec, path: Path) -> JobSpec:
