@@ -25,7 +25,7 @@ Seeds = Annotated[str, typer.Option("--seeds", metavar="SEEDS", help="How many (
 Settings = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="NAME=VALUE", help="train.epochs=3, or vit:model.dim=24 for one job; more than once."
+        "--set", metavar="NAME=VALUE", help="train.epochs=3, or vit:model.dim=24 for one job; may be repeated."
     ),
 ]
 Dataset = Annotated[
@@ -49,7 +49,7 @@ Device = Annotated[
 Quick = Annotated[
     bool, typer.Option("--quick", help="A smoke run on a fraction of the data; its table compares nothing.")
 ]
-Runs = Annotated[Path, typer.Option("--runs", metavar="FOLDER", envvar="LAB2_RUNS", help="Where the runs lie.")]
+Runs = Annotated[Path, typer.Option("--runs", metavar="FOLDER", envvar="LAB2_RUNS", help="The folder of all runs.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Its id, or latest.", autocompletion=completion.run)]
 Parallel = Annotated[int | None, typer.Option("--parallel", metavar="N", min=1, help="Trials at once.")]
 

@@ -68,7 +68,7 @@ def run_local(
 @command(app, RUN, example="lab2 train vit --seed 7 --set train.epochs=3")
 def train(
     job: Annotated[str, typer.Argument(metavar="JOB", help="One that lab2 jobs lists.", autocompletion=completion.job)],
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of its random numbers.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of all its random numbers.")] = 1,
     jobs: Jobs = None,
     dataset: Dataset = "mnist",
     settings: Settings = None,
@@ -148,7 +148,9 @@ def resume(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="resources.timeout_min=120 and the like.")
     ] = None,
     profile: Annotated[str | None, Cluster] = None,
-    any_node: Annotated[bool, typer.Option("--any-node", help="Also nodes on which a trial was killed.")] = False,
+    any_node: Annotated[
+        bool, typer.Option("--any-node", help="Slurm: also nodes on which a trial was killed.")
+    ] = False,
     runs: Runs = HERE,
 ) -> None:
     """Run what is missing or failed in a run, from its checkpoints.
@@ -205,7 +207,7 @@ def cancel(
     trial: Annotated[
         list[str] | None,
         typer.Option(
-            "--trial", metavar="TRIAL", help="Only this one; more than once.", autocompletion=completion.trial
+            "--trial", metavar="TRIAL", help="Only this one; may be repeated.", autocompletion=completion.trial
         ),
     ] = None,
     runs: Runs = HERE,

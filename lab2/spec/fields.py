@@ -31,7 +31,7 @@ def fields_of(config: type) -> list[ConfigField]:
     """What can be set of a config, in its order."""
     hints, comments = get_type_hints(config), comments_of(config)
     return [
-        ConfigField(name=f.name, kind=_in_words(hints[f.name]), default=_default(f), about=comments.get(f.name, ""))
+        ConfigField(name=f.name, kind=in_words(hints[f.name]), default=_default(f), about=comments.get(f.name, ""))
         for f in settable(config)
     ]
 
@@ -46,6 +46,31 @@ def as_set_takes_it(value: object) -> str:
     if value is None or isinstance(value, bool | str):
         return str(value)
     return json.dumps(value, separators=(",", ":"))  # without spaces: one word for the shell
+
+
+def in_words(hint: Any) -> str:
+    """A type as a person reads it."""
+    kind, parts = get_origin(hint), get_args(hint)
+    if kind is tuple:
+        return f"[{', '.join(in_words(part) for part in parts if part is not ...)}]"
+    if kind is dict:
+        return '{"name": value, ...}'
+    if words := _choices(hint):
+        *some, last = words
+        return f"{', '.join(some)} or {last}" if some else last
+    return "None" if hint is NoneType else getattr(hint, "__name__", str(hint))
+
+
+def _choices(hint: Any) -> list[str]:
+    """The words that a `Literal` has, and the types that a union has."""
+    kind, parts = get_origin(hint), get_args(hint)
+    if kind is Literal:
+        return [as_set_takes_it(part) for part in parts]
+    if hint is bool:
+        return ["True", "False"]
+    if kind in (Union, UnionType):
+        return [word for part in parts for word in _choices(part) or [in_words(part)]]
+    return []
 
 
 @cache
@@ -91,21 +116,3 @@ def _default(field: dataclasses.Field[Any]) -> str:
     if field.default_factory is not MISSING:
         return as_set_takes_it(field.default_factory())
     return NEEDED if field.default is MISSING else as_set_takes_it(field.default)
-
-
-def _in_words(hint: Any) -> str:
-    kind, parts = get_origin(hint), get_args(hint)
-    if kind in (Union, UnionType):
-        return _or([_in_words(part) for part in parts])
-    if kind is Literal:
-        return _or([as_set_takes_it(part) for part in parts])
-    if kind is tuple:
-        return f"[{', '.join(_in_words(part) for part in parts if part is not ...)}]"
-    if kind is dict:
-        return '{"name": value, ...}'
-    return {bool: "True or False", NoneType: "None"}.get(hint, getattr(hint, "__name__", str(hint)))
-
-
-def _or(words: list[str]) -> str:
-    *some, last = words
-    return f"{', '.join(some)} or {last}" if some else last
