@@ -163,6 +163,16 @@ class TestRefusals:
         with pytest.raises(ConfigError, match="no such file here; wanted a"):
             setup_lines(Profile(container=container, image="/no/such/image"))
 
+    @pytest.mark.parametrize("mode", [None, 0o644])
+    def test_a_script_that_cannot_be_run_is_refused_before_anything_is_submitted(
+        self, tmp_path: Path, mode, monkeypatch
+    ):
+        if mode:
+            (tmp_path / "in-image").touch(mode)
+        monkeypatch.setenv("LAB2_WRAPPER", str(tmp_path / "in-image"))
+        with pytest.raises(ConfigError, match=f"{tmp_path}/in-image: no script that can be run; lab2 init FOLDER"):
+            setup_lines(Profile(container="podman", image="lab2:1"))
+
 
 class TestDigest:
     def test_the_digest_of_an_image_file_is_its_sha256(self, tmp_path: Path):

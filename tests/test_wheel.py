@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import lab2
+from lab2.launch.container import wrapper
 from lab2.spec.catalogue import default_folder, named_folder, read_catalogue
 from lab2.spec.profile import profile_folder
 from lab2.spec.shipped import FILES, shipped, write_copies
@@ -79,12 +80,14 @@ class TestWhichAreUsed:
     def test_those_that_come_with_lab2_where_there_are_none_here(self):
         assert default_folder() == shipped("jobs")
         assert profile_folder() == shipped("slurm/profiles")
+        assert wrapper() == shipped("slurm/containers/in-image")
         assert list(read_catalogue(named_folder("jobs/strong/"))) == ["cnn_strong", "vit_strong"]
 
     def test_the_copies_where_there_are_some(self, here: Path):
         write_copies(here)
         assert default_folder() == Path("jobs")
         assert profile_folder() == Path("slurm/profiles")
+        assert wrapper() == here / "slurm/containers/in-image"
         assert named_folder("jobs/strong/") == Path("jobs/strong")
 
     def test_a_folder_of_that_name_that_is_not_lab2s_is_left_alone(self, here: Path):
@@ -94,7 +97,9 @@ class TestWhichAreUsed:
 
     def test_what_a_variable_names_in_any_case(self, here: Path, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("LAB2_JOBS", "jobs")
-        assert default_folder() == Path("jobs")
+        monkeypatch.setenv("LAB2_PROFILES", "profiles")
+        monkeypatch.setenv("LAB2_WRAPPER", "in-image")
+        assert (default_folder(), profile_folder(), wrapper()) == (Path("jobs"), Path("profiles"), here / "in-image")
 
 
 def build(kind: str, source: Path, folder: Path) -> Path:
