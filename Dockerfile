@@ -17,6 +17,8 @@ COPY requirements-image.lock /
 RUN python3 -m venv /tools && /tools/bin/pip install --no-cache-dir --require-hashes -r /requirements-image.lock
 WORKDIR /build
 COPY pyproject.toml README.md LICENSE ./
+COPY jobs jobs
+COPY slurm slurm
 COPY lab2 lab2
 RUN /tools/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel . \
  && python3 -m zipfile -e /wheel/*.whl /opt/lab2/code

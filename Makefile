@@ -23,7 +23,7 @@ CHOICE = $(call option,--jobs,JOBS) $(call option,--seeds,SEEDS) $(call option,-
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-login run-local submit resume status cancel report doctor test test-slurm test-image check \
-  $(SLURM_TESTS) lint format lock bench mutants image image-archive image-sif cluster-up cluster-down clean
+  $(SLURM_TESTS) lint format docs lock bench mutants image image-archive image-sif cluster-up cluster-down clean
 
 help: ## show this
 	@echo 'lab2: which vision architecture for this data, this budget, this machine?'
@@ -31,7 +31,7 @@ help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 	@echo
 	@echo '  variables: JOBS=cnn,vit  SEEDS=3  DATASET=fashion-mnist  RUN=<run id>  QUICK=1  PARALLEL=2'
-	@echo '             PROFILE=mycluster  DRYRUN=1  ACCOUNTING=1  IMAGE=lab2:0.1.0'
+	@echo '             PROFILE=mycluster  DRYRUN=1  ACCOUNTING=1  IMAGE=lab2:$(VERSION)'
 
 setup: $(SETUP) ## make the virtual environment .venv
 
@@ -114,6 +114,9 @@ lint: $(SETUP_DEV) ## lint and types
 format: $(SETUP_DEV) ## lay the code out
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
+
+docs: $(SETUP_DEV) ## write docs/help.md, fields.md and schema.md anew from the code
+	@$(VENV)/bin/python -m docs.generate
 
 LOCK = $(VENV)-lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --custom-compile-command 'make lock' pyproject.toml

@@ -1,3 +1,3 @@
 """Which vision architecture should I use for this data, this budget, this machine?"""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,6 +1,6 @@
-"""Where a job's training time goes: some steps of it, watched by torch's profiler.
+"""A trace of a training: where its time goes, of some of its steps, by torch's profiler.
 
-It trains no further than it has to look, reads no test image and leaves no shard.
+It trains no further than those steps, reads no test image and leaves no shard.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Operation:
 class Trace:
     """Where the time goes."""
 
-    steps: int  # that were looked at
+    steps: int  # that were traced
     total_steps: int  # of the whole training
     step_seconds: float
     shares: dict[str, float]  # of the whole training's time, by its parts
@@ -43,7 +43,7 @@ class Trace:
 
 
 def trace_trial(trial: Trial, file: Path, *, device: str = "auto", top: int = 10) -> Trace:
-    """Look at `STEPS` steps of `trial`, and write what was seen to `file` in Chrome's trace format.
+    """Trace `STEPS` steps of `trial`, and write them to `file` in Chrome's trace format.
 
     Source of the format: "Trace Event Format" (Google); Perfetto and chrome://tracing show it.
     Raises `Lab2Error` for what cannot be trained.

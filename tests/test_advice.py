@@ -80,7 +80,7 @@ def test_every_setting_that_a_message_names_is_there():
 
 
 def test_no_message_needs_a_makefile():
-    """In an image, or where lab2 was installed by pip, there is none. A profile's container needs a checkout anyway."""
+    """In an image, or where lab2 was installed by pip, there is none. An image is built in a checkout anyway."""
     targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {"run-local", "report", "image"} <= targets
     found = [

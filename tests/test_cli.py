@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import typer.main
 
-from lab2.spec.catalogue import default_folder
-from tests.conftest import make_run, make_trial
+from lab2.cli import app
+from lab2.results.run_dir import RunDir
+from lab2.results.shard import write_shard
+from lab2.spec.catalogue import default_folder, read_catalogue
+from lab2.spec.job import DataConfig, Trial
+from lab2.spec.overrides import override
+from tests.conftest import finished, make_run, make_trial
 from tests.test_local import lab2
+
+GROUP = typer.main.get_group(app)
+VISIBLE = [name for name, command in GROUP.commands.items() if not command.hidden]
 
 
 class TestBadInput:
@@ -72,28 +83,157 @@ class TestBadInput:
         assert "choose a writable --runs folder" in said
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "run-local",
-        "submit",
-        "cancel",
-        "train",
-        "status",
-        "logs",
-        "resume",
-        "report",
-        "prepare",
-        "jobs",
-        "doctor",
-    ],
-)
+@pytest.mark.parametrize("command", GROUP.commands)
 def test_every_command_shows_an_example(command: str, run_cli):
     assert f"Example: lab2 {command}" in run_cli(command, "--help")[1]
 
 
-def test_jobs_are_listed_with_their_questions(run_cli):
-    assert "vit" in run_cli("jobs")[1]
+class TestHelp:
+    @pytest.mark.parametrize(
+        "command", [[], *([name] for name in VISIBLE)], ids=lambda words: " ".join(words) or "lab2"
+    )
+    @pytest.mark.parametrize("width", [80, 120])
+    def test_flags_stand_alone_and_nothing_is_cut(
+        self, command: list[str], width: int, run_cli, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", width)
+        code, said, _ = run_cli(*command, "--help")
+        assert code == 0
+        assert run_cli(*command, "-h")[1] == said
+        assert not re.search(r"<\w+>|--no-|…", said)
+        assert all(len(line) <= width for line in said.splitlines())
+
+    def test_commands_stand_in_groups(self, run_cli):
+        said = run_cli("--help")[1]
+        panels = {text.split(" ")[0]: text for text in said.split("╭─ ")[1:]}
+        assert list(panels) == ["Options", "Start", "Run", "Watch", "Results"]
+        found = {name: re.findall(r"^│ ([a-z][a-z-]*)", text, re.MULTILINE) for name, text in panels.items()}
+        assert found == {
+            "Options": [],
+            "Start": ["init", "doctor", "prepare", "jobs"],
+            "Run": ["run-local", "train", "submit", "resume", "cancel"],
+            "Watch": ["status", "logs"],
+            "Results": ["report"],
+        }
+
+    def test_a_word_means_one_thing_in_all_commands(self):
+        """A run is an argument, and `latest` where none is given; each option takes one kind of value."""
+        names: dict[str, set[str | None]] = {}
+        for name in VISIBLE:
+            shown = [one for one in GROUP.commands[name].params if not getattr(one, "hidden", False)]
+            for one in shown:
+                for option in (word for word in one.opts if word.startswith("--")):
+                    names.setdefault(option, set()).add(one.metavar)
+            runs = [one for one in shown if one.name == "run_id" or one.metavar == "RUN"]
+            assert {(one.param_type_name, one.default, one.metavar) for one in runs} <= {("argument", "latest", "RUN")}
+            assert "--run" not in {option for one in shown for option in one.opts}
+        assert {option for option, words in names.items() if len(words) > 1} == set()
+        assert "--watch" not in names
+
+
+class TestOldWords:
+    """What commands were called before still works, and no help shows it."""
+
+    @pytest.fixture
+    def run(self, runs: Path) -> RunDir:
+        trial = make_trial()
+        run = make_run(runs, trial)
+        write_shard(run.shard(trial.name), finished(trial))
+        return run
+
+    @pytest.mark.parametrize("option", ["--follow", "--watch"])
+    def test_status_goes_on_until_all_have_ended(self, run: RunDir, option: str, run_cli):
+        code, said, _ = run_cli("status", "run", option)
+        assert (code, said) == (0, "cnn-seed1: ok\n")
+
+    @pytest.mark.parametrize("words", [["run"], ["--run", "run"]])
+    def test_logs_of_a_run_that_is_named(self, run: RunDir, words: list[str], run_cli):
+        make_run(run.path.parent, make_trial("vit"), run_id="later")
+        code, _, said = run_cli("logs", "vit-seed1", *words)
+        assert (code, "run run has no trial 'vit-seed1'; there are: cnn-seed1" in said) == (2, True)
+
+
+class TestJobs:
+    def test_all_are_listed_with_their_questions(self, run_cli):
+        assert "vit            ViT from scratch: what does attention cost" in run_cli("jobs")[1]
+
+    @pytest.mark.parametrize("job", ["cnn", "vit", "faster_rcnn", "vgg16"])
+    def test_one_is_shown_with_all_that_can_be_set(self, job: str, run_cli):
+        """And each value, typed behind --set, is the one that it has."""
+        _, said, _ = run_cli("jobs", job)
+        spec = read_catalogue(default_folder())[job].job
+        trial = Trial(job=spec, data=DataConfig(), seed=1)
+        shown = dict(re.findall(r"^((?:model|train|resources|data)\.\w+) +(\S+)", said, re.MULTILINE))
+        assert override([trial], [f"{name}={value}" for name, value in shown.items()]) == [trial]
+        for section, config in (("model", spec.model), ("train", spec.train), ("resources", spec.resources)):
+            assert {f"{section}.{f.name}" for f in fields(config)} - {"model.architecture"} <= shown.keys()
+        assert {f"data.{f.name}" for f in fields(DataConfig)} <= shown.keys()
+
+    def test_its_own_words_and_its_networks_source_stand_above(self, run_cli):
+        _, said, _ = run_cli("jobs", "cnn")
+        for words in ("how far do two convolutions go?", "Measured: 99.18 %", "Source: LeCun et al. 1998"):
+            assert words in said
+        assert re.search(r"train\.epochs +0\.85 +3\.0 +passes over the training images", said)
+
+    def test_several_of_a_folder(self, run_cli):
+        _, said, _ = run_cli("jobs", "vit_strong", "--jobs", "jobs/strong/,cnn_strong")
+        assert said.index("vit_strong  (") < said.index("cnn_strong  (")
+
+    def test_what_a_job_file_says_is_shown_and_not_obeyed(self, tmp_path: Path, run_cli):
+        text = (default_folder() / "cnn.py").read_text().replace("Measured:", "\\x1b[2J[bold]Measured:")
+        (tmp_path / "bad.py").write_text(text)
+        _, said, _ = run_cli("jobs", "cnn", "--jobs", f"{tmp_path}/")
+        assert r"\x1b[2J[bold]Measured:" in said
+
+
+class TestCompletion:
+    @pytest.fixture
+    def offered(self, run_cli, monkeypatch: pytest.MonkeyPatch):
+        def ask(line: str) -> list[str]:
+            monkeypatch.setenv("_LAB2_COMPLETE", "complete_bash")
+            monkeypatch.setenv("COMP_WORDS", line)
+            monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
+            said: str = run_cli()[1]
+            return said.split()
+
+        return ask
+
+    @pytest.mark.parametrize(
+        ("line", "wanted"),
+        [
+            ("lab2 st", ["status"]),
+            ("lab2 train v", ["vgg16", "vit"]),
+            ("lab2 train --jobs jobs/strong/ v", ["vit_strong"]),
+            ("lab2 jobs c", ["cnn"]),
+            ("lab2 run-local --jobs cnn,v", ["cnn,vgg16", "cnn,vit"]),
+            ("lab2 run-local --jobs cnn,c", []),
+            ("lab2 run-local --dataset k", ["kmnist"]),
+            ("lab2 run-local --device c", ["cpu", "cuda"]),
+            ("lab2 submit --profile c", ["cpu-cluster"]),
+            ("lab2 prepare ", ["fashion-mnist", "kmnist", "emnist-letters", "cifar10", "vgg16", "alexnet"]),
+            ("lab2 report ", ["latest", "run"]),
+            ("lab2 logs c", ["cnn-seed1", "cnn-seed2"]),
+            ("lab2 cancel run --trial cnn-seed2", ["cnn-seed2"]),
+            ("lab2 status --f", ["--follow"]),
+            ("lab2 status --w", []),
+        ],
+    )
+    def test_names_that_are_there_are_offered(self, line: str, wanted: list[str], runs: Path, offered):
+        make_run(runs, make_trial(), make_trial(seed=2))
+        assert offered(line) == wanted
+
+    @pytest.mark.parametrize("line", ["lab2 report ", "lab2 logs ", "lab2 train ", "lab2 submit --profile "])
+    def test_what_cannot_be_read_offers_nothing_and_says_nothing(
+        self, line: str, tmp_path: Path, offered, monkeypatch: pytest.MonkeyPatch
+    ):
+        for variable in ("LAB2_JOBS", "LAB2_PROFILES", "LAB2_RUNS"):
+            monkeypatch.setenv(variable, str(tmp_path / "nowhere"))
+        assert offered(line) == (["latest"] if "report" in line else [])
+
+    @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+    def test_a_shell_is_told_how_to_ask(self, shell: str, run_cli, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr("typer.completion._get_shell_name", lambda: shell)
+        assert "_LAB2_COMPLETE" in run_cli("--show-completion")[1]
 
 
 @pytest.mark.usefixtures("small_products")

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from lab2.errors import ConfigError
-from lab2.launch.container import WRAPPER, container_lines, srun_arguments
+from lab2.launch.container import container_lines, srun_arguments, wrapper
 from lab2.launch.planning import paths_read
 from lab2.models.alexnet import AlexNetConfig
 from lab2.results.run_dir import RunDir
@@ -44,7 +44,7 @@ def tools() -> Path:
 def in_image(*words: str, cwd: Path | str = "/", **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {"PATH": f"{tools()}", "HOME": "/nowhere", **environment}
     return subprocess.run(
-        [str(WRAPPER), *words], capture_output=True, text=True, check=False, timeout=60, env=clean, cwd=cwd
+        [str(wrapper()), *words], capture_output=True, text=True, check=False, timeout=60, env=clean, cwd=cwd
     )
 
 
@@ -162,6 +162,16 @@ class TestRefusals:
     def test_an_image_file_that_is_not_there_is_refused_before_anything_is_submitted(self, container):
         with pytest.raises(ConfigError, match="no such file here; wanted a"):
             container_lines(Profile(container=container, image="/no/such/image"))
+
+    @pytest.mark.parametrize("mode", [None, 0o644])
+    def test_a_script_that_cannot_be_run_is_refused_before_anything_is_submitted(
+        self, tmp_path: Path, mode, monkeypatch
+    ):
+        if mode:
+            (tmp_path / "in-image").touch(mode)
+        monkeypatch.setenv("LAB2_WRAPPER", str(tmp_path / "in-image"))
+        with pytest.raises(ConfigError, match=f"{tmp_path}/in-image: no script that can be run; lab2 init FOLDER"):
+            container_lines(Profile(container="podman", image="lab2:1"))
 
 
 class TestDigest:

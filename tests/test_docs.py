@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+import lab2
+from docs.generate import WIDTH, pages
+from lab2.measure.metrics import METRICS
 from lab2.results.shard import Shard
+from lab2.spec.fields import comments_of
 
 ROOT = Path(__file__).parents[1]
 PAPERS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md"), *ROOT.glob("slurm/**/*.md")]
@@ -30,6 +34,27 @@ def test_every_file_that_a_paper_links_is_there(paper: Path):
     links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", paper.read_text())
     gone = [link for link in links if not link.startswith(("http:", "https:")) and not (paper.parent / link).exists()]
     assert gone == []
+
+
+@pytest.mark.parametrize("paper", PAPERS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_image_that_a_paper_names_is_of_this_version(paper: Path):
+    assert set(re.findall(r"lab2:(\d+\.\d+\.\d+)", paper.read_text())) <= {lab2.__version__}
+
+
+def test_every_field_of_a_shard_has_its_words_beside_it():
+    assert {field.name for field in fields(Shard)} - {metric.name for metric in METRICS} == comments_of(Shard).keys()
+
+
+@pytest.mark.parametrize("name", ["help.md", "fields.md", "schema.md"])
+def test_a_generated_page_says_what_the_code_says(name: str):
+    """`make docs` writes them."""
+    assert (ROOT / "docs" / name).read_text() == pages()[name]
+
+
+def test_pages_are_plain_text_of_one_width():
+    text = pages()["help.md"]
+    assert not re.search(r"\x1b| $", text, re.MULTILINE)
+    assert max(len(line) for line in text.splitlines()) == WIDTH
 
 
 def test_no_figure_is_still_to_come():

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lab2.launch.container import WRAPPER
+from lab2.launch.container import wrapper
 from lab2.launch.submission import read_submissions
 from lab2.results.run_dir import RunDir, open_run
 from lab2.results.shard import read_shard
@@ -157,7 +157,7 @@ def test_two_archives_under_one_name_are_two_images_and_each_is_loaded_once(tmp_
         ids.append(image_id("localhost/lab2-small:1"))
         podman("image", "rm", "--force", "localhost/lab2-small:1")
     for number in "121":
-        words = [str(WRAPPER), "podman", f"{tmp_path}/{number}.tar", str(tmp_path), "--", "-V"]
+        words = [str(wrapper()), "podman", f"{tmp_path}/{number}.tar", str(tmp_path), "--", "-V"]
         environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path / "runtime")}
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120, env=environment)
         assert done.returncode in (126, 127), done.stderr  # the image was found; it has no /work, and no python
@@ -198,7 +198,7 @@ def test_make_run_local_reads_jobs_and_pictures_that_lie_elsewhere(tmp_path: Pat
 class TestWrapper:
     def call(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(WRAPPER), *words], capture_output=True, text=True, check=False, timeout=120,
+            [str(wrapper()), *words], capture_output=True, text=True, check=False, timeout=120,
             env={**os.environ, **environment},
         )  # fmt: skip
 

@@ -198,7 +198,7 @@ class TestImage:
     def test_a_name_may_mean_another_image_tomorrow_unless_it_holds_a_digest(self, tmp_path: Path):
         trial = make_trial()
         for run_id, name, against in (
-            ("a", "lab2:0.1.0", "in image 'lab2:0.1.0', which may be another by now; name it by its digest"),
+            ("a", "lab2:0.2.0", "in image 'lab2:0.2.0', which may be another by now; name it by its digest"),
             ("b", f"lab2@sha256:{'0' * 64}", ""),
         ):
             profile = Profile(container="podman", image=name)

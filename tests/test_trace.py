@@ -16,6 +16,7 @@ from lab2.models.faster_rcnn import FasterRCNNConfig
 from lab2.spec.job import DataConfig, TrainConfig
 from lab2.trace import FEATURES, PHASES, STEPS, trace_trial
 from tests.conftest import make_trial
+from tests.test_local import lab2, settings
 from tests.test_models import DIGITS
 
 FEW = DataConfig(train_images=300, validation_images=50, test_images=50)
@@ -56,3 +57,14 @@ def test_the_caching_of_frozen_features_has_its_share(tmp_path: Path):
     save_weights(weights, build(AlexNetConfig(weights="random"), DIGITS).model, "alexnet", "mnist")
     trace = traced(tmp_path, AlexNetConfig(weights=str(weights)), epochs=1)
     assert trace.shares[FEATURES] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("option", "noted"), [("--trace", False), ("--profile", True)])
+def test_train_traces_instead_of_training(tmp_path: Path, option: str, noted: bool):
+    words = settings("train.batch_size=10", "train.epochs=2")
+    done = lab2("train", "cnn", option, *words, "--runs", str(tmp_path))
+    assert "costliest operations" in done.stdout
+    assert "of the whole training: " in done.stdout
+    assert ("--profile of lab2 train is called --trace now" in done.stderr) == noted
+    assert len(list((tmp_path / "traces").glob("cnn-seed1-*.json"))) == 1

@@ -9,18 +9,21 @@ import typer
 
 import lab2
 from lab2.cli import machine, running, watching
+from lab2.cli.command import Group
 from lab2.cli.screen import say, warn
 from lab2.errors import Lab2Error
 from lab2.foreign_text import one_line
 from lab2.launch.environment import leave_threads_unbound
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Which vision architecture for this data, this budget, this machine?",
+    epilog="Begin with: lab2 run-local --quick",
 )
-for part in (running, watching, machine):
+for part in (machine, running, watching):
     app.add_typer(part.app)
 
 
@@ -32,7 +35,9 @@ def _show_version(asked: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     pass
 
@@ -41,7 +46,7 @@ def main() -> None:
     """Run the CLI; a user's mistake is one sentence and exit code 2."""
     leave_threads_unbound()
     try:
-        app()
+        app(prog_name="lab2")  # also as `python -m lab2.cli`, as an image calls it
     except Lab2Error as error:
         warn(f"lab2: {one_line(str(error))}", "red")
         sys.exit(2)

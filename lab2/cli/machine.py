@@ -1,44 +1,47 @@
-"""The commands about this machine, its data and its jobs."""
+"""The commands to start with: what comes with lab2, this machine, its data, the jobs."""
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
+from lab2.cli import completion
+from lab2.cli.command import START, command
 from lab2.cli.options import Jobs, folder_and_names
 from lab2.cli.screen import out, say
-from lab2.spec.catalogue import read_catalogue
+from lab2.spec.catalogue import choose, read_catalogue
+from lab2.spec.shipped import write_copies
 
 app = typer.Typer()
 
 
-@app.command(epilog="Example: lab2 prepare fashion-mnist vgg16 alexnet")
-def prepare(
-    names: Annotated[list[str] | None, typer.Argument(help="Data sets and architectures; nothing: list them.")] = None,
-) -> None:
-    """Download data sets and ImageNet weights once, on a machine with a network."""
-    from lab2.machine.prepare import PREPARED, prepare_all
+@command(app, START, example="lab2 init mine")
+def init(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to; it is made if needed.")]) -> None:
+    """Write copies of lab2's jobs, profiles and scripts, to adapt.
 
-    if not names:
-        say(f"can be prepared: {', '.join(PREPARED)}")
-        return
-    for name, place in prepare_all(names):
-        say(f"{name}: {place}")
-
-
-@app.command("jobs", epilog="Example: lab2 jobs --jobs my/jobs")
-def list_jobs(jobs: Jobs = None) -> None:
-    """List the jobs and the question that each answers."""
-    folder, _ = folder_and_names(jobs)
-    for entry in read_catalogue(folder).values():
-        out.print(f"[bold]{entry.job.name:<14}[/] {escape(entry.question)}", soft_wrap=True)
+    Called from that folder, lab2 uses them instead of its own. Nothing is overwritten.
+    """
+    written = write_copies(folder)
+    say(f"{len(written)} files in {folder}:")
+    for part in sorted({file.parent for file in written}):
+        names = [file.stem if file.suffix in (".py", ".toml") else file.name for file in written if file.parent == part]
+        say(f"  {f'{part}/':<18} {', '.join(names)}")
+    say(f"they are what is used there: cd {shlex.quote(str(folder))}, then")
+    say("  lab2 jobs                                     what each job asks")
+    say("  lab2 run-local --quick                        a smoke run of all of them")
+    say("  lab2 submit --profile gpu-cluster --dry-run   the batch scripts for Slurm")
 
 
-@app.command(epilog="Example: lab2 doctor")
+@command(app, START, example="lab2 doctor")
 def doctor() -> None:
-    """Say what this machine can do, and what is missing; exit code 1 where lab2 itself is not whole."""
+    """Say what this machine can do, and what is missing.
+
+    The exit code is 1 where lab2 itself is not whole.
+    """
     from lab2.machine.survey import survey
 
     broken = False
@@ -48,3 +51,49 @@ def doctor() -> None:
         broken |= finding.needed and not finding.there
     if broken:
         raise typer.Exit(1)
+
+
+@command(app, START, example="lab2 prepare fashion-mnist vgg16 alexnet")
+def prepare(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME",
+            help="Data sets, and architectures for their weights; without any: list them.",
+            autocompletion=completion.prepared,
+        ),
+    ] = None,
+) -> None:
+    """Download data sets and ImageNet weights, once.
+
+    On a machine with a network, into the cache: $LAB2_CACHE, else ~/.cache/lab2. Trials only read there.
+    """
+    from lab2.machine.prepare import PREPARED, prepare_all
+
+    if not names:
+        say(f"can be prepared: {', '.join(PREPARED)}")
+        return
+    for name, place in prepare_all(names):
+        say(f"{name}: {place}")
+
+
+@command(app, START, name="jobs", example="lab2 jobs cnn")
+def show_jobs(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="JOB", help="Show these, with all their settings.", autocompletion=completion.job),
+    ] = None,
+    jobs: Jobs = None,
+) -> None:
+    """List the jobs, or show one with all its settings."""
+    from lab2.cli.job_card import show_job
+
+    folder, more = folder_and_names(jobs)
+    entries = read_catalogue(folder)
+    wanted = [*(names or []), *more]
+    if not wanted:
+        for entry in entries.values():
+            out.print(f"[bold]{entry.job.name:<14}[/] {escape(entry.question)}", soft_wrap=True)
+        return
+    for job in choose(entries, wanted):
+        show_job(entries[job.name])

@@ -9,24 +9,51 @@ from typing import Annotated
 
 import typer
 
+from lab2.cli import completion
 from lab2.errors import ConfigError
 from lab2.results.run_dir import RunDir
-from lab2.spec.catalogue import choose, default_folder, read_catalogue
+from lab2.spec.catalogue import choose, default_folder, named_folder, read_catalogue
 from lab2.spec.job import JobSpec
 
 Jobs = Annotated[
-    list[str] | None, typer.Option("--jobs", help="Names (cnn,vit), or a folder of job files of your own.")
+    list[str] | None,
+    typer.Option(
+        "--jobs", metavar="JOBS", help="Names (cnn,vit), or a folder of job files.", autocompletion=completion.jobs
+    ),
 ]
-Seeds = Annotated[str, typer.Option(help="How many (3), or which (1,5,7).")]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="train.epochs=3, or vit:model.dim=24 for one job.")]
-Dataset = Annotated[str, typer.Option(help="mnist, fashion-mnist, kmnist, emnist-letters, cifar10, or a folder.")]
-Device = Annotated[str, typer.Option(help="auto (CUDA, then MPS, then CPU), cpu, mps, cuda, cuda:1.")]
-Quick = Annotated[bool, typer.Option(help="A smoke run on a fraction of the data; compares nothing.")]
-Runs = Annotated[Path, typer.Option(envvar="LAB2_RUNS", help="Where the runs lie.")]
-RunId = Annotated[str, typer.Argument(help="A run id, or latest.")]
-Parallel = Annotated[int, typer.Option(min=1, help="Trials at once; their cores are shared out.")]
+Seeds = Annotated[str, typer.Option("--seeds", metavar="SEEDS", help="How many (3), or which (1,5,7).")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="train.epochs=3, or vit:model.dim=24 for one job; may be repeated."
+    ),
+]
+Dataset = Annotated[
+    str,
+    typer.Option(
+        "--dataset",
+        metavar="DATA",
+        help="mnist, fashion-mnist, kmnist, emnist-letters, cifar10, or a folder.",
+        autocompletion=completion.dataset,
+    ),
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        help="auto (CUDA, then MPS, then CPU), cpu, mps, cuda, cuda:1.",
+        autocompletion=completion.device,
+    ),
+]
+Quick = Annotated[
+    bool, typer.Option("--quick", help="A smoke run on a fraction of the data; its table compares nothing.")
+]
+Runs = Annotated[Path, typer.Option("--runs", metavar="FOLDER", envvar="LAB2_RUNS", help="The folder of all runs.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="Its id, or latest.", autocompletion=completion.run)]
+Parallel = Annotated[int | None, typer.Option("--parallel", metavar="N", min=1, help="Trials at once.")]
 
-HERE = Path("runs")
+DEFAULT_RUNS = Path("runs")
 MOST_SEEDS = 100_000  # as many trials as the collector is measured with; a date is no number of seeds
 
 
@@ -44,7 +71,7 @@ def folder_and_names(jobs: list[str] | None) -> tuple[Path, list[str]]:
     folders = [word for word in words if "/" in word or Path(word).is_dir()]
     if len(folders) > 1:
         raise ConfigError(f"--jobs names {len(folders)} folders; give one")
-    folder = Path(os.path.expanduser(folders[0])) if folders else default_folder()  # noqa: PTH111 # `~nobody` is no error
+    folder = named_folder(folders[0]) if folders else default_folder()
     return folder, [word for word in words if word not in folders]
 
 
@@ -54,7 +81,7 @@ def _split(text: str) -> list[str]:
 
 def named(run: RunDir) -> str:
     """How to name `run` to another command typed here."""
-    elsewhere = run.path.parent != Path(os.environ.get("LAB2_RUNS", HERE)).absolute()
+    elsewhere = run.path.parent != Path(os.environ.get("LAB2_RUNS", DEFAULT_RUNS)).absolute()
     return f"{run.path.name} --runs {shlex.quote(str(run.path.parent))}" if elsewhere else run.path.name
 
 

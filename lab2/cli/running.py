@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lab2.cli import completion
 from lab2.cli.checking import check_for_elsewhere, check_here, planned, refuse_changed, take_over
+from lab2.cli.command import RUN, command
 from lab2.cli.options import (
-    HERE,
+    DEFAULT_RUNS,
     Dataset,
     Device,
     Jobs,
@@ -38,9 +39,15 @@ from lab2.spec.plan import Plan
 from lab2.spec.profile import Profile, read_profile
 
 app = typer.Typer()
+Cluster = typer.Option(
+    "--profile",
+    metavar="CLUSTER",
+    help="A name in slurm/profiles/, or a .toml file.",
+    autocompletion=completion.profile,
+)
 
 
-@app.command(epilog="Example: lab2 run-local --jobs cnn,vit --seeds 3 --set train.epochs=5")
+@command(app, RUN, example="lab2 run-local --jobs cnn,vit --seeds 3 --set train.epochs=5")
 def run_local(
     jobs: Jobs = None,
     seeds: Seeds = "1",
@@ -49,31 +56,72 @@ def run_local(
     settings: Settings = None,
     parallel: Parallel = 1,
     device: Device = "auto",
-    runs: Runs = HERE,
+    runs: Runs = DEFAULT_RUNS,
 ) -> None:
-    """Train the architectures on this machine, one process a trial, and show the table."""
+    """Train on this machine, one process a trial, and show the table."""
     trials = planned(chosen_jobs(jobs), chosen_seeds(seeds), dataset, settings, smoke=quick)
     trials, gpus = check_here(trials, device)
     run = start_run(runs, trials, smoke=quick, device=device)
     with _launching(run):
-        _launch(run, run.read_plan(), trials, parallel, gpus)
+        _launch(run, run.read_plan(), trials, parallel or 1, gpus)
 
 
-@app.command(epilog="Example: lab2 submit --profile mycluster --seeds 10")
+@command(app, RUN, example="lab2 train vit --seed 7 --set train.epochs=3")
+def train(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="One that lab2 jobs lists.", autocompletion=completion.job)],
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of all its random numbers.")] = 1,
+    jobs: Jobs = None,
+    dataset: Dataset = "mnist",
+    settings: Settings = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Train some steps only, and say where the time goes.")] = False,
+    device: Device = "auto",
+    runs: Runs = DEFAULT_RUNS,
+    old_trace: Annotated[bool, typer.Option("--profile", hidden=True)] = False,
+) -> None:
+    """Run one trial in the foreground, in a run of its own."""
+    from lab2.launch.environment import restart_with_allocation
+
+    if not job or "," in job or "/" in job:
+        raise ConfigError(f"lab2 train {job!r}: wanted the name of one job; lab2 run-local runs several")
+    chosen = chosen_jobs([*(jobs or []), job])
+    if len(chosen) > 1:
+        raise ConfigError(f"lab2 train {job}: --jobs names {', '.join(one.name for one in chosen)}; wanted a folder")
+    if old_trace:
+        warn("note: --profile of lab2 train is called --trace now; elsewhere --profile names a cluster")
+    restart_with_allocation()
+    trials, _ = check_here(planned(chosen, [seed], dataset, settings), device)
+    if trace or old_trace:
+        from lab2.trace import trace_trial
+
+        file = runs / "traces" / f"{trials[0].name}-{datetime.now(UTC):%Y%m%d-%H%M%S}.json"
+        with err.status(f"tracing some steps of {trials[0].name}"):
+            found = trace_trial(trials[0], file, device=device)
+        show_trace(found)
+        return
+    run = start_run(runs, trials, smoke=False, device=device)
+    show_log()
+    from lab2.trial import run_trial
+
+    shard = run_trial(trials[0], run, device=device)
+    show_table(run)
+    raise typer.Exit(0 if shard.status == "ok" else 1)
+
+
+@command(app, RUN, example="lab2 submit --profile mycluster --seeds 10")
 def submit(
-    profile: Annotated[str, typer.Option(help="Of slurm/profiles/, or a .toml file.")],
+    profile: Annotated[str, Cluster],
     jobs: Jobs = None,
     seeds: Seeds = "1",
     dataset: Dataset = "mnist",
     quick: Quick = False,
     settings: Settings = None,
-    parallel: Annotated[int | None, typer.Option(min=1, help="Trials at once, of the whole run.")] = None,
+    parallel: Parallel = None,
     device: Device = "auto",
-    rerun: Annotated[bool, typer.Option(help="Also what another run has finished.")] = False,
-    dry_run: Annotated[bool, typer.Option(help="Print each batch script and the plan; touch nothing.")] = False,
-    runs: Runs = HERE,
+    rerun: Annotated[bool, typer.Option("--rerun", help="Also what another run has finished.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the batch scripts and the plan, no more.")] = False,
+    runs: Runs = DEFAULT_RUNS,
 ) -> None:
-    """Hand the trials to Slurm, an array a job over its seeds, and return at once."""
+    """Hand trials to Slurm, an array a job, and return at once."""
     from lab2.launch.slurm import check_submission, scripts, write_profile
 
     cluster = read_profile(profile)
@@ -93,16 +141,23 @@ def submit(
         _submit(run, left, cluster, parallel)
 
 
-@app.command(epilog="Example: lab2 resume latest --set resources.timeout_min=120")
+@command(app, RUN, example="lab2 resume latest --set resources.timeout_min=120")
 def resume(
     run_id: RunId = "latest",
-    parallel: Annotated[int | None, typer.Option(min=1, help="Trials at once.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="resources.timeout_min=120 and the like.")] = None,
-    profile: Annotated[str | None, typer.Option(help="Slurm: mended since the run was submitted.")] = None,
-    any_node: Annotated[bool, typer.Option(help="Slurm: also nodes on which a trial was killed.")] = False,
-    runs: Runs = HERE,
+    parallel: Parallel = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="resources.timeout_min=120 and the like.")
+    ] = None,
+    profile: Annotated[str | None, Cluster] = None,
+    any_node: Annotated[
+        bool, typer.Option("--any-node", help="Slurm: also nodes on which a trial was killed.")
+    ] = False,
+    runs: Runs = DEFAULT_RUNS,
 ) -> None:
-    """Run what is missing or failed in a run, and only that, from its checkpoints; on Slurm if it was there."""
+    """Run what is missing or failed in a run, from its checkpoints.
+
+    On Slurm if it was there, with the profile that it had or the one that is given now.
+    """
     from lab2.launch.slurm import read_run_profile
 
     run = open_run(runs, run_id)
@@ -147,13 +202,18 @@ def _resubmit(
     _submit(run, trials, cluster, parallel, exclude=bad)
 
 
-@app.command(epilog="Example: lab2 cancel latest --trial vit-seed1")
+@command(app, RUN, example="lab2 cancel latest --trial vit-seed1")
 def cancel(
     run_id: RunId = "latest",
-    trial: Annotated[list[str] | None, typer.Option(help="Only this one; may be given again.")] = None,
-    runs: Runs = HERE,
+    trial: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trial", metavar="TRIAL", help="Only this one; may be repeated.", autocompletion=completion.trial
+        ),
+    ] = None,
+    runs: Runs = DEFAULT_RUNS,
 ) -> None:
-    """Stop the trials of a run that are queued or running; checkpoints and results stay."""
+    """Stop what is queued or running; checkpoints and results stay."""
     from lab2.launch.local import stop_trials
     from lab2.launch.slurm import cancel as cancel_jobs
     from lab2.launch.slurm import read_run_profile
@@ -169,42 +229,6 @@ def cancel(
     ]
     stopped = stop_trials(run, busy) if read_run_profile(run) is None else cancel_jobs(run, busy)
     say(f"cancelled: {', '.join(busy)}" if stopped else "nothing to cancel: no such trial is queued or running")
-
-
-@app.command(epilog="Example: lab2 train vit --seed 7 --set train.epochs=3")
-def train(
-    job: Annotated[str, typer.Argument(help="A job; `lab2 jobs` lists them.")],
-    seed: Annotated[int, typer.Option(min=0)] = 1,
-    jobs: Annotated[Path | None, typer.Option("--jobs", help="A folder of job files of your own.")] = None,
-    dataset: Dataset = "mnist",
-    settings: Settings = None,
-    profile: Annotated[bool, typer.Option(help="Trace some steps instead, and say where the time goes.")] = False,
-    device: Device = "auto",
-    runs: Runs = HERE,
-) -> None:
-    """Run one trial in the foreground, in a run of its own."""
-    from lab2.launch.environment import restart_with_allocation
-
-    if not job or "," in job or "/" in job:
-        raise ConfigError(f"lab2 train {job!r}: wanted the name of one job; lab2 run-local runs several")
-    chosen = chosen_jobs([*([f"{jobs}/"] if jobs else []), job])
-    restart_with_allocation()
-    trials, _ = check_here(planned(chosen, [seed], dataset, settings), device)
-    if profile:
-        from lab2.trace import trace_trial
-
-        file = runs / "traces" / f"{trials[0].name}-{datetime.now(UTC):%Y%m%d-%H%M%S}.json"
-        with err.status(f"tracing some steps of {trials[0].name}"):
-            trace = trace_trial(trials[0], file, device=device)
-        show_trace(trace)
-        return
-    run = start_run(runs, trials, smoke=False, device=device)
-    show_log()
-    from lab2.trial import run_trial
-
-    shard = run_trial(trials[0], run, device=device)
-    show_table(run)
-    raise typer.Exit(0 if shard.status == "ok" else 1)
 
 
 def _launching(run: RunDir) -> AbstractContextManager[None]:
@@ -244,4 +268,4 @@ def _submit(
     for one in hand_over(run, plan, trials, cluster, parallel=parallel, exclude=exclude):
         several = f" and {len(one.trials) - 1} more" if len(one.trials) > 1 else ""
         say(f"job {one.job_id}: {one.trials[0]}{several}")
-    say(f"watch it with: lab2 status {named(run)} --watch; then: lab2 report {named(run)}")
+    say(f"watch it with: lab2 status {named(run)} --follow; then: lab2 report {named(run)}")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab2.cli.options import HERE, RunId, Runs, named
+from lab2.cli import completion
+from lab2.cli.command import RESULTS, WATCH, command
+from lab2.cli.options import DEFAULT_RUNS, RunId, Runs, named
 from lab2.cli.screen import gather, out, pass_on, say, show_table, warn, watch
 from lab2.errors import RunError
 from lab2.launch.status import RunStatus, TrialStatus, status
@@ -20,20 +22,22 @@ if TYPE_CHECKING:
     from lab2.results.collect import Comparison
 
 app = typer.Typer()
+Follow = Annotated[bool, typer.Option("--follow", help="Go on until the end.")]
 
 LOCAL_SECONDS, SLURM_SECONDS = 1, 10  # between two looks; Slurm is asked no more often than its admins like
 
 
-@app.command("status", epilog="Example: lab2 status --watch")
+@command(app, WATCH, name="status", example="lab2 status --follow")
 def show_status(
     run_id: RunId = "latest",
-    follow: Annotated[bool, typer.Option("--watch", help="Until every trial has ended.")] = False,
-    runs: Runs = HERE,
+    follow: Follow = False,
+    runs: Runs = DEFAULT_RUNS,
+    watch_on: Annotated[bool, typer.Option("--watch", hidden=True)] = False,
 ) -> None:
-    """What each trial of a run is doing, or what became of it."""
+    """Show what each trial is doing, or what became of it."""
     run = open_run(runs, run_id)
     plan = run.read_plan()
-    if follow:
+    if follow or watch_on:
         watch(_looks(run, plan))
         return
     now = status(run, plan)
@@ -43,17 +47,21 @@ def show_status(
         warn(f"warning: {now.caveat}")
 
 
-@app.command(epilog="Example: lab2 logs vit-seed1 --follow")
+@command(app, WATCH, example="lab2 logs vit-seed1 --follow")
 def logs(
-    trial: Annotated[str, typer.Argument(help="A trial; `lab2 status` lists them.")],
-    run_id: Annotated[str, typer.Option("--run", help="A run id, or latest.")] = "latest",
-    follow: Annotated[bool, typer.Option(help="Go on until the trial has ended.")] = False,
-    runs: Runs = HERE,
+    trial: Annotated[
+        str,
+        typer.Argument(metavar="TRIAL", help="One that lab2 status lists.", autocompletion=completion.trial),
+    ],
+    run_id: RunId = "latest",
+    follow: Follow = False,
+    runs: Runs = DEFAULT_RUNS,
+    named_run: Annotated[str | None, typer.Option("--run", hidden=True)] = None,
 ) -> None:
-    """What a trial has logged."""
+    """Show what a trial has logged."""
     from lab2.launch.logs import read_log
 
-    run = open_run(runs, run_id)
+    run = open_run(runs, named_run or run_id)
     plan = run.read_plan()
     wanted = plan.trial(trial)
 
@@ -64,19 +72,19 @@ def logs(
         pass_on(text)
 
 
-@app.command(epilog="Example: lab2 report latest")
+@command(app, RESULTS, example="lab2 report latest")
 def report(
     run_id: RunId = "latest",
     quiet: Annotated[bool, typer.Option("--quiet", help="Write the files, print no table.")] = False,
-    runs: Runs = HERE,
+    runs: Runs = DEFAULT_RUNS,
 ) -> None:
-    """Show the comparison table of a run and write it to its report folder."""
+    """Show a run's comparison table, and write its report."""
     run = open_run(runs, run_id)
     show_table(run, _with_shards(run), quiet=quiet)
 
 
-@app.command(hidden=True)
-def collect(run_id: RunId = "latest", runs: Runs = HERE) -> None:
+@command(app, RESULTS, example="lab2 collect latest", hidden=True)
+def collect(run_id: RunId = "latest", runs: Runs = DEFAULT_RUNS) -> None:
     """Another word for `lab2 report --quiet`."""
     report(run_id, quiet=True, runs=runs)
 

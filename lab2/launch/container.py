@@ -23,10 +23,15 @@ from lab2.regular_file import SMALL, read_regular, regular_file
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
 from lab2.spec.profile import Profile
+from lab2.spec.shipped import chosen
 
 IMAGE_PYTHON = "/opt/lab2/venv/bin/python"
-WRAPPER = Path(__file__).resolve().parents[2] / "slurm" / "containers" / "in-image"
 _FILES = {"apptainer": "a .sif file (make image-sif)", "pyxis": "a .sqsh file (enroot import)", "oci": "a bundle"}
+
+
+def wrapper() -> Path:
+    """The script that starts an image: `$LAB2_WRAPPER`; else that of the working directory; else lab2's own."""
+    return chosen("LAB2_WRAPPER", "slurm/containers/in-image").absolute()
 
 
 def python_command(run: RunDir, profile: Profile, trials: Sequence[Trial]) -> str:
@@ -38,7 +43,7 @@ def python_command(run: RunDir, profile: Profile, trials: Sequence[Trial]) -> st
             return IMAGE_PYTHON
         case tool:
             assert profile.image is not None
-            return shlex.join([str(WRAPPER), tool, profile.image, str(run.path.parent), *_read_only(trials), "--"])
+            return shlex.join([str(wrapper()), tool, profile.image, str(run.path.parent), *_read_only(trials), "--"])
 
 
 def srun_arguments(run: RunDir, profile: Profile, trials: Sequence[Trial]) -> list[str]:
@@ -75,7 +80,7 @@ def shown_command(run: RunDir, profile: Profile, trials: Sequence[Trial]) -> str
     try:
         return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60, env=shown).stdout.strip()
     except (OSError, subprocess.SubprocessError) as error:
-        raise ConfigError(f"{WRAPPER}: {getattr(error, 'stderr', '') or error}".strip()) from error
+        raise ConfigError(f"{wrapper()}: {getattr(error, 'stderr', '') or error}".strip()) from error
 
 
 def container_lines(profile: Profile) -> list[str]:
@@ -83,8 +88,8 @@ def container_lines(profile: Profile) -> list[str]:
 
     Raises `ConfigError` where the wrapper or the file is not there.
     """
-    if profile.container not in (None, "pyxis", "oci") and not WRAPPER.is_file():
-        raise ConfigError(f"{WRAPPER} is not there: with container, submit from a checkout of lab2")
+    if profile.container not in (None, "pyxis", "oci") and not os.access(wrapper(), os.X_OK):
+        raise ConfigError(f"{wrapper()}: no script that can be run; lab2 init FOLDER writes one: submit from there")
     if profile.container not in _FILES:
         return []
     assert profile.image is not None

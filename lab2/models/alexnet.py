@@ -19,7 +19,7 @@ class AlexNetConfig(TransferConfig):
     """Krizhevsky's network (arXiv:1404.5997), as torchvision ships it."""
 
     architecture: Literal["alexnet"] = "alexnet"
-    image_side: int = 64
+    image_side: int = 64  # pixels, 63 or more; images are resized to it inside the network
 
     def __post_init__(self) -> None:
         TransferConfig.__post_init__(self)

@@ -21,10 +21,10 @@ class CNNConfig(ModelConfig):
     """Two convolutions and two linear layers, after LeNet-5 (LeCun et al. 1998)."""
 
     architecture: Literal["cnn"] = "cnn"
-    filters: tuple[int, int] = (32, 64)
+    filters: tuple[int, int] = (32, 64)  # channels of the two convolutions
     kernel_size: int = 5  # pixels; odd
-    hidden: int = 384
-    dropout: float = 0.1
+    hidden: int = 384  # width of the first linear layer
+    dropout: float = 0.1  # share of that layer's units, [0, 1)
     batch_norm: bool = False  # after each pooling
 
     def __post_init__(self) -> None:

@@ -27,7 +27,7 @@ class FasterRCNNConfig(ModelConfig):
     proposals: int = 32  # regions that the second stage looks at, for each image
     roi_size: int = 5  # cells of the pooled region
     hidden: int = 128  # width of the box head
-    score_threshold: float = 0.05
+    score_threshold: float = 0.05  # boxes with a lower score are dropped, [0, 1)
     test_scenes: int = 1000  # scenes of test images for the mAP
 
     def __post_init__(self) -> None:

@@ -19,7 +19,7 @@ class VGG16Config(TransferConfig):
     """Simonyan and Zisserman's network (arXiv:1409.1556), as torchvision ships it."""
 
     architecture: Literal["vgg16"] = "vgg16"
-    image_side: int = 32
+    image_side: int = 32  # pixels, 32 or more; images are resized to it inside the network
 
     def __post_init__(self) -> None:
         TransferConfig.__post_init__(self)

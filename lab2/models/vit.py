@@ -23,9 +23,9 @@ class ViTConfig(ModelConfig):
 
     architecture: Literal["vit"] = "vit"
     patch_size: int = 4  # pixels; must divide the image side
-    dim: int = 20
-    depth: int = 2
-    num_heads: int = 2
+    dim: int = 20  # width of a token; even
+    depth: int = 2  # blocks
+    num_heads: int = 2  # heads of attention; must divide dim
     mlp_ratio: int = 4  # hidden width of the MLP over dim
 
     def __post_init__(self) -> None:

@@ -67,38 +67,40 @@ else:
 class Shard(_Measured):
     """One row of the comparison table: what it is of, each of `METRICS` under its name, and where it came from."""
 
-    trial: str
-    job: str
-    architecture: str
-    dataset: str
-    seed: int
-    digest: str  # of the trial's whole configuration
-    status: Status
+    trial: str  # its name within its run: job and seed
+    job: str  # its name
+    architecture: str  # of its network
+    dataset: str  # a name, or the path of a folder
+    seed: int  # of its random numbers
+    digest: str  # SHA-256 of the trial's configuration and of what it read
+    status: Status  # how it ended; missing: it has left no shard
     reason: str = ""  # why the status is not ok, in one sentence
 
     # How. Beside numbers of `METRICS`: what says what they are of.
+
     flops_uncounted: str | None = None  # names of what ran and is not in flops_per_image: "": the count is whole
     memory_of: Literal["process", "accelerator"] | None = None  # training and inference; libraries are in a process's
-    precision: str | None = None
-    device: str | None = None
-    device_name: str | None = None
+    precision: str | None = None  # of the products: fp32, tf32, bf16 or fp16
+    device: str | None = None  # cpu, cuda or mps
+    device_name: str | None = None  # of the processor or the GPU
     all_machines: str | None = None  # on which its attempts ran, where they differ: its times add up theirs
     weights: str | None = None  # "random", or where the pre-trained ones came from
-    dataset_sha256: str | None = None
+    dataset_sha256: str | None = None  # of the data set as it was read
 
     # Where it came from.
-    lab2_version: str | None = None
-    git_commit: str | None = None
-    git_dirty: bool | None = None
-    torch_version: str | None = None
-    torchvision_version: str | None = None
-    python_version: str | None = None
+
+    lab2_version: str | None = None  # of the package
+    git_commit: str | None = None  # of lab2's code
+    git_dirty: bool | None = None  # whether the code was changed since that commit
+    torch_version: str | None = None  # of the package
+    torchvision_version: str | None = None  # of the package
+    python_version: str | None = None  # of the interpreter
     image_digest: str | None = None  # of the container image; None: in none
-    host: str | None = None
+    host: str | None = None  # the name of the machine
     started_at: str | None = None  # UTC, ISO 8601
-    ended_at: str | None = None
-    scheduler_job_id: str | None = None
-    schema: int = SCHEMA
+    ended_at: str | None = None  # UTC, ISO 8601
+    scheduler_job_id: str | None = None  # Slurm's; of an array with the task's number
+    schema: int = SCHEMA  # the number of this schema
 
     def updated(self, **values: Any) -> Shard:
         """A copy with these `values`, also of metrics: a type checker does not know their names.

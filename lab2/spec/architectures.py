@@ -53,7 +53,7 @@ class TransferConfig(ModelConfig):
     # "imagenet", "random", or the path of a lab2 checkpoint: that, or an error.
     weights: str = "auto"
     image_side: int = 64  # pixels; images are resized to it inside the network
-    dropout: float = 0.0
+    dropout: float = 0.0  # share of the classifier's units, [0, 1)
     head_epochs: int = 2  # pre-trained weights only: epochs of the classifier on frozen features
     feature_lr_scale: float = 0.1  # pre-trained weights only: learning rate of the features over the head's
 
@@ -74,7 +74,7 @@ class ImportedConfig(ModelConfig):
 
     architecture: Literal["imported"] = "imported"
     network: str  # "torchvision.models:resnet18", or "my/net.py:Net"; called with num_classes and the options
-    options: dict[str, str | int | float | bool] = field(default_factory=dict)
+    options: dict[str, str | int | float | bool] = field(default_factory=dict)  # keyword arguments besides num_classes
     image_side: int | None = None  # pixels; images are resized to it; None: as they are
 
     def __post_init__(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import inspect
 import os
 import traceback
 from collections.abc import Iterable
@@ -17,25 +18,36 @@ from lab2.errors import ConfigError
 from lab2.foreign_text import one_line
 from lab2.spec.checks import first_wrong
 from lab2.spec.job import JobSpec
+from lab2.spec.shipped import chosen, shipped
 
 _JOB: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A job, and the question that its file says it answers."""
+    """A job, and what its file says of it: the question that it answers, and whatever follows."""
 
     job: JobSpec
     question: str
     path: Path
+    details: str = ""  # lines
 
 
 def default_folder() -> Path:
-    """`$LAB2_JOBS`, or `jobs/` here, or `jobs/` of the checkout that lab2 runs from."""
-    if named := os.environ.get("LAB2_JOBS"):
-        return Path(named)
-    here = Path("jobs")
-    return here if here.is_dir() else Path(__file__).resolve().parents[2] / "jobs"
+    """`$LAB2_JOBS`; else `jobs/` of the working directory, if it has jobs of lab2; else those that come with lab2."""
+    return chosen("LAB2_JOBS", "jobs", _has_jobs)
+
+
+def _has_jobs(folder: Path) -> bool:
+    """Whether a file there is a job of lab2. Others have folders of that name, whose files must not be run to see."""
+    return any(path.is_file() and b"JobSpec" in path.read_bytes() for path in _files(folder))
+
+
+def named_folder(name: str) -> Path:
+    """The folder that a user names: that path, or (jobs/strong) what comes with lab2 where there is no such path."""
+    path = Path(os.path.expanduser(name))  # noqa: PTH111  # `~nobody` is no error
+    came_with_lab2 = path.parts[:1] == ("jobs",) and not path.exists() and shipped(name).is_dir()
+    return shipped(name) if came_with_lab2 else path
 
 
 def read_catalogue(folder: Path) -> dict[str, Entry]:
@@ -46,9 +58,7 @@ def read_catalogue(folder: Path) -> dict[str, Entry]:
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder of jobs; give one with --jobs")
     entries: dict[str, Entry] = {}
-    for path in sorted(folder.glob("*.py")):
-        if path.name.startswith("_"):
-            continue
+    for path in _files(folder):
         entry = _read_job(path)
         if (twin := entries.get(entry.job.name)) is not None:
             raise ConfigError(f"{path}: the job name {entry.job.name!r} is taken by {twin.path}; choose another")
@@ -69,6 +79,10 @@ def choose(entries: dict[str, Entry], names: Iterable[str]) -> list[JobSpec]:
     return [entries[name].job for name in wanted]
 
 
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.py") if not path.name.startswith("_"))
+
+
 def _read_job(path: Path) -> Entry:
     spec = importlib.util.spec_from_file_location(f"lab2_job_{path.stem}", path)
     assert spec is not None
@@ -83,8 +97,8 @@ def _read_job(path: Path) -> Entry:
     job = getattr(module, "JOB", None)
     if not isinstance(job, JobSpec):
         raise ConfigError(f"{path}: binds no JOB; wanted: JOB = JobSpec(name=..., model=...)")
-    question = one_line((module.__doc__ or "").strip().partition("\n")[0])
-    return Entry(job=_as_planned(job, path), question=question, path=path)
+    question, _, details = inspect.cleandoc(module.__doc__ or "").partition("\n")
+    return Entry(job=_as_planned(job, path), question=one_line(question), path=path, details=details.strip())
 
 
 def _as_planned(job: JobSpec, path: Path) -> JobSpec:

@@ -27,17 +27,16 @@ class TrainConfig:
     """The recipe. The learning rate rises to its peak and falls to nothing: one cycle (arXiv:1708.07120)."""
 
     epochs: float = 3.0  # passes over the training images; 1.5 is one and a half
-    batch_size: int = 256
+    batch_size: int = 256  # images a step
     learning_rate: float = 1e-3  # the peak of the cycle
-    # muon: the hidden layers' matrices by it, the rest by AdamW. It costs little where matrices are small.
-    optimizer: Optimizer = "adamw"
-    weight_decay: float = 0.01
+    optimizer: Optimizer = "adamw"  # muon: Muon for the matrices of hidden layers, AdamW for the rest; classifiers
+    weight_decay: float = 0.01  # of matrices; biases and gains have none
     warmup: float = 0.2  # share of the steps in which the learning rate rises, [0, 1)
-    label_smoothing: float = 0.0
-    # Classifiers: each training image is turned, stretched and moved by up to so much, a new draw each time.
-    rotation: float = 0.0  # degrees
-    stretch: float = 0.0  # of each side: its length becomes 1 / (1 + stretch) to 1 / (1 - stretch) of what it was
-    shift: int = 0  # pixels
+    label_smoothing: float = 0.0  # classifiers; share of each label that goes to all classes alike, [0, 1)
+    rotation: float = 0.0  # classifiers; degrees by which an image is turned at most, drawn anew each time
+    # classifiers; a side of an image becomes 1 / (1 + stretch) to 1 / (1 - stretch) of its length, drawn anew each time
+    stretch: float = 0.0
+    shift: int = 0  # classifiers; pixels by which an image is moved at most, drawn anew each time
     precision: Precision = "auto"  # auto: what is fastest for this architecture on this device
     target_accuracy: float | None = None  # [0, 1], validation; the time to reach it is recorded
     save_weights: bool = False  # keep the trained network in the run, to fine-tune from
@@ -68,11 +67,11 @@ _FOR_CLASSIFIERS = ("label_smoothing", "rotation", "stretch", "shift")
 class Resources:
     """What one trial needs of a machine."""
 
-    gpus: int = 1  # where there are any
-    cpus: int = 4
-    memory_gb: float = 8.0
-    timeout_min: float = 60.0
-    checkpoint_seconds: float = 180.0  # between two checkpoints: what a dead node may cost
+    gpus: int = 1  # on machines that have any
+    cpus: int = 4  # cores
+    memory_gb: float = 8.0  # of main memory
+    timeout_min: float = 60.0  # minutes after which the trial is stopped
+    checkpoint_seconds: float = 180.0  # between two checkpoints: as much training is lost when a node dies
 
     def __post_init__(self) -> None:
         require(self.gpus >= 0, f"resources.gpus={self.gpus} is negative")
@@ -88,9 +87,9 @@ class DataConfig:
 
     dataset: str = "mnist"  # a name that `lab2 doctor` lists, or the path of an image folder
     image_side: int | None = None  # pixels; image folders only: images are resized to it
-    train_images: int | None = None  # limit; None: all
+    train_images: int | None = None  # at most so many; None: all
     validation_images: int | None = None  # taken out of the training images; None: one in twelve
-    test_images: int | None = None  # limit; None: all
+    test_images: int | None = None  # at most so many; None: all
 
     def __post_init__(self) -> None:
         for name in ("image_side", "train_images", "validation_images", "test_images"):

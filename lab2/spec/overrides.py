@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from lab2.errors import ConfigError
+from lab2.spec.fields import settable
 from lab2.spec.job import Trial
 
 _ROOTS = {"model": "job", "train": "job", "resources": "job", "data": None}
@@ -45,9 +46,8 @@ def override(trials: Sequence[Trial], settings: Sequence[str]) -> list[Trial]:
 
 def _paths(trial: Trial) -> Iterator[str]:
     for root in _ROOTS:
-        for field in dataclasses.fields(_section(trial, root)):
-            if field.name != "architecture":  # it is what tells the configs apart, not a setting
-                yield f"{root}.{field.name}"
+        for field in settable(_section(trial, root)):
+            yield f"{root}.{field.name}"
 
 
 def _section(trial: Trial, root: str) -> Any:

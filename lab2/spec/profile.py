@@ -7,7 +7,6 @@ One rule merges them with what a job asks for: the job says what it needs, a val
 from __future__ import annotations
 
 import difflib
-import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -19,6 +18,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from lab2.errors import ConfigError
 from lab2.spec.checks import first_wrong, require
 from lab2.spec.job import Resources, Trial
+from lab2.spec.shipped import chosen
 
 # What lab2 writes into the batch script itself: elsewhere in a profile these would contradict it.
 OURS = frozenset(
@@ -98,11 +98,8 @@ PROFILE: TypeAdapter[Profile] = TypeAdapter(Profile)
 
 
 def profile_folder() -> Path:
-    """`$LAB2_PROFILES`, or `slurm/profiles/` here, or that of the checkout that lab2 runs from."""
-    if named := os.environ.get("LAB2_PROFILES"):
-        return Path(named)
-    here = Path("slurm/profiles")
-    return here if here.is_dir() else Path(__file__).resolve().parents[2] / "slurm" / "profiles"
+    """`$LAB2_PROFILES`; else `slurm/profiles/` of the working directory; else the profiles that come with lab2."""
+    return chosen("LAB2_PROFILES", "slurm/profiles")
 
 
 def read_profile(name: str) -> Profile:

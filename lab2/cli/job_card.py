@@ -1,0 +1,56 @@
+"""One job as a person reads it: what it asks, its network, and all that `--set` can change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.table import Table
+from rich.text import Text
+
+from lab2.cli.screen import out, say
+from lab2.foreign_text import for_terminal, one_line
+from lab2.spec.architectures import architectures
+from lab2.spec.catalogue import Entry
+from lab2.spec.fields import as_set_takes_it, fields_of
+from lab2.spec.job import DataConfig, JobSpec
+
+LONGEST_NAME = len("resources.checkpoint_seconds")
+LONGEST_VALUE = 20  # characters; what is longer goes on in the next line
+
+
+def show_job(entry: Entry) -> None:
+    """Print it."""
+    job = entry.job
+    say(f"{job.name}  ({entry.path})", "bold")
+    say(entry.question)
+    if entry.details:
+        say(entry.details, "dim")
+    say("")
+    for text in _network(job):
+        out.print(Text(for_terminal(text)))
+    say("")
+    for section in ("model", "train", "resources", "data"):
+        config = getattr(job, section, DataConfig())  # the data are chosen by the command, not by the job
+        out.print(_table(section, config))
+        say("")
+    say(f"to change one: --set train.epochs=3, or --set {job.name}:train.epochs=3 for this job alone\n", "dim")
+
+
+def _network(job: JobSpec) -> Iterator[str]:
+    one = architectures()[job.model.architecture]
+    yield (one.config.__doc__ or "").partition("\n")[0]
+    yield f"Source: {one.paper}."
+    if one.differs:
+        yield f"Differs: {one.differs}."
+
+
+def _table(section: str, config: object) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(section, no_wrap=True, width=LONGEST_NAME)
+    table.add_column("value", max_width=LONGEST_VALUE, overflow="fold")
+    table.add_column("default", style="dim")
+    table.add_column("what it is", overflow="fold")
+    for field in fields_of(type(config)):
+        value = as_set_takes_it(getattr(config, field.name))
+        table.add_row(f"{section}.{field.name}", Text(one_line(value)), Text(field.default), Text(field.about))
+    return table
