@@ -18,7 +18,8 @@ PAGE = (ROOT / "docs" / "extending.md").read_text()
 OLD_RUN = ROOT / "tests" / "shards" / "run-0.1.0"
 # A sentence that says where the block below it goes, and the block.
 STEP = re.compile(
-    r"(?:New file `(?P<new>[^`]+)`|In `(?P<old>[^`]+)`, (?P<side>below|above) the (?P<first>first )?line `(?P<line>[^`]+)`)"
+    r"(?:New file `(?P<new>[^`]+)`"
+    r"|In `(?P<old>[^`]+)`, (?P<side>below|above) the (?P<first>first )?line `(?P<line>[^`]+)`)"
     r":\n\n```\w+\n(?P<block>.*?)```",
     re.DOTALL,
 )
