@@ -1,4 +1,4 @@
-"""The picture of the README, drawn from what lab2 prints: `.venv/bin/python docs/pictures.py`, a minute of training.
+"""The README's picture, drawn from what lab2 prints: `.venv/bin/python docs/pictures.py`, about a minute of training.
 
 The command runs in a terminal of its own. What stands there at its end becomes an SVG that loads nothing: GitHub shows
 no fonts from elsewhere.
@@ -33,7 +33,8 @@ def main() -> None:
     """Run, draw, and say where the picture is."""
     with tempfile.TemporaryDirectory() as folder:
         printed = in_terminal(RUNS, Path(folder))
-    lines = [line.replace(folder, "~/lab2") for line in last_screen(printed)]
+    here = printed.replace(folder, "~/lab2").replace(str(Path.home()), "~")  # a reader's folders are others
+    lines = last_screen(here.rstrip())
     picture = DOCS / "run-local.svg"
     picture.write_text(drawn([f"$ {TYPED}", *lines], TYPED))
     print(picture)
