@@ -109,8 +109,10 @@ def test_more_jobs_stand_beside_the_default_ones():
 
 @pytest.mark.parametrize(
     "model",
-    [ResNet20Config(blocks=1, filters=4), MobileNetV3SmallConfig(image_side=32, width=0.25)],
-    ids=lambda model: model.architecture,
+    [
+        pytest.param(ResNet20Config(blocks=1, filters=4), id="resnet20"),
+        pytest.param(MobileNetV3SmallConfig(image_side=32, width=0.25), id="mobilenet", marks=pytest.mark.slow),
+    ],
 )
 def test_one_of_them_trains(model: ResNet20Config | MobileNetV3SmallConfig, tmp_path: Path):
     trial = make_trial("cnn", model=model)

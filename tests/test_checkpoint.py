@@ -60,6 +60,7 @@ def test_an_interrupted_trial_ends_with_the_same_bits(name: str, tmp_path: Path)
     assert before < shard.train_seconds  # of all attempts, not of the last
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_a_trial_goes_on_in_the_precision_in_which_it_began(precision: str, tmp_path: Path, monkeypatch):
     trial = make_trial("cnn", epochs=3)

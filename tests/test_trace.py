@@ -30,8 +30,12 @@ def traced(tmp_path: Path, model, **recipe):
 
 @pytest.mark.parametrize(
     "model",
-    [CNNConfig(filters=(4, 8), hidden=16), FasterRCNNConfig(widths=(8, 8, 16), hidden=16, proposals=8)],
-    ids=["classifier", "detector"],
+    [
+        pytest.param(CNNConfig(filters=(4, 8), hidden=16), id="classifier"),
+        pytest.param(
+            FasterRCNNConfig(widths=(8, 8, 16), hidden=16, proposals=8), id="detector", marks=pytest.mark.slow
+        ),
+    ],
 )
 def test_the_shares_are_of_one_whole_and_the_file_names_the_parts(tmp_path: Path, model):
     trace = traced(tmp_path, model, epochs=2)

@@ -40,6 +40,7 @@ from lab2.trial import run_trial, set_up
 from tests.conftest import SMALL, TINY, make_run, make_trial, on_folder
 
 FAST = ("cnn", "vit", "faster_rcnn")
+DETECTOR = pytest.param("faster_rcnn", marks=pytest.mark.slow)
 CPU = torch.device("cpu")
 TWO_THOUSAND = replace(SMALL, train_images=2000, test_images=500)
 
@@ -133,14 +134,14 @@ def test_convolutions_are_held_channels_last(name: str):
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-@pytest.mark.parametrize("name", FAST)
+@pytest.mark.parametrize("name", ["cnn", "vit", DETECTOR])
 def test_each_trains_in_a_lower_precision_that_is_asked_for(name: str, precision: str, tmp_path: Path):
     trial = make_trial(name, precision=precision)
     shard = run_trial(trial, make_run(tmp_path, trial), device="cpu")
     assert (shard.status, shard.reason, shard.precision) == ("ok", "", precision)
 
 
-@pytest.mark.parametrize("name", FAST)  # of the others the interrupted trial below says more
+@pytest.mark.parametrize("name", ["cnn", "vit", DETECTOR])  # tests/test_checkpoint.py says more of the others
 def test_the_same_trial_twice_gives_the_same_bits(name: str, tmp_path: Path):
     trial = make_trial(name, **augmentation(name))
     contents = []
@@ -188,7 +189,12 @@ class Waits(TorchDispatchMode):
 
 
 @pytest.mark.parametrize(
-    ("name", "optimizer"), [*((name, "adamw") for name in ("cnn", "vit", "alexnet", "vgg16")), ("vit", "muon")]
+    ("name", "optimizer"),
+    [
+        *((name, "adamw") for name in ("cnn", "vit", "alexnet")),
+        pytest.param("vgg16", "adamw", marks=pytest.mark.slow),
+        ("vit", "muon"),
+    ],
 )
 def test_a_step_of_a_classifier_never_waits_for_the_accelerator(name: str, optimizer: str):
     trial = make_trial(name, optimizer=optimizer)
@@ -280,6 +286,7 @@ class TestWhatGoesWrong:
         assert shard.status == status
         assert signal.getsignal(number) is not None
 
+    @pytest.mark.slow
     def test_a_small_vit_can_be_grown_to_any_size(self, tmp_path: Path):
         trial = make_trial("vit", model=ViTConfig(dim=64, depth=3, num_heads=8, patch_size=7))
         assert run_trial(trial, make_run(tmp_path, trial), device="cpu").status == "ok"

@@ -40,7 +40,7 @@ def trial_environment(threads: int) -> Iterator[None]:
 def leave_threads_unbound() -> None:
     """Let this process, and those that it starts, use all cores that they were given; before torch is imported.
 
-    Overrides what a cluster's modules or a user have set: binding brought nothing (benchmarks/README.md), and two
+    Overrides what a cluster's modules or a user have set: binding brought nothing (benchmarks/LOG.md), and two
     trials on one machine would be bound to the same core.
     """
     os.environ["OMP_PROC_BIND"] = "false"  # also undoes the other two (libgomp's manual, "Environment Variables")

@@ -21,7 +21,7 @@ class MobileNetV3SmallConfig(ModelConfig):
     architecture: Literal["mobilenet_v3_small"] = "mobilenet_v3_small"
     image_side: int = 64  # pixels; images are resized to it inside the network
     width: float = 1.0  # all numbers of channels over the paper's
-    dropout: float = 0.2
+    dropout: float = 0.2  # before the last layer
 
     def __post_init__(self) -> None:
         require(

@@ -3,7 +3,7 @@
 Source: Jordan et al. 2024 (kellerjordan.github.io/posts/muon); the scale is that of Liu et al. 2025 (arXiv:2502.16982),
 with which AdamW's learning rates and weight decays serve as they are.
 Differs: matrices of one shape are orthogonalised together, in fp32; `torch.optim.Muon` takes them one by one, at three
-times the price for a ViT's small ones (benchmarks/README.md). Several projections in one matrix stay one.
+times the price for a ViT's small ones (benchmarks/LOG.md). Several projections in one matrix stay one.
 Shapes: P matrices of M rows and N columns; a convolution's filters count as rows.
 """
 

@@ -21,7 +21,7 @@ def choose_precision(asked: Precision, config: ModelConfig, device: torch.device
     """What "auto" means here: bf16 where the hardware multiplies it faster, and that outweighs the conversions.
 
     Products of 4096 x 4096 on two cores, torch 2.14.1: 0.41 TFLOP/s in bf16 against 0.18 in fp32 on an AMD EPYC with
-    AVX-512 BF16, on which classifiers make 1.3 to 1.7 times as many steps a second (benchmarks/README.md; VGG16 and
+    AVX-512 BF16, on which classifiers make 1.3 to 1.7 times as many steps a second (benchmarks/LOG.md; VGG16 and
     AlexNet not compared since fp32 goes by Winograd's algorithm); 0.15 against 0.31 on an Intel Xeon without AMX.
     With AMX a small ViT loses more to conversions than it wins. A detector stays in fp32: bf16 keeps 8 significant
     bits, too few for box coordinates and for the order of scores. What is asked for is given, with a warning where it

@@ -32,7 +32,7 @@ class Trainer(ABC):
         seed: int,
     ) -> None:
         self.model = model.to(device)
-        self.model.to(memory_format=torch.channels_last)  # nearly all are faster so: benchmarks/README.md
+        self.model.to(memory_format=torch.channels_last)  # nearly all are faster so: benchmarks/LOG.md
         self.config = config
         self.device = device
         self.precision = precision

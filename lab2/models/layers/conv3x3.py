@@ -34,7 +34,7 @@ class Conv3x3(nn.Conv2d):
     On maps of one cell, or of 2 x 2, every output cell sees every input cell, so it is one linear map of them all,
     where kernels spend most of their products on the padding. On larger ones, training in fp32 on a CPU, it goes by
     Winograd's algorithm: in bf16 that is off by 2.7 % where a convolution is by 0.2, and testing one image at a time
-    its transform of the kernel would cost the most. What each is worth stands in benchmarks/README.md.
+    its transform of the kernel would cost the most. What each is worth stands in benchmarks/LOG.md.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, bias: bool = True) -> None:

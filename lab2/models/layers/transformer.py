@@ -2,7 +2,7 @@
 
 Source: Dosovitskiy et al. 2021 (arXiv:2010.11929); positions: sines and cosines (Vaswani et al. 2017, arXiv:1706.03762)
 over rows and columns.
-Differs: two ways to compute the same function in less time (benchmarks/README.md). A block computes only the tokens
+Differs: two ways to compute the same function in less time (benchmarks/LOG.md). A block computes only the tokens
 that are read; and what a layer norm multiplies and adds is done to the weights behind it, which are few, not to the
 tokens.
 Shapes: B images, C channels, S side, P patch side (pixels), N = (S/P)^2 patches, T = 1 + N tokens, Q queries, D width,

@@ -45,7 +45,7 @@ class _Winograd(torch.autograd.Function):
     """(B, C, H, W) and (O, C, 3, 3) to (B, 4 down, 4 across, O), with a gradient of its own.
 
     By autograd, a layer took three to six tenths longer. What the gradient needs of the input stays as tiles, 2.25
-    times its size: to cut them out again would take a tenth longer (benchmarks/README.md).
+    times its size: to cut them out again would take a tenth longer (benchmarks/LOG.md).
     """
 
     @staticmethod
