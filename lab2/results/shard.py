@@ -1,10 +1,10 @@
-"""The shard: one row of the comparison table, one schema, one file a trial.
+"""The shard: the result of one trial, one file per trial, one row of the comparison table.
 
-The file is JSON: the row, and a SHA-256 over it. Nobody else lists these fields: the writer, the reader
-and the collector take them from here, and the numbers among them from the list of metrics.
+The file is JSON: the row, and a SHA-256 over it. The fields are listed only here; the writer, the reader and the
+collector use this list. The numbers among them come from the list of metrics.
 
-The schema grows by addition. A reader leaves out fields that it does not know; one that is missing is "not measured".
-The number is raised only where a field means something else than before.
+New fields may be added without a new schema number. A reader ignores fields that it does not know; a missing field
+means "not measured". The schema number is raised only where the meaning of a field changes.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from lab2.spec.job import Trial
 from lab2.whole_file import write_whole
 
 SCHEMA = 2
-# Schemas that are read too, and which of their fields meant something else: those are not measured as they are now.
+# Older schemas that are still read. The listed fields had another meaning in them and are read as "not measured".
 OLDER: dict[int, tuple[str, ...]] = {
     1: (
-        "macro_f1",  # with 0 for classes that no image showed
+        "macro_f1",  # counted 0 for classes without a test image
         "map_50",  # with thresholds in float32
         "map_50_95",
         "wall_seconds",  # without the process's start
-        "seconds_to_target",  # looked at when an epoch ended
+        "seconds_to_target",  # checked only at the end of an epoch
         "flops_per_image",  # without fused attention
-        "peak_memory_bytes",  # of testing, too
+        "peak_memory_bytes",  # included testing
         "memory_of",
-        "latency_p50_seconds",  # of a network that was not folded
+        "latency_p50_seconds",  # of a network whose weights were not folded
         "latency_p95_seconds",
         "throughput_images_per_second",
     ),
@@ -65,35 +65,35 @@ else:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shard(_Measured):
-    """One row of the comparison table: what it is of, each of `METRICS` under its name, and where it came from."""
+    """One row of the comparison table: the trial, each of `METRICS` under its name, and the provenance."""
 
     trial: str
     job: str
     architecture: str
     dataset: str
     seed: int
-    digest: str  # of the trial's whole configuration
+    digest: str  # of the trial's configuration and inputs
     status: Status
     reason: str = ""  # why the status is not ok, in one sentence
 
-    # How. Beside numbers of `METRICS`: what says what they are of.
-    flops_uncounted: str | None = None  # names of what ran and is not in flops_per_image: "": the count is whole
-    memory_of: Literal["process", "accelerator"] | None = None  # training and inference; libraries are in a process's
+    # How the numbers of `METRICS` were measured.
+    flops_uncounted: str | None = None  # operations that flops_per_image does not count; "": the count is complete
+    memory_of: Literal["process", "accelerator"] | None = None  # whose memory; a process's includes its libraries
     precision: str | None = None
     device: str | None = None
     device_name: str | None = None
-    all_machines: str | None = None  # on which its attempts ran, where they differ: its times add up theirs
-    weights: str | None = None  # "random", or where the pre-trained ones came from
+    all_machines: str | None = None  # machines of its attempts, if they differ: the times are sums over all attempts
+    weights: str | None = None  # "random", or the origin of the pre-trained weights
     dataset_sha256: str | None = None
 
-    # Where it came from.
+    # Provenance.
     lab2_version: str | None = None
     git_commit: str | None = None
     git_dirty: bool | None = None
     torch_version: str | None = None
     torchvision_version: str | None = None
     python_version: str | None = None
-    image_digest: str | None = None  # of the container image; None: in none
+    image_digest: str | None = None  # of the container image; None: it did not run in one, or the digest is not known
     host: str | None = None
     started_at: str | None = None  # UTC, ISO 8601
     ended_at: str | None = None
@@ -101,9 +101,9 @@ class Shard(_Measured):
     schema: int = SCHEMA
 
     def updated(self, **values: Any) -> Shard:
-        """A copy with these `values`, also of metrics: a type checker does not know their names.
+        """A copy with these `values`. Unlike with `dataclasses.replace`, a type checker accepts the names of metrics.
 
-        Raises `TypeError` for a name that is none.
+        Raises `TypeError` for a name that is no field.
         """
         return replace(self, **values)
 
@@ -120,7 +120,7 @@ _NAMES = frozenset(field.name for field in fields(Shard))
 
 
 def unfinished(trial: Trial, status: Status, reason: str) -> Shard:
-    """A row that says only what was asked for, and why there is no more."""
+    """The shard of a trial without a result: what was asked for, `status` and `reason`."""
     return Shard(
         trial=trial.name,
         job=trial.job.name,
@@ -134,13 +134,13 @@ def unfinished(trial: Trial, status: Status, reason: str) -> Shard:
 
 
 def write_shard(path: Path, shard: Shard) -> None:
-    """Write `shard` whole; raises `OSError` as the disk does."""
+    """Write `shard` atomically. Raises `OSError` where it cannot be written."""
     row = SHARD.dump_json(shard)
     write_whole(path, b'{"sha256": "%b",\n "row": %b}\n' % (_digest(json.loads(row)).encode(), row))
 
 
 def read_shard(path: Path) -> Shard:
-    """Read one shard; raises `ShardError` for one that is torn, altered, foreign or of another schema."""
+    """Read one shard. Raises `ShardError` if it is missing, cut off, altered, foreign or of an unknown schema."""
     try:
         raw = json.loads(read_regular(path, SMALL))
     except OSError as error:
@@ -166,7 +166,7 @@ def read_shard(path: Path) -> Shard:
 
 
 def read_finished(path: Path, digest: str) -> Shard | None:
-    """The shard of a trial of that digest that ended well; None where there is none, or none that can be believed."""
+    """The shard at `path` if it is valid, has status "ok" and that digest; otherwise None."""
     try:
         shard = read_shard(path)
     except ShardError:
@@ -175,5 +175,5 @@ def read_finished(path: Path, digest: str) -> Shard | None:
 
 
 def _digest(row: dict[str, Any]) -> str:
-    """SHA-256 over the row as sorted, compact JSON: the same however the file is laid out."""
+    """SHA-256 over the row as sorted, compact JSON, so that it does not depend on the layout of the file."""
     return hashlib.sha256(json.dumps(row, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
