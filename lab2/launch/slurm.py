@@ -149,10 +149,9 @@ def cancel(run: RunDir, trials: Sequence[str]) -> list[str]:
 
 
 def suspects(run: RunDir, trials: Sequence[TrialStatus]) -> list[str]:
-    """The nodes that may be broken: a trial failed there without an exit note, or by a signal other than SIGTERM.
+    """The nodes that may be broken: a trial failed there without an exit note or by a signal other than SIGTERM.
 
-    Nodes that earlier submissions excluded are included. An exit code up to 128 comes from the trial, and SIGTERM comes
-    from Slurm: neither says anything about the node.
+    Nodes that earlier submissions excluded are included. SIGTERM comes from Slurm and says nothing about the node.
     """
     submissions, exits = read_submissions(run), read_exit_notes(run)
     excluded = {node for submission in submissions for node in submission.excluded}
@@ -248,17 +247,14 @@ def _test_submission(run: RunDir, profile: Profile, part: Batch, exclude: Sequen
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise ResourceError(f"sbatch: {error}") from error
-    # While nodes are down, --test-only refuses what a real sbatch accepts and lets wait for them.
+    # While nodes are down, --test-only refuses what a real sbatch would accept.
     only_away = "configuration is not available" in done.stderr and _nodes_away()
     if done.returncode and not only_away:
         raise ResourceError(f"Slurm would refuse {part.job}: {_error_lines(done.stderr)}; mend the profile or the job")
 
 
 def _refuse_strays(run: RunDir, names: Collection[str]) -> None:
-    """Raise `ResourceError` where Slurm has a job of this run that is not recorded in it.
-
-    That happens where lab2 was killed between sbatch and its record.
-    """
+    """Raise `ResourceError` where Slurm has a job of this run without a record: lab2 was killed right after sbatch."""
     answer = query_queue(run, sorted(names))
     known = {submission.job_id for submission in read_submissions(run)}
     strays = {job.partition("_")[0] for job in answer.listed if answer.jobs[job].active} - known
@@ -284,10 +280,7 @@ def write_profile(run: RunDir, profile: Profile) -> None:
 
 
 def read_run_profile(run: RunDir) -> Profile | None:
-    """The profile with which the run was submitted; None where it was not submitted to Slurm.
-
-    Raises `RunError` for a file that is not a valid profile.
-    """
+    """The profile of the run's submission; None where it was not submitted. Raises `RunError` for an invalid file."""
     try:
         return PROFILE.validate_json(read_regular(run.profile, SMALL))
     except FileNotFoundError:
