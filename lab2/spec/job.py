@@ -24,21 +24,21 @@ Optimizer = Literal["adamw", "sgd", "muon"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """The recipe. The learning rate rises to its peak and falls to nothing: one cycle (arXiv:1708.07120)."""
+    """The training recipe. The learning rate rises to its peak and falls to about 0: one cycle (arXiv:1708.07120)."""
 
-    epochs: float = 3.0  # passes over the training images; 1.5 is one and a half
+    epochs: float = 3.0  # passes over the training images; fractions such as 1.5 are allowed
     batch_size: int = 256
     learning_rate: float = 1e-3  # the peak of the cycle
-    # muon: the hidden layers' matrices by it, the rest by AdamW. It costs little where matrices are small.
+    # muon: Muon for the matrices of the hidden layers, AdamW for the rest. Muon is cheap if the matrices are small.
     optimizer: Optimizer = "adamw"
     weight_decay: float = 0.01
     warmup: float = 0.2  # share of the steps in which the learning rate rises, [0, 1)
     label_smoothing: float = 0.0
-    # Classifiers: each training image is turned, stretched and moved by up to so much, a new draw each time.
+    # Augmentation, for classifiers only: the largest random change of a training image, drawn anew for each use.
     rotation: float = 0.0  # degrees
-    stretch: float = 0.0  # of each side: its length becomes 1 / (1 + stretch) to 1 / (1 - stretch) of what it was
+    stretch: float = 0.0  # each side is scaled by a factor from 1 / (1 + stretch) to 1 / (1 - stretch)
     shift: int = 0  # pixels
-    precision: Precision = "auto"  # auto: what is fastest for this architecture on this device
+    precision: Precision = "auto"  # auto: the fastest for this architecture on this device
     target_accuracy: float | None = None  # [0, 1], validation; the time to reach it is recorded
     save_weights: bool = False  # keep the trained network in the run, to fine-tune from
 
@@ -47,8 +47,8 @@ class TrainConfig:
         require_positive("train.batch_size", self.batch_size)
         require_positive("train.learning_rate", self.learning_rate)
         for name, known in (("optimizer", Optimizer), ("precision", Precision)):
-            found, words = getattr(self, name), get_args(known)
-            require(found in words, f"train.{name}={found!r}, wanted {', '.join(words)}")
+            value, allowed = getattr(self, name), get_args(known)
+            require(value in allowed, f"train.{name}={value!r}, wanted {', '.join(allowed)}")
         require(0 <= self.weight_decay < math.inf, f"train.weight_decay={self.weight_decay} is negative or infinite")
         require(0 <= self.warmup < 1, f"train.warmup={self.warmup} is not in [0, 1)")
         require(0 <= self.label_smoothing < 1, f"train.label_smoothing={self.label_smoothing} is not in [0, 1)")
@@ -66,13 +66,13 @@ _FOR_CLASSIFIERS = ("label_smoothing", "rotation", "stretch", "shift")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What one trial needs of a machine."""
+    """The resources of a machine that one trial needs."""
 
-    gpus: int = 1  # where there are any
+    gpus: int = 1  # only on machines that have GPUs
     cpus: int = 4
     memory_gb: float = 8.0
     timeout_min: float = 60.0
-    checkpoint_seconds: float = 180.0  # between two checkpoints: what a dead node may cost
+    checkpoint_seconds: float = 180.0  # between two checkpoints: the most work that is lost when a node dies
 
     def __post_init__(self) -> None:
         require(self.gpus >= 0, f"resources.gpus={self.gpus} is negative")
@@ -84,7 +84,7 @@ class Resources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataConfig:
-    """Which images. Limits take the first images of a seeded, stratified draw, the same for every trial."""
+    """The images to use. A limit takes the first images of a seeded, stratified draw, the same for every trial."""
 
     dataset: str = "mnist"  # a name that `lab2 doctor` lists, or the path of an image folder
     image_side: int | None = None  # pixels; image folders only: images are resized to it
@@ -100,7 +100,7 @@ class DataConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """One architecture, its recipe and what it needs: the noun that a file in `jobs/` holds."""
+    """A job: one architecture with its recipe and its resources. Each file in `jobs/` defines one."""
 
     name: str
     model: AnyConfig
@@ -115,10 +115,10 @@ class JobSpec:
         is_config = isinstance(self.model, ModelConfig)
         require(is_config, f"{self.name}: model={self.model!r}, wanted a config, as in ViTConfig()")
         if self.model.detects:
-            idle = [name for name in _FOR_CLASSIFIERS if getattr(self.train, name)]
+            unused = [name for name in _FOR_CLASSIFIERS if getattr(self.train, name)]
             require(
-                not idle,
-                f"{self.name}: train.{', train.'.join(idle)} would do nothing to a detector; "
+                not unused,
+                f"{self.name}: train.{', train.'.join(unused)} would do nothing to a detector; "
                 "set it for the classifiers alone, as in --set cnn:train.shift=1",
             )
             require(
@@ -129,12 +129,12 @@ class JobSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One job with one seed on one data set: what one process runs, and what one shard reports."""
+    """One job with one seed on one data set. One process runs it, and one shard holds its result."""
 
     job: JobSpec
     data: DataConfig
     seed: int
-    # What it reads, by name: the SHA-256 of it, or a version, when the run was planned (`lab2/measure/inputs.py`).
+    # By name of an input: its SHA-256 or its version when the run was planned (`lab2/measure/inputs.py`).
     inputs: dict[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -147,12 +147,12 @@ class Trial:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over configuration and inputs: equal digests ask for the same computation, with whatever resources.
+        """SHA-256 over configuration and inputs, without resources: trials with equal digests compute the same.
 
-        Without inputs it is what it was before there were any: the shards of older runs stay theirs.
+        A trial without inputs has the digest of older versions, which had no inputs: old shards still belong to it.
         """
-        without = {} if self.inputs else {"inputs": True}
-        return hashlib.sha256(TRIAL.dump_json(self, exclude={"job": {"resources"}, **without})).hexdigest()
+        no_inputs = {} if self.inputs else {"inputs": True}
+        return hashlib.sha256(TRIAL.dump_json(self, exclude={"job": {"resources"}, **no_inputs})).hexdigest()
 
 
 TRIAL: TypeAdapter[Trial] = TypeAdapter(Trial)
