@@ -1,5 +1,5 @@
-"""What lab2 costs against what people would otherwise run, and against what the machine can do: `make bench`."""
+"""Benchmarks of lab2 against textbook code and against the limits of the machine: `make bench`."""
 
 from lab2.launch.environment import leave_threads_unbound
 
-leave_threads_unbound()  # before any part of it imports torch
+leave_threads_unbound()  # before a module of this package imports torch

@@ -1,4 +1,4 @@
-"""`make bench`: measure, show, and keep what was measured in benchmarks/results/."""
+"""`make bench`: measures, prints the tables, and saves them in benchmarks/results/."""
 
 from __future__ import annotations
 
@@ -45,26 +45,26 @@ def main(
     for comparison in COMPARISONS:
         if comparison.name in chosen:
             measured = []
-            for one in measure(comparison, repeats):
-                console.print(f"{one.job} {one.way}: {comparison.describe(one)}", markup=False)
-                measured.append(one)
+            for measurement in measure(comparison, repeats):
+                console.print(f"{measurement.job} {measurement.way}: {comparison.describe(measurement)}", markup=False)
+                measured.append(measurement)
             raw += map(asdict, measured)
             table += rows(comparison, measured, machine)
             text = f"Medians of {repeats}; in brackets the lowest and the highest.\n\n{markdown(table)}"
-            _keep(name, machine, text, [asdict(one) for one in table], raw)
+            _save(name, machine, text, [asdict(row) for row in table], raw)
     for other, module in OTHERS.items():
         if other in chosen:
-            found: list[Any] = []
+            measurements: list[Any] = []
             try:
-                for one in module.measure():
-                    found.append(one)
-                    _keep(other, machine, module.markdown(found), list(map(asdict, found)), [])
+                for measurement in module.measure():
+                    measurements.append(measurement)
+                    _save(other, machine, module.markdown(measurements), list(map(asdict, measurements)), [])
             except launching.NoSlurmError as reason:
                 console.print(f"LOUD: {other} is not measured: {reason}", markup=False)
 
 
-def _keep(name: str, machine: Machine, text: str, table: Sequence[Any], measured: Sequence[Any]) -> None:
-    """Write what there is so far, over what an earlier benchmark wrote."""
+def _save(name: str, machine: Machine, text: str, table: Sequence[Any], measured: Sequence[Any]) -> None:
+    """Save the results so far, over those of an earlier benchmark."""
     RESULTS.mkdir(exist_ok=True)
     result = {"machine": asdict(machine), "rows": table, "measured": measured}
     write_whole(RESULTS / f"{name}.json", (json.dumps(result, indent=2) + "\n").encode())

@@ -1,4 +1,4 @@
-"""A measurement in a process of its own, for environment and memory are a process's."""
+"""Runs a measurement in a process of its own, with its own environment and memory."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ ROOT = Path(__file__).parents[1]
 
 
 def measured_by(module: str, *words: str, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Run `benchmarks.<module>` with `words`; returns the JSON object of its last line.
+    """Run `python -m benchmarks.<module>` with `words`; returns the JSON object in the last line of its output.
 
-    Raises `subprocess.CalledProcessError` where it fails; what it says of that is on the screen already.
+    Raises `subprocess.CalledProcessError` where it fails; its own error message is on standard error.
     """
     done = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{module}", *words],
         cwd=ROOT, env=environment or os.environ, stdout=subprocess.PIPE, text=True, check=True,
     )  # fmt: skip
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result

@@ -1,9 +1,11 @@
-"""The columns of the table, each found a second time by another way (docs/numbers.md says what each claims).
+"""Checks the columns of the table: measures each one a second time, by another way (docs/numbers.md describes them).
 
-`python -m benchmarks --only columns`. Each job is trained for some steps by `lab2 train`, with a stopwatch around
-the process; once more by a loop without lab2's attempt around it, whose memory another process reads; its predictions
-are scored by scikit-learn, its weights counted in their file, the network exported and timed by a loop that knows
-nothing of lab2.
+`python -m benchmarks --only columns`. For each job:
+
+- `lab2 train` trains it for some steps, and the wall-clock time of that process is measured;
+- a plain loop trains it again in another process, whose memory the parent process reads;
+- scikit-learn scores the predictions, and the parameters are counted in the file of the weights;
+- the network is exported, and a loop without lab2 measures its latency and throughput.
 """
 
 from __future__ import annotations
@@ -47,13 +49,13 @@ TRAIN_IMAGES, VALIDATION_IMAGES = 20_000, 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One number of a shard, and the same found otherwise."""
+    """One number of a shard, and the same number measured in another way."""
 
     job: str
     column: str
     lab2: float
     other: float
-    by: str
+    by: str  # how `other` was measured
 
     @property
     def ratio(self) -> float:
@@ -61,20 +63,20 @@ class Check:
 
 
 def measure() -> Iterator[Check]:
-    """Job after job, column after column."""
+    """The checks of all jobs, column by column."""
     with tempfile.TemporaryDirectory(prefix="lab2-columns-") as folder:
         for job in choose(read_catalogue(ROOT / "jobs"), IMAGES):
             yield from _checks(job, Path(folder))
 
 
 def markdown(rows: list[Check]) -> str:
-    """The report's table."""
+    """The checks as a Markdown table."""
     lines = [f"| {r.job} | {r.column} | {r.lab2:.6g} | {r.other:.6g} | {r.ratio:.3f} | {r.by} |" for r in rows]
     return "\n".join(["| job | column | lab2 | otherwise | ratio | by |", "|---|---|---|---|---|---|", *lines])
 
 
 def _settings(job: JobSpec) -> list[str]:
-    """Of a shorter training that keeps the weights and is validated at its end alone."""
+    """The overrides for a short training that saves its weights and is validated only at its end."""
     return [
         "train.save_weights=true", f"train.epochs={IMAGES[job.name] / TRAIN_IMAGES}",
         f"data.train_images={TRAIN_IMAGES}", f"data.validation_images={VALIDATION_IMAGES}",
@@ -89,14 +91,14 @@ def _checks(job: JobSpec, folder: Path) -> Iterator[Check]:
     started = time.time()
     subprocess.run(words, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     (path,) = (folder / job.name / "latest" / "shards").glob("*.json")
-    whole = path.stat().st_mtime - started  # the command goes on to show its table
+    wall_seconds = path.stat().st_mtime - started  # until the shard was written: the command then prints its table
     shard: dict[str, Any] = json.loads(path.read_text())["row"]
     weights = folder / job.name / "latest" / "weights" / f"{job.name}-seed1.safetensors"
 
     def check(column: str, other: float, by: str) -> Check:
         return Check(job=job.name, column=column, lab2=float(shard[column]), other=other, by=by)
 
-    yield check("wall_seconds", whole, "a stopwatch around the process")
+    yield check("wall_seconds", wall_seconds, "a stopwatch around the process")
     seconds, memory = _apart(environment, job.name)
     yield check("train_seconds", seconds, "a stopwatch around a loop over the steps, nothing between them")
     yield check("peak_memory_bytes", memory, "VmHWM of that loop, reset and read by its parent")
@@ -114,13 +116,14 @@ def _checks(job: JobSpec, folder: Path) -> Iterator[Check]:
 
 
 def _macro_f1(truth: NDArray[np.int16], answer: NDArray[np.int16]) -> float:
-    """2 true positives over what is of the class and what is named so; the mean over classes that there are of."""
+    """Macro F1 over the classes in `truth`; F1 is 2 true positives over (images of the class + predictions of it)."""
     return float(np.mean([
         2 * ((truth == c) & (answer == c)).sum() / ((truth == c).sum() + (answer == c).sum()) for c in np.unique(truth)
     ]))  # fmt: skip
 
 
 def _trial(job: JobSpec) -> Trial:
+    """The same short training as `_settings` gives, as a trial."""
     data = DataConfig(train_images=TRAIN_IMAGES, validation_images=VALIDATION_IMAGES)
     recipe = replace(job.train, epochs=IMAGES[job.name] / TRAIN_IMAGES)
     model = replace(job.model, weights="random") if isinstance(job.model, TransferConfig) else job.model
@@ -128,9 +131,9 @@ def _trial(job: JobSpec) -> Trial:
 
 
 def _apart(environment: dict[str, str], *words: str) -> tuple[float, float]:
-    """Seconds and bytes at the peak of what `main` does with `words`, in a process of its own, watched by this one.
+    """Run `main` with `words` in a process of its own; returns its seconds and its peak of memory in bytes.
 
-    Source: proc(5), "clear_refs" and "VmHWM".
+    This process resets and reads the peak of the other one. Source: proc(5), "clear_refs" and "VmHWM".
     """
     command = [sys.executable, "-m", "benchmarks.columns", *words]
     with subprocess.Popen(
@@ -138,7 +141,7 @@ def _apart(environment: dict[str, str], *words: str) -> tuple[float, float]:
     ) as child:  # fmt: skip
         assert child.stdin is not None
         assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n", f"{words}: it failed; what it says of that is on the screen"
+        assert child.stdout.readline() == "ready\n", f"{words}: it failed; its error message is on standard error"
         Path(f"/proc/{child.pid}/clear_refs").write_text("5")
         print(file=child.stdin, flush=True)
         seconds = float(child.stdout.readline())
@@ -149,7 +152,7 @@ def _apart(environment: dict[str, str], *words: str) -> tuple[float, float]:
 
 
 def _count(weights: Path, job: JobSpec) -> int:
-    """Numbers in the file, but for those that are no parameters: statistics and constants."""
+    """The number of parameters in the file, without its buffers (statistics and constants)."""
     network = build(_trial(job).job.model, load_training(DataConfig(train_images=100)).shape).model
     buffers = {name for name, _ in network.named_buffers()}
     return sum(tensor.size for name, tensor in load_file(weights).items() if name not in buffers)
@@ -158,7 +161,7 @@ def _count(weights: Path, job: JobSpec) -> int:
 def _exported(
     job: JobSpec, weights: Path, precision: str, folder: Path, environment: dict[str, str]
 ) -> dict[str, float]:
-    """The trained network, deployed, exported, and timed in a process that imports nothing of lab2."""
+    """Deploy and export the trained network, and time it in a process that does not import lab2."""
     trial = _trial(job)
     data = load_training(trial.data)
     built = build(trial.job.model, data.shape)
@@ -170,19 +173,19 @@ def _exported(
     deploy(trainer.model, trainer.infer, images, dtype_of(precision))
     np.save(folder / "images.npy", images.numpy())
     with torch.no_grad():
-        for name, some in (("one", images[:1]), ("many", images)):
-            torch.export.save(torch.export.export(_Infers(trainer), (some,)), folder / f"{name}.pt2")
+        for name, batch in (("one", images[:1]), ("many", images)):
+            torch.export.save(torch.export.export(_Inference(trainer), (batch,)), folder / f"{name}.pt2")
     files = (ROOT / "benchmarks" / "exported.py", *(folder / name for name in ("one.pt2", "many.pt2", "images.npy")))
     environment = {**environment, "OMP_NUM_THREADS": str(available_cores())}
-    said = subprocess.run(
+    done = subprocess.run(
         [sys.executable, *map(str, files)], env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
-    found: dict[str, float] = json.loads(said.stdout)
-    return found
+    numbers: dict[str, float] = json.loads(done.stdout)
+    return numbers
 
 
-class _Infers(nn.Module):
-    """What is exported: from (N, C, S, S) uint8 images to logits."""
+class _Inference(nn.Module):
+    """The module to export: from (N, C, S, S) uint8 images to (N, K) logits."""
 
     def __init__(self, trainer: ClassifierTrainer) -> None:
         super().__init__()
@@ -193,9 +196,9 @@ class _Infers(nn.Module):
 
 
 def main(name: str, weights: str = "") -> None:
-    """In a process of its own: train `name`, or infer single images with `weights`; between two lines of its parent.
+    """Train the job `name`, or with `weights` infer single images. Runs in a process of its own.
 
-    Prints the seconds that it took.
+    It prints "ready", waits for a line from its parent, does the work, prints the seconds, and waits for another line.
     """
     (job,) = choose(read_catalogue(ROOT / "jobs"), [name])
     trainer = set_up(_trial(job), "cpu", None).trainer
@@ -204,7 +207,7 @@ def main(name: str, weights: str = "") -> None:
         trainer.release()
         images = torch.from_numpy(load_test(_trial(job).data).pixels[:250].copy())
         deploy(trainer.model, trainer.infer, images, dtype_of(trainer.precision))
-    ctypes.CDLL(None).malloc_trim(0)  # what setting up took and gave back is not the work's
+    ctypes.CDLL(None).malloc_trim(0)  # memory that setting up has freed does not belong to the work
     print("ready", flush=True)
     input()
     started = time.perf_counter()

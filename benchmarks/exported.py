@@ -1,4 +1,4 @@
-"""A loop around exported networks, without a line of lab2: its latency and throughput.
+"""Measures latency and throughput of exported networks. It does not import lab2.
 
 `python benchmarks/exported.py ONE.pt2 MANY.pt2 IMAGES.npy` prints them as a JSON object.
 """
@@ -16,7 +16,7 @@ import torch
 
 
 def main(one: str, many: str, images: str) -> None:
-    """Time the programs at `one` and `many` on the (N, C, S, S) uint8 `images`, one alone and all at once."""
+    """Time the program `one` on single images and the program `many` on all of the (N, C, S, S) uint8 `images`."""
     pixels = torch.from_numpy(np.load(images))
     with torch.inference_mode():
         singles = _seconds(torch.export.load(one).module(), [image[None] for image in pixels[:100]])
@@ -28,12 +28,12 @@ def main(one: str, many: str, images: str) -> None:
 def _seconds(model: Callable[[torch.Tensor], object], batches: list[torch.Tensor]) -> list[float]:
     for batch in batches[:5]:
         model(batch)
-    found = []
+    seconds = []
     for batch in batches:
         started = time.perf_counter()
         model(batch)
-        found.append(time.perf_counter() - started)
-    return found
+        seconds.append(time.perf_counter() - started)
+    return seconds
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""How the price of training grows: with images, with the image's side, with parameters, and with seeds.
+"""How the time of training grows with the number of images, their side, the parameters and the seeds.
 
-Each curve is measured by a process of its own in the environment of a trial: the seconds of training alone, on
-images of noise; of seeds, the whole command. The exponent e is that of seconds = c x^e, fitted by least squares over
-the logarithms; the last one is between the two largest sizes, where what does not grow weighs least.
+Each curve is measured in a process of its own, in the environment of a trial, on images of noise. The seconds are
+those of training alone; for seeds they are those of the whole command. The exponent e is that of seconds = c x^e,
+fitted by least squares to the logarithms. The last exponent is that between the two largest sizes, where constant costs
+have the least weight.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ STEPS, WARM_UP = 12, 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """Seconds over what grows."""
+    """The seconds for each size of the quantity `grows`."""
 
     job: str
     grows: str
@@ -50,12 +51,12 @@ class Curve:
 
     @property
     def exponent(self) -> float:
-        """Of the whole curve."""
+        """The exponent of the whole curve."""
         return float(np.polyfit(np.log(self.sizes), np.log(self.seconds), 1)[0])
 
     @property
     def last_exponent(self) -> float:
-        """Between the two largest sizes."""
+        """The exponent between the two largest sizes."""
         return math.log(self.seconds[-1] / self.seconds[-2]) / math.log(self.sizes[-1] / self.sizes[-2])
 
 
@@ -82,7 +83,7 @@ def _job(name: str, model: ModelConfig | None = None) -> JobSpec:
 
 
 def _step_seconds(job: JobSpec, side: int = 28) -> float:
-    """The median of some steps."""
+    """The median seconds of a training step, after a warm-up."""
     trainer = _trainer(replace(job, train=replace(job.train, epochs=STEPS + WARM_UP)), job.train.batch_size, side)
     seconds, before = [], time.perf_counter()
     for _ in trainer.fit():
@@ -92,8 +93,8 @@ def _step_seconds(job: JobSpec, side: int = 28) -> float:
     return statistics.median(seconds[WARM_UP:])
 
 
-def _whole(job: JobSpec, images: int) -> float:
-    """A whole training."""
+def _training_seconds(job: JobSpec, images: int) -> float:
+    """The seconds of a whole training."""
     trainer = _trainer(job, images, 28)
     started = time.perf_counter()
     for _ in trainer.fit():
@@ -103,12 +104,13 @@ def _whole(job: JobSpec, images: int) -> float:
 
 def _images(job: JobSpec) -> Curve:
     counts = [3_000, 6_000, 12_000, 24_000, 48_000]
-    one = replace(job, train=replace(job.train, epochs=1))
-    return Curve(job=job.name, grows="images", sizes=counts, seconds=[_whole(one, count) for count in counts])
+    one_epoch = replace(job, train=replace(job.train, epochs=1))
+    seconds = [_training_seconds(one_epoch, count) for count in counts]
+    return Curve(job=job.name, grows="images", sizes=counts, seconds=seconds)
 
 
 def _seeds(name: str) -> Curve:
-    """The whole command, from its start to the table."""
+    """The curve over seeds: the seconds of the whole command, from its start to the table."""
     counts, seconds = [1, 2, 4, 8], []
     with tempfile.TemporaryDirectory(prefix="lab2-growth-") as runs:
         words = [sys.executable, "-m", "lab2.cli", "run-local", "--jobs", name, "--runs", runs, "--quick", "--seeds"]
@@ -145,7 +147,7 @@ CURVES: dict[str, Callable[[], Curve]] = {
 
 
 def markdown(curves: list[Curve]) -> str:
-    """The report's table."""
+    """The curves as a Markdown table."""
     lines = ["| job | grows with | sizes | seconds | exponent | of the last two |", "|---|---|---|---|---|---|"]
     for c in curves:
         sizes, seconds = ", ".join(f"{n:,}" for n in c.sizes), ", ".join(f"{s:.3g}" for s in c.seconds)

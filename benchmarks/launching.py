@@ -1,6 +1,7 @@
-"""How the price of launching grows with a run's trials: `lab2 submit` and `lab2 status` on a real Slurm.
+"""How the time of `lab2 submit` and `lab2 status` grows with the number of trials, on a real Slurm.
 
-The Slurm is that of `make cluster-up`, one of its own; its jobs wait for tomorrow, so nothing trains.
+It starts a cluster of its own, like that of `make cluster-up`. The jobs may not begin before tomorrow, so that nothing
+trains.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ memory_gb = 2
 
 
 class NoSlurmError(Exception):
-    """No Slurm starts here; says why."""
+    """No Slurm could be started here; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launched:
-    """What two commands took, start of Python included."""
+    """The seconds of two commands, including the start of Python."""
 
     trials: int
     submit_seconds: float
@@ -44,9 +45,8 @@ class Launched:
 
 
 def measure() -> Iterator[Launched]:
-    """Raises `NoSlurmError`."""
+    """The seconds for each number of trials. Raises `NoSlurmError` where no Slurm can be started."""
     with tempfile.TemporaryDirectory(prefix="lab2-launch-") as folder:
-        place = Path(folder)
         environment = {
             **os.environ, "CLUSTER_DIR": f"{folder}/c", "SLURM_CONF": f"{folder}/c/slurm.conf",
             "CLUSTER_MAX_ARRAY": "1001",
@@ -55,10 +55,10 @@ def measure() -> Iterator[Launched]:
         if started.returncode:
             raise NoSlurmError(started.stderr.strip())
         try:
-            profile = place / "waits.toml"
+            profile = Path(folder) / "waits.toml"
             profile.write_text(PROFILE)
             for count in COUNTS:
-                yield _launch(count, profile, place / f"runs-{count}", environment)
+                yield _launch(count, profile, Path(folder) / f"runs-{count}", environment)
         finally:
             subprocess.run([CLUSTER, "down"], env=environment, stdout=subprocess.DEVNULL, check=True)
 
@@ -83,6 +83,6 @@ def _launch(count: int, profile: Path, runs: Path, environment: dict[str, str]) 
 
 
 def markdown(rows: list[Launched]) -> str:
-    """The report's table."""
+    """The measurements as a Markdown table."""
     lines = [f"| {r.trials:,} | {r.submit_seconds:.1f} | {r.status_seconds:.1f} |" for r in rows]
     return "\n".join(["| trials | seconds to submit | seconds of status |", "|---|---|---|", *lines])

@@ -1,4 +1,4 @@
-"""The machine: what it is, the rate of its large matrix products, the bandwidth of its memory."""
+"""Describes this machine, and measures the rate of its large matrix products and the bandwidth of its memory."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from lab2.measure.provenance import source_commit
 from lab2.train.precision import has_amx
 
 PRODUCT_SIDE = 4096
-TRIAD_ELEMENTS = 2**26  # 256 MiB of float32 an array: far beyond any cache
+TRIAD_ELEMENTS = 2**26  # 256 MiB of float32 per array: far more than any cache holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """Where and when something was measured."""
+    """The machine, code and time of a measurement."""
 
     name: str
     cores: int
-    bf16: str  # by what it multiplies bf16: "AMX", "AVX-512" or "emulation"
+    bf16: str  # how it multiplies bf16: "AMX", "AVX-512" or "emulation"
     torch: str
     commit: str | None
     dirty: bool | None
@@ -40,9 +40,9 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """Describe and measure it."""
+    """Describe and measure this machine."""
     commit, dirty = source_commit("benchmarks/*.py")
-    torch.set_num_threads(available_cores())  # as the measured processes do
+    torch.set_num_threads(available_cores())  # the same as in the measured processes
     return Machine(
         name=device_name(torch.device("cpu")),
         cores=available_cores(),
@@ -66,6 +66,6 @@ def _bf16_by() -> str:
 
 
 def bandwidth() -> float:
-    """Bytes a second of the triad a = b + s c, the best of five. Source: McCalpin 1995, STREAM."""
+    """Bytes per second of the triad a = b + s c, the best of five. Source: McCalpin 1995, STREAM."""
     a, b, c = (torch.ones(TRIAD_ELEMENTS) for _ in range(3))
     return 3 * 4 * TRIAD_ELEMENTS / least_seconds(lambda: torch.add(b, c, alpha=3.0, out=a))

@@ -1,7 +1,7 @@
-"""How the price of collecting a run grows with its trials. Shards are made up; what reads them is the real thing.
+"""How the time of collecting a run grows with the number of its trials. The shards are invented, the command is real.
 
-By a process of its own each time; runs of more than `LATER` trials twice: before that many of their shards have come,
-and after.
+Each measurement runs in a process of its own. A run of more than `LATER` trials is collected twice: first without
+`LATER` of its shards, then with them.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from lab2.spec.catalogue import read_catalogue
 from lab2.spec.job import DataConfig
 
 COUNTS = (10, 100, 1_000, 10_000, 100_000)
-LATER = 100  # shards that come after the first collect, in runs that are larger
+LATER = 100  # in larger runs, the number of shards that are added after the first collect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """What one process took."""
+    """The seconds and memory of one collect."""
 
     trials: int
-    fresh: int  # shards that nobody had read before
+    fresh: int  # shards that were not in the cache
     seconds: float
     peak_memory_bytes: int
 
 
 def measure() -> Iterator[Collected]:
-    """For each count of trials, a process that collects them."""
+    """The measurements for each number of trials."""
     for count in COUNTS:
         with tempfile.TemporaryDirectory(prefix="lab2-many-") as folder:
             late = _make(Path(folder), count)
@@ -50,14 +50,14 @@ def measure() -> Iterator[Collected]:
 
 
 def _collect(runs: str, trials: int, fresh: int) -> Collected:
-    """The command, from its start to the report's files."""
+    """Measure the command, from its start to the report's files."""
     began = time.perf_counter()
     memory = measured_by("many_trials", runs)
     return Collected(trials=trials, fresh=fresh, seconds=time.perf_counter() - began, **memory)
 
 
 def _make(runs: Path, count: int) -> list[Path]:
-    """A run of `count` trials with their shards, and those shards that are to come later, hidden by a dot."""
+    """Make a run of `count` trials with shards; returns those that come later, hidden by a dot before their name."""
     jobs = [entry.job for entry in read_catalogue(ROOT / "jobs").values()]
     trials = plan_trials(jobs, range(1, count // len(jobs) + 1), DataConfig(), [], smoke=False)
     run = start_run(runs, trials, smoke=False, device="cpu")
@@ -72,7 +72,7 @@ def _make(runs: Path, count: int) -> list[Path]:
 
 
 def markdown(rows: list[Collected]) -> str:
-    """The report's table."""
+    """The measurements as a Markdown table."""
     lines = [f"| {r.trials:,} | {r.fresh:,} | {r.seconds:.2f} | {r.peak_memory_bytes / 2**20:.0f} MiB |" for r in rows]
     return "\n".join(
         ["| trials | shards not read before | seconds to collect | peak memory |", "|---|---|---|---|", *lines]

@@ -1,4 +1,4 @@
-"""lab2 beside the textbook way, in one run: by turns, each in a process of its own, several times."""
+"""Compares lab2 with the textbook way: both are measured in turn, several times, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from benchmarks.machine import Machine
 from benchmarks.worker import Measured
 from lab2.launch.environment import ALLOCATION
 
-TRAINING = 3  # a training step computes the forward pass, and twice as much backward
+TRAINING = 3  # FLOPs of a training step over those of the forward pass: the backward pass takes twice as many
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What is compared: seconds to validation accuracies, or images a second where the textbook takes hours."""
+    """One comparison: seconds to validation accuracies, or images per second where the textbook would take hours."""
 
     job: str
-    wanted: float  # times as fast
-    targets: tuple[float, ...] = ()  # rising; a training ends at the last, and has passed the others
+    wanted: float  # how many times as fast lab2 should be
+    targets: tuple[float, ...] = ()  # validation accuracies, rising; a training ends at the last one
     limit_seconds: float = 600.0
-    steps: dict[str, tuple[int, int]] | None = None  # by way: steps that are timed, and those before them
-    against: str = "textbook"  # or "plain": lab2's loop around a tutorial's network
+    steps: dict[str, tuple[int, int]] | None = None  # by way: the number of timed steps, and of warm-up steps
+    against: str = "textbook"  # or "plain": lab2's loop with a tutorial's network
 
     @property
     def name(self) -> str:
-        """By which `--only` knows it."""
+        """Its name for the option `--only`."""
         return self.job if self.against == "textbook" else f"{self.job}-{self.against}"
 
     @property
     def ways(self) -> tuple[str, str]:
         return self.against, "lab2"
 
-    def describe(self, one: Measured) -> str:
-        """A line for whoever waits."""
+    def describe(self, measured: Measured) -> str:
+        """A line about one measurement, to be printed while the benchmark runs."""
         if not self.targets:
-            return f"{one.images / one.seconds:.1f} images/s"
-        return f"{one.seconds:.1f} s to {one.curve[-1][1]:.2%} of the validation images"
+            return f"{measured.images / measured.seconds:.1f} images/s"
+        return f"{measured.seconds:.1f} s to {measured.curve[-1][1]:.2%} of the validation images"
 
 
 COMPARISONS = (
@@ -53,7 +53,7 @@ COMPARISONS = (
 
 
 def measure(comparison: Comparison, repeats: int) -> Iterator[Measured]:
-    """Both ways by turns; the textbook's process has no environment of ours."""
+    """Measure both ways in turn. The textbook's process does not get lab2's environment variables."""
     for seed in range(1, repeats + 1):
         for way in comparison.ways:
             environment = {name: value for name, value in os.environ.items() if name not in ALLOCATION}
@@ -64,13 +64,13 @@ def measure(comparison: Comparison, repeats: int) -> Iterator[Measured]:
             else:
                 assert comparison.steps is not None
                 goal = ["rate", *map(str, comparison.steps[way])]
-            found = measured_by("worker", way, comparison.job, str(seed), *goal, environment=environment)
-            yield Measured(**found)
+            result = measured_by("worker", way, comparison.job, str(seed), *goal, environment=environment)
+            yield Measured(**result)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """Of several repetitions."""
+    """Median, lowest and highest value of several repetitions."""
 
     median: float
     low: float
@@ -82,41 +82,38 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One comparison's outcome."""
+    """The result of one comparison."""
 
     job: str
     measures: str
     against: str
     other: Spread
     lab2: Spread
-    ratio: float | None  # of the medians: so many times as fast; None: lab2 did not come to the target
-    at_least: bool  # the other way was given up before it came to the target
+    ratio: float | None  # of the medians: how many times as fast lab2 is; None: lab2 did not reach the target
+    at_least: bool  # the other way was stopped before it reached the target
     wanted: float
     precision: str  # of lab2
-    utilisation: float | None  # training FLOPs a second of all that lab2 trained over those of large products
+    utilisation: float | None  # lab2's training FLOP/s over those of the machine's large matrix products
 
 
 def rows(comparison: Comparison, measured: Sequence[Measured], machine: Machine) -> list[Row]:
-    """One a target, or one of images a second: medians, spread, and the share of the machine's peak."""
+    """The rows of a comparison: one for each target, or one for images per second."""
     return [_row(comparison, measured, machine, target) for target in comparison.targets or (None,)]
 
 
 def _row(comparison: Comparison, measured: Sequence[Measured], machine: Machine, target: float | None) -> Row:
-    spreads, there = {}, {}
+    spreads, reached = {}, {}
     for way in comparison.ways:
-        mine = [one for one in measured if one.way == way]
-        if target is None:
-            values = [one.images / one.seconds for one in mine]
-        else:
-            values = [_seconds_to(target, one) for one in mine]
-        there[way] = target is None or all(max(accuracy for _, accuracy in one.curve) >= target for one in mine)
+        of_way = [m for m in measured if m.way == way]
+        values = [m.images / m.seconds if target is None else _seconds_to(target, m) for m in of_way]
+        reached[way] = target is None or all(max(accuracy for _, accuracy in m.curve) >= target for m in of_way)
         spreads[way] = Spread(median=statistics.median(values), low=min(values), high=max(values))
     other, lab2 = spreads[comparison.against].median, spreads["lab2"].median
-    ours = [one for one in measured if one.way == "lab2"]
+    by_lab2 = [m for m in measured if m.way == "lab2"]
     shares = [
-        TRAINING * one.flops_per_image * one.images / one.seconds / machine.flops_per_second[one.precision]
-        for one in ours
-        if one.flops_per_image  # a detector's are not counted
+        TRAINING * m.flops_per_image * m.images / m.seconds / machine.flops_per_second[m.precision]
+        for m in by_lab2
+        if m.flops_per_image  # a detector's FLOPs are not counted
     ]
     return Row(
         job=comparison.job,
@@ -124,26 +121,26 @@ def _row(comparison: Comparison, measured: Sequence[Measured], machine: Machine,
         against=comparison.against,
         other=spreads[comparison.against],
         lab2=spreads["lab2"],
-        ratio=(lab2 / other if target is None else other / lab2) if there["lab2"] else None,
-        at_least=not there[comparison.against],
+        ratio=(lab2 / other if target is None else other / lab2) if reached["lab2"] else None,
+        at_least=not reached[comparison.against],
         wanted=comparison.wanted,
-        precision=ours[0].precision,
+        precision=by_lab2[0].precision,
         utilisation=statistics.median(shares) if shares else None,
     )
 
 
-def _seconds_to(target: float, one: Measured) -> float:
-    """Of training, to the first epoch's end with that accuracy; of the whole training, where none has it."""
-    return next((seconds for seconds, accuracy in one.curve if accuracy >= target), one.seconds)
+def _seconds_to(target: float, measured: Measured) -> float:
+    """Seconds of training until the end of the first epoch with that accuracy; of the whole training if none has it."""
+    return next((seconds for seconds, accuracy in measured.curve if accuracy >= target), measured.seconds)
 
 
-def markdown(found: Sequence[Row]) -> str:
-    """The report's table."""
+def markdown(results: Sequence[Row]) -> str:
+    """The rows as a Markdown table."""
     lines = [
         "| job | what | against | theirs | lab2 | times as fast | wanted | of the peak |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for r in found:
+    for r in results:
         share = "–" if r.utilisation is None else f"{r.utilisation:.0%} ({r.precision})"
         times = "target missed" if r.ratio is None else f"{'at least ' * r.at_least}{r.ratio:.1f}"
         lines.append(

@@ -1,7 +1,8 @@
-"""The textbook way to train each architecture, as tutorials teach it: what a user would otherwise run.
+"""The textbook way to train each architecture, as tutorials teach it: the baseline of the benchmarks.
 
-PIL images that are transformed one by one, a DataLoader, fp32, Adam at 1e-3, the same network at the same image
-side. The detector is torchvision's own with its defaults, which resize every image to 800 pixels and more.
+It uses PIL images that are transformed one by one, a DataLoader, fp32, Adam with a learning rate of 1e-3, and the same
+network with the same image side. The detector is torchvision's with its defaults, which resize every image to 800
+pixels or more.
 Source of the form: https://docs.pytorch.org/tutorials/beginner/basics/quickstart_tutorial.html and
 https://docs.pytorch.org/tutorials/intermediate/torchvision_tutorial.html.
 """
@@ -53,7 +54,7 @@ class PilImages(Dataset[tuple[Tensor, Any]]):
 
 
 class Textbook:
-    """One training, step by step."""
+    """A training that the caller runs step by step."""
 
     precision = "fp32"
 
@@ -65,7 +66,7 @@ class Textbook:
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=LEARNING_RATE)
 
     def steps(self) -> Iterator[tuple[int, bool]]:
-        """Train for ever; after each step, the number of images it was made of, and whether it ends an epoch."""
+        """Train without end; yields the number of images of each step, and whether it was the last one of an epoch."""
         train = self.data.train
         if self.detects:
             labels, batch = _targets(train), DETECTOR_BATCH
@@ -80,19 +81,19 @@ class Textbook:
         )
         while True:
             self.network.train()
-            for number, (images, wanted) in enumerate(loader, start=1):
+            for number, (images, targets) in enumerate(loader, start=1):
                 self.optimizer.zero_grad()
                 if self.detects:
-                    loss = sum(self.network(list(images), list(wanted)).values())
+                    loss = sum(self.network(list(images), list(targets)).values())
                 else:
-                    loss = F.cross_entropy(self.network(images), wanted)
+                    loss = F.cross_entropy(self.network(images), targets)
                 loss.backward()
                 self.optimizer.step()
                 yield len(images), number == len(loader)
 
     @torch.no_grad()
     def accuracy(self) -> float:
-        """Of the validation images, where it is a classifier."""
+        """The validation accuracy of a classifier."""
         images = self.data.validation
         self.network.eval()
         loader = DataLoader(PilImages(images, self.transform, images.labels.tolist()), batch_size=500)
@@ -102,13 +103,13 @@ class Textbook:
 
 
 def _as_lists(rows: list[tuple[Tensor, Any]]) -> tuple[tuple[Tensor, ...], tuple[Any, ...]]:
-    """Images and their targets, as a detector takes them."""
-    images, wanted = zip(*rows, strict=True)
-    return images, wanted
+    """Images and their targets in the form that a detector takes."""
+    images, targets = zip(*rows, strict=True)
+    return images, targets
 
 
 def textbook_network(config: ModelConfig, shape: DataShape) -> tuple[nn.Module, Callable[[Image.Image], Tensor]]:
-    """The network of a tutorial, and what it does to a picture."""
+    """The network of a tutorial, and its transform of an image."""
     classes = len(shape.classes)
     match config:
         case VGG16Config() | AlexNetConfig():
@@ -129,7 +130,7 @@ def textbook_network(config: ModelConfig, shape: DataShape) -> tuple[nn.Module, 
 
 
 class PlainViT(nn.Module):
-    """The ViT of as many parameters, from torch's own encoder: (B, C, S, S) images to (B, K) logits."""
+    """A ViT with as many parameters as lab2's, from torch's own encoder: (B, C, S, S) images to (B, K) logits."""
 
     positions: Tensor
 

@@ -1,4 +1,4 @@
-"""One measurement in a process of its own, for environment and memory are its: prints one line of JSON.
+"""Makes one measurement in a process of its own, and prints one line of JSON.
 
 python -m benchmarks.worker textbook|plain|lab2 JOB SEED target ACCURACY LIMIT_SECONDS
 python -m benchmarks.worker textbook|plain|lab2 JOB SEED rate STEPS WARM_UP_STEPS
@@ -31,38 +31,38 @@ from lab2.trial import Ready, set_up
 
 JOBS = Path(__file__).parents[1] / "jobs"
 
-Steps = Iterator[tuple[int, bool]]  # images of a step, and whether it ends an epoch
+Steps = Iterator[tuple[int, bool]]  # the number of images of a step, and whether it was the last one of an epoch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What one process measured. Seconds are of training alone."""
+    """The result of one measurement. Seconds are those of training alone."""
 
     way: str
     job: str
     seed: int
     seconds: float = 0.0
     images: int = 0
-    # Where a target was asked for: [seconds, accuracy of the validation images] after each epoch.
+    # In mode "target": [seconds, validation accuracy] after each epoch.
     curve: list[list[float]] = field(default_factory=list)
     precision: str = "fp32"
-    flops_per_image: int | None = None  # forward
+    flops_per_image: int | None = None  # of the forward pass
 
 
 def main(way: str, job: str, seed: str, mode: str, goal: str, limit: str) -> None:
-    """Measure, and print."""
+    """Measure, and print the result. The arguments are those of the command line."""
     trial = Trial(job=_from_random_weights(read_catalogue(JOBS)[job].job), data=DataConfig(), seed=int(seed))
-    subject: Textbook | Ours
+    subject: Textbook | Lab2Training
     match way:
         case "textbook":
             torch.set_num_threads(available_cores())
             subject = Textbook(trial.job, load_training(trial.data), trial.seed)
         case "plain":
             ready = set_up(trial, "cpu", None)
-            subject = Ours(_plain(trial, ready), ready.data)
+            subject = Lab2Training(_plain(trial, ready), ready.data)
         case "lab2":
             ready = set_up(trial, "cpu", None)
-            subject = Ours(ready.trainer, ready.data)
+            subject = Lab2Training(ready.trainer, ready.data)
         case _:
             raise SystemExit(f"{way}: wanted textbook, plain or lab2")
     measured = Measured(way=way, job=job, seed=trial.seed, precision=subject.precision)
@@ -70,7 +70,7 @@ def main(way: str, job: str, seed: str, mode: str, goal: str, limit: str) -> Non
         measured = _to_target(measured, subject, float(goal), float(limit))
     else:
         measured = _rate(measured, subject.steps(), int(goal), int(limit))
-    if isinstance(subject, Ours) and not isinstance(subject.trainer, DetectorTrainer):
+    if isinstance(subject, Lab2Training) and not isinstance(subject.trainer, DetectorTrainer):
         subject.trainer.model.eval()
         sample = torch.from_numpy(subject.data.train.pixels[:1])
         measured = replace(measured, flops_per_image=flops_per_image(subject.trainer.infer, sample).count)
@@ -78,40 +78,40 @@ def main(way: str, job: str, seed: str, mode: str, goal: str, limit: str) -> Non
 
 
 def _from_random_weights(job: JobSpec) -> JobSpec:
-    """Both ways, whatever lies in the cache: features of ImageNet's would be computed once, which is another thing."""
+    """The job with random weights. With ImageNet's, lab2 would compute the features only once."""
     if isinstance(job.model, AlexNetConfig | VGG16Config):
         return replace(job, model=replace(job.model, weights="random"))
     return job
 
 
 def _plain(trial: Trial, ready: Ready) -> Trainer:
-    """A tutorial's network in lab2's loop, in fp32: torch's own encoder is the slower in bf16 on a CPU."""
+    """A tutorial's network in lab2's loop. In fp32, because torch's encoder is slower in bf16 on a CPU."""
     network, _ = textbook_network(trial.job.model, ready.data.shape)
     recipe, device = trial.job.train, ready.trainer.device
     return ClassifierTrainer(network, recipe, ready.data.train, device=device, precision="fp32", seed=trial.seed)
 
 
-class Ours:
-    """A training by lab2."""
+class Lab2Training:
+    """A training by lab2, with the interface of `Textbook`."""
 
     def __init__(self, trainer: Trainer, data: TrainingData) -> None:
         self.trainer, self.data = trainer, data
         self.precision = trainer.precision
 
     def steps(self) -> Steps:
-        """Train to the end of the recipe."""
+        """Train to the end of the recipe; yields the number of images of each step, and whether it ended an epoch."""
         size, before = len(self.data.train), 0
         for step in self.trainer.fit():
             yield step.images - before, step.last or step.images // size > before // size
             before = step.images
 
     def accuracy(self) -> float:
-        """Of the validation images."""
+        """The validation accuracy."""
         return accuracy(self.trainer.predict(self.data.validation))
 
 
-def _to_target(empty: Measured, subject: Textbook | Ours, target: float, limit: float) -> Measured:
-    """Train until the validation images say so, asked after each epoch."""
+def _to_target(empty: Measured, subject: Textbook | Lab2Training, target: float, limit: float) -> Measured:
+    """Train until the validation accuracy, measured after each epoch, reaches `target`, or until `limit` seconds."""
     seconds, images = 0.0, 0
     curve: list[list[float]] = []
     started = time.perf_counter()
@@ -128,7 +128,7 @@ def _to_target(empty: Measured, subject: Textbook | Ours, target: float, limit: 
 
 
 def _rate(empty: Measured, steps: Steps, count: int, warm_up: int) -> Measured:
-    """Time `count` steps after some that are not counted."""
+    """Time `count` steps after `warm_up` steps that are not counted."""
     for _ in range(warm_up):
         next(steps)
     started = time.perf_counter()

@@ -1,6 +1,7 @@
-"""One process's work on a trial, from the start or from the last checkpoint, up to the end of its training.
+"""One attempt: a process's work on a trial, from the start or the last checkpoint, up to the end of the training.
 
-Around the loop, which only trains, it keeps the time, validates, checkpoints, and ends what has diverged.
+The trainer's loop only trains. This module measures its time, validates, writes checkpoints, and stops a training that
+has diverged.
 """
 
 from __future__ import annotations
@@ -33,44 +34,44 @@ from lab2.train.trainer import Trainer
 
 LOG = logging.getLogger("lab2")
 
-SAME_PLACE_ATTEMPTS = 3  # of one scheduler job that got no further: then it is not requeued again
+SAME_PLACE_ATTEMPTS = 3  # after so many attempts of one Slurm job without progress, the job is not requeued again
 
 
 @dataclass(slots=True, kw_only=True)
 class SoFar:
-    """What a trial has measured, over all its attempts."""
+    """What a trial has measured so far, over all its attempts. A checkpoint stores it."""
 
     started_at: str
     step: int = 0
-    images: int = 0  # seen
+    images: int = 0  # training images so far, repetitions included
     now: Progress = field(default_factory=lambda: Progress(state="training"))
     curve: list[CurvePoint] = field(default_factory=list)
     seconds_to_target: float | None = None
-    wall_seconds: float = 0.0  # of the attempts before this one, up to the last that is known of them
-    machines: list[str] = field(default_factory=list)  # on which its steps ran, each once
+    wall_seconds: float = 0.0  # of earlier attempts, each up to its last progress note or checkpoint
+    machines: list[str] = field(default_factory=list)  # on which its steps ran, without repetitions
     startup_seconds: float = 0.0
     cpu_seconds: float = 0.0
     usage: Usage = field(default_factory=Usage)  # of training
 
     @classmethod
     def restored(cls, saved: dict[str, Any]) -> SoFar:
-        """From what `asdict` made of it."""
+        """The record that `asdict` turned into `saved`."""
         now, curve = Progress(**saved["now"]), [CurvePoint(**point) for point in saved["curve"]]
         return cls(**{**saved, "now": now, "curve": curve, "usage": Usage(**saved["usage"])})
 
 
 class TrialAttempt:
-    """A trial's way from here to the end of its training."""
+    """This process's attempt at a trial. Call `begin`, then `train`; `note` reports what comes after."""
 
     def __init__(self, trial: Trial, run: RunDir, stop: StopSignal) -> None:
         self.trial, self.run, self.stop = trial, run, stop
         self.clock = TrialClock()
         self.journal = Journal(run, trial.name)
         self.source = provenance()
-        self.made_by = _made_by(self.source)  # now: the files may change while their old content runs
+        self.made_by = _made_by(self.source)  # read at the start: lab2's files may change while this process runs
         self.so_far = SoFar(started_at=now(self.clock.wall_seconds))
         self.saved: Checkpoint | None = None
-        self.kept = time.monotonic()
+        self.last_checkpoint = time.monotonic()
 
     @property
     def wall_seconds(self) -> float:
@@ -83,22 +84,22 @@ class TrialAttempt:
         return self.so_far.cpu_seconds + self.clock.cpu_seconds
 
     def begin(self, requeued: bool) -> None:
-        """Look for a checkpoint, and say in the run that somebody is at work.
+        """Load the checkpoint, if any, and record the attempt in the run.
 
-        Raises `ResourceError` where `requeued` attempts came to the same place again and again.
+        Raises `ResourceError` where `requeued` attempts began at the same step several times in a row.
         """
         run, trial = self.run, self.trial
-        make_way(run.shard(trial.name))  # of an attempt that did not end well
-        for ours in (run.predictions, run.history, run.weights, run.checkpoint):
-            if ours(trial.name).is_dir():  # no file could take its place when the training is done
-                make_way(ours(trial.name))
+        make_way(run.shard(trial.name))  # of a failed attempt
+        for path_of in (run.predictions, run.history, run.weights, run.checkpoint):
+            if path_of(trial.name).is_dir():  # otherwise writing the file would fail, after hours of training
+                make_way(path_of(trial.name))
         known = time_taken(run, trial.name)
         self.journal.note(known)
         self.saved = load_checkpoint(run.checkpoint(trial.name), digest=trial.digest, made_by=self.made_by)
         if self.saved is not None:
             self.so_far = SoFar.restored(self.saved.so_far)
             LOG.info("going on from step %d", self.so_far.step)
-        # An attempt that was killed has taken time after its checkpoint, too.
+        # An attempt that was killed also took the time after its last checkpoint.
         self.so_far.wall_seconds = max(self.so_far.wall_seconds, known.wall_seconds)
         self.so_far.cpu_seconds = max(self.so_far.cpu_seconds, known.cpu_seconds)
         self.so_far.startup_seconds = max(self.so_far.startup_seconds, known.startup_seconds)
@@ -115,9 +116,9 @@ class TrialAttempt:
             )
 
     def train(self, trainer: Trainer, data: TrainingData) -> None:
-        """Work off the loop; time what it does, and nothing that is done here between its steps.
+        """Train to the end. The training time counts the trainer's steps, not the work that is done here between them.
 
-        Raises `TrainingError` where it diverges, and `Stopped` between two steps.
+        Raises `TrainingError` where the training diverges, and `Stopped` between two steps after a signal.
         """
         so_far = self.so_far
         if self.saved is not None:
@@ -134,20 +135,20 @@ class TrialAttempt:
                 guard.saw(step)
                 stopping = self.stop.asked is not None
                 validates = schedule.asks_at(step)
-                keeps = step.last or stopping or self._checkpoint_is_due()
+                saves = step.last or stopping or self._checkpoint_is_due()
                 so_far.step, so_far.images = step.number, step.images
-                if validates or keeps or self.journal.due():
-                    watch.settle()  # what follows would wait for the accelerator, and nobody would count it
+                if validates or saves or self.journal.due():
+                    watch.settle()  # the lines below wait for the accelerator: count the wait as training
                     guard.check()
                     so_far.now = self._progress(step, watch.seconds)
                     self.journal.note(so_far.now)
-                if validates or keeps:
+                if validates or saves:
                     with meter.paused():
                         so_far.usage = meter.usage
                         if validates:
                             self._validate(trainer, data, step)
-                        if keeps:
-                            self._keep(trainer)
+                        if saves:
+                            self._save_checkpoint(trainer)
                 schedule.go_on_from(step.images)
                 if stopping:
                     self.stop.obey()
@@ -156,7 +157,7 @@ class TrialAttempt:
         check_weights(trainer.model, so_far.step)
 
     def note(self, state: Literal["testing", "measuring"]) -> None:
-        """Say in the run what the trial does after its training."""
+        """Write a progress note on what the trial does after its training."""
         self.journal.note(replace(self.so_far.now, state=state))
 
     def _progress(self, step: Step, seconds: float) -> Progress:
@@ -194,10 +195,10 @@ class TrialAttempt:
             self.so_far.seconds_to_target = point.train_seconds
 
     def _checkpoint_is_due(self) -> bool:
-        return time.monotonic() - self.kept >= self.trial.job.resources.checkpoint_seconds
+        return time.monotonic() - self.last_checkpoint >= self.trial.job.resources.checkpoint_seconds
 
-    def _keep(self, trainer: Trainer) -> None:
-        """Write a checkpoint; one that the disk refuses costs only itself."""
+    def _save_checkpoint(self, trainer: Trainer) -> None:
+        """Write a checkpoint. Where it cannot be written, log a warning and go on training."""
         so_far = replace(self.so_far, wall_seconds=self.wall_seconds, cpu_seconds=self.cpu_seconds)
         checkpoint = Checkpoint(
             digest=self.trial.digest,
@@ -209,15 +210,15 @@ class TrialAttempt:
             save_checkpoint(self.run.checkpoint(self.trial.name), checkpoint)
         except OSError as error:
             LOG.warning("no checkpoint: %s", error)
-        self.kept = time.monotonic()
+        self.last_checkpoint = time.monotonic()
 
 
 def now(seconds_ago: float = 0.0) -> str:
-    """UTC, ISO 8601."""
+    """The time `seconds_ago`, in UTC, ISO 8601."""
     return (datetime.now(UTC) - timedelta(seconds=seconds_ago)).isoformat(timespec="seconds")
 
 
 def _made_by(source: Provenance) -> str:
-    """What has to be the same for a checkpoint to be gone on from."""
+    """The versions of code and libraries. A checkpoint is used only if they are the same."""
     libraries = f"torch {source.torch_version}, torchvision {source.torchvision_version}"
     return f"lab2 {source.lab2_version} with code {code_digest()[:12]}, {libraries}"

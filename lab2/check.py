@@ -1,4 +1,4 @@
-"""What can be refused before anything starts, on the machine that launches."""
+"""Checks on the launching machine before any trial starts: data, networks, devices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab2.spec.job import DataConfig, Trial
 
 
 def check_trials(trials: Sequence[Trial], device: str) -> dict[DataConfig, str]:
-    """Read all that the trials would and build nothing but shapes: refuse before it costs anything.
+    """Read the data of the trials and check that each network can be built, without allocating its parameters.
 
     Returns the SHA-256 of each data set. Raises `DataError`, `ConfigError`, `WeightsError` or `ResourceError`.
     """
@@ -28,18 +28,19 @@ def check_trials(trials: Sequence[Trial], device: str) -> dict[DataConfig, str]:
 
 
 def local_gpus(device: str) -> list[int]:
-    """The GPUs that trials on this machine may share out: all, the one that is asked for, or none.
+    """The GPUs for trials on this machine: all visible ones, the one that `device` names, or none.
 
-    They are numbered as the driver does, also where `CUDA_VISIBLE_DEVICES` shows only some of them.
+    The numbers are the driver's, also where `CUDA_VISIBLE_DEVICES` shows only some GPUs. Raises `ResourceError` where
+    that variable does not list numbers, or `device` does not exist.
     """
     chosen = choose_device(device)
     if chosen.type != "cuda":
         return []
-    shown = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-    if shown == [""]:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    if visible == [""]:
         numbers = [*range(torch.cuda.device_count())]
-    elif all(number.isdigit() for number in shown):
-        numbers = [int(number) for number in shown]
+    elif all(number.isdigit() for number in visible):
+        numbers = [int(number) for number in visible]
     else:
-        raise ResourceError(f"CUDA_VISIBLE_DEVICES={','.join(shown)}: name the GPUs by their numbers")
+        raise ResourceError(f"CUDA_VISIBLE_DEVICES={','.join(visible)}: name the GPUs by their numbers")
     return numbers if device in ("auto", "cuda") else [numbers[chosen.index or 0]]

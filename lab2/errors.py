@@ -1,45 +1,44 @@
-"""What people, disks and data get wrong. Each message says where, what was found, what is wanted, what to do.
+"""Errors that a user can correct. Each message says where, what was found, what is wanted and what to do.
 
-The CLI prints the message and ends with exit code 2. A bug of ours is an `AssertionError` or any
-other exception, and keeps its traceback.
+The CLI prints the message and ends with exit code 2. Any other exception is a bug in lab2 and keeps its traceback.
 """
 
 
 class Lab2Error(Exception):
-    """A mistake that its reader can mend."""
+    """Base class of the errors that a user can correct."""
 
 
 class ConfigError(Lab2Error):
-    """A config, a job file or an override that cannot be right."""
+    """A config, a job file, a profile or an override is not valid."""
 
 
 class DataError(Lab2Error):
-    """A data set that is not there, not whole, or not what it should be."""
+    """A data set is missing, incomplete or not valid."""
 
 
 class WeightsError(Lab2Error):
-    """Pre-trained weights that are not there, altered, or of another network."""
+    """Pre-trained weights are missing, altered or of another network."""
 
 
 class InputError(Lab2Error):
-    """What a trial reads is not what it was when its run was planned."""
+    """A file or package that a trial reads has changed since its run was planned."""
 
 
 class CheckpointError(Lab2Error):
-    """A checkpoint of another network or recipe than that of the trial that is to go on from it."""
+    """A checkpoint is of another network or recipe than its trial."""
 
 
 class RunError(Lab2Error):
-    """A run directory that is not there, cannot be written, or holds no result yet."""
+    """A run directory is missing, cannot be read or written, or does not allow what was asked for."""
 
 
 class ShardError(Lab2Error):
-    """A shard that is torn, foreign, or of a schema that this version does not read."""
+    """A shard or a file of predictions is missing, cut off, altered, or of a schema that this version does not read."""
 
 
 class ResourceError(Lab2Error):
-    """A device that this machine does not have."""
+    """A device or Slurm is not available, or Slurm refused a request."""
 
 
 class TrainingError(Lab2Error):
-    """A training that led nowhere: its loss, its gradient or its answers are not finite numbers."""
+    """A training diverged: its loss, its gradient, its weights or its logits are not finite."""

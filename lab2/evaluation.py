@@ -1,4 +1,4 @@
-"""What is measured when a trial has trained: the test images, read once, and what the deployed network costs."""
+"""The measurements after a training: the scores on the test images, and the cost of the deployed network."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ from lab2.train.trainer import Trainer
 def with_test_scores(
     shard: Shard, trial: Trial, run: RunDir, trainer: Trainer, data: TrainingData, step: int
 ) -> tuple[Shard, Tensor]:
-    """`shard` with the scores on the test images, whose predictions are kept; and some images to measure costs with.
+    """`shard` with the scores on the test images, and (N, C, S, S) uint8 test images to measure the cost with.
 
-    The test images are read here, once, and nothing after this chooses anything by them. `step` was the last.
-    Raises `TrainingError` where logits are not finite, `InputError` where the images changed while it trained.
+    The predictions are saved in `run`. The test images are read only here, after all choices are made. `step` is the
+    number of the last training step. Raises `TrainingError` where logits are not finite, `InputError` where the data
+    set changed during the training.
     """
     test = load_test(trial.data)
     if (now := open_source(trial.data).sha256()) != data.sha256:
@@ -52,9 +53,10 @@ def with_test_scores(
 
 
 def with_inference_cost(shard: Shard, trainer: Trainer, images: Tensor) -> Shard:
-    """`shard` with what the network of `trainer` costs as one would deploy it, which is what `trainer` has after this.
+    """`shard` with the inference cost of the trainer's network, as it would be deployed.
 
-    `images` are (N, C, S, S) uint8; as many of them as a large batch has are inferred at once.
+    This changes the network of `trainer` to its deployed form, so the trainer cannot train after it. `images` are
+    (N, C, S, S) uint8; throughput is measured on batches of up to `THROUGHPUT_BATCH` of them.
     """
     trainer.release()
     images = images.to(trainer.device)

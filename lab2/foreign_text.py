@@ -1,8 +1,8 @@
-"""Text that lab2 did not write: one rule where it enters, and one for each place where it leaves.
+"""Sanitises text that lab2 did not write: on input, and again for each kind of output.
 
-It enters as one line in which every character can be seen (`one_line`, `keep_visible`). It leaves by the rule of where
-it goes: a terminal obeys escape sequences, a spreadsheet computes what begins with `=`, Markdown has links and tables.
-JSON escapes by itself.
+On input, text becomes one line of visible characters (`one_line`, `keep_visible`). On output it is escaped for its
+target: a terminal interprets escape sequences, a spreadsheet runs formulas, Markdown has links and tables. JSON needs
+no rule, because its writers escape text.
 
 Source: Unicode 15, chapter 23, "Special Areas and Format Characters"; ECMA-48, 5 (C0 and C1); OWASP, "CSV Injection";
 CommonMark 0.31, "Backslash escapes", and GitHub Flavored Markdown, "Tables" and "Autolinks".
@@ -16,20 +16,20 @@ from dataclasses import fields
 from functools import cache
 from typing import Any
 
-LONGEST = 4000  # characters of one line: what is longer is cut, or it would hide all else
-# Controls, format characters (bidi overrides, zero-width ones), half characters, separators of lines and paragraphs.
-_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
-FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"  # what a spreadsheet computes begins so
+LONGEST = 4000  # characters; a longer line is cut, because it would push all other output off the screen
+# Unicode categories: controls, format characters (bidi overrides, zero-width), surrogates, line and paragraph breaks.
+_INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"  # the first characters of what a spreadsheet takes for a formula
 
 
 def one_line(text: str) -> str:
-    """`text` as one line, not too long, in which each character that cannot be seen stands as Python writes it."""
-    shown = _visible(text, "")
-    return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
+    """`text` as one line of at most `LONGEST` characters, with invisible characters as Python escapes them."""
+    visible = _visible(text, "")
+    return visible if len(visible) <= LONGEST else visible[: LONGEST - 1] + "…"
 
 
 def keep_visible(record: Any) -> None:
-    """Let the text fields of `record`, a frozen dataclass, be what `one_line` makes of them; for `__post_init__`."""
+    """Apply `one_line` to the text fields of `record`, a frozen dataclass. Call it in `__post_init__`."""
     names = _names(record.__class__)
     for name, value in zip(names, map(record.__getattribute__, names), strict=True):
         if isinstance(value, str) and (not value.isprintable() or len(value) > LONGEST):
@@ -37,26 +37,26 @@ def keep_visible(record: Any) -> None:
 
 
 def is_visible(text: str) -> bool:
-    """Whether `text` holds nothing that `one_line` would show in another way, but for its length."""
+    """Whether `one_line` would not escape anything in `text`. The length is not checked."""
     return _visible(text, "") == text
 
 
 def for_terminal(text: str) -> str:
-    """`text` with its lines and tabs, and nothing that moves a cursor, sets a colour or turns the direction."""
+    """`text` for a terminal: line breaks and tabs are kept, other invisible characters are escaped."""
     return _visible(text, "\n\t")
 
 
 def for_csv(text: str) -> str:
-    """`text` as a cell that a spreadsheet shows: with an apostrophe before what it would take for a formula."""
+    """`text` for a cell of CSV: a leading apostrophe is added to what a spreadsheet would take for a formula."""
     return f"'{text}" if re.match(FORMULA, text) else text
 
 
 def for_markdown(text: str) -> str:
-    """`text` as itself in a line or a cell: no table, link, code, emphasis or HTML comes of it."""
+    """`text` for a line or a cell of Markdown, escaped so that it makes no table, link, code, emphasis or HTML."""
     text = _visible(text.replace("\n", " "), "")
     text = re.sub(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\\g<0>", text)
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"(?<=:)//|(?<=www)\.", r"\\\g<0>", text)  # else GitHub makes links of addresses
+    return re.sub(r"(?<=:)//|(?<=www)\.", r"\\\g<0>", text)  # otherwise GitHub turns addresses into links
 
 
 @cache
@@ -65,9 +65,10 @@ def _names(kind: type[Any]) -> tuple[str, ...]:
 
 
 def _visible(text: str, kept: str) -> str:
-    if text.isprintable():  # nearly all is; a space is the only separator that counts as such
+    """`text` with invisible characters escaped, except those in `kept`."""
+    if text.isprintable():  # a fast path for nearly all text; of the separators only a space is printable
         return text
-    return "".join(c if c in kept or unicodedata.category(c) not in _UNSEEN else _escaped(c) for c in text)
+    return "".join(c if c in kept or unicodedata.category(c) not in _INVISIBLE else _escaped(c) for c in text)
 
 
 def _escaped(character: str) -> str:

@@ -1,7 +1,8 @@
-"""Reading what another process has written: a regular file of a sane size, or an error; never a wait, never a device.
+"""Reads files that another process may have put there: only regular files up to a size limit, otherwise an error.
 
-What lies in a run may be anything. To open a FIFO waits for its writer, `/dev/zero` has no end, and a sparse file of
-3 GB needs no place on the disk but all of the memory. Source: open(2), O_NONBLOCK; fifo(7); inode(7) for the kinds.
+The path in a run may be anything. Opening a FIFO blocks until it has a writer, `/dev/zero` has no end, and a sparse
+file of 3 GB takes no space on the disk but would fill the memory. Source: open(2), O_NONBLOCK; fifo(7); inode(7) for
+the kinds of files.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
-SMALL = 2**20  # bytes; a note or a row has some hundred
-LISTS = 2**28  # what grows with the number of trials or epochs (100,000 trials: about 10 MiB), and an image
-LARGE = 2**36  # weights, checkpoints, predictions: read by libraries that check them piece by piece
+# Size limits in bytes.
+SMALL = 2**20  # for a note or a shard, which have some hundred bytes
+LISTS = 2**28  # for files that grow with the number of trials or epochs (100,000 trials: about 10 MiB), and for images
+LARGE = 2**36  # for weights, checkpoints and predictions, which libraries read and check piece by piece
 
 _KINDS = {
     stat.S_IFDIR: "a directory",
@@ -25,7 +27,7 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-# What cannot be opened at all, by the error that says so.
+# The kinds of files that cannot be opened at all, by the error of open(2).
 _UNOPENED = {
     errno.ENOENT: "a link to what is not there",
     errno.ELOOP: "a link that leads in a circle",
@@ -35,51 +37,51 @@ _PIECE = 2**20  # bytes read at once
 
 
 class IrregularFileError(OSError):
-    """What lies there is no regular file, or a larger one than is sane. It has `strerror` and `filename`."""
+    """A path is no regular file, or larger than its limit. It has `strerror` and `filename`."""
 
 
 def read_regular(path: Path, limit: int) -> bytes:
-    """All of the file at `path`, of at most `limit` bytes.
+    """The content of the file at `path`, at most `limit` bytes.
 
-    Raises `IrregularFileError` for a larger one and for whatever is no regular file, other `OSError` as the disk does.
+    Raises `IrregularFileError` for a larger file and for what is no regular file, `OSError` where it cannot be read.
     """
     content = bytearray()
     with _opened(path, limit) as handle:
-        at_once = min(os.fstat(handle).st_size + 1, _PIECE)
-        while piece := os.read(handle, at_once):
+        piece_size = min(os.fstat(handle).st_size + 1, _PIECE)
+        while piece := os.read(handle, piece_size):
             content += piece
-            if len(content) > limit:  # it has no size of its own, or grows
+            if len(content) > limit:  # files in /proc report no size, and a file may grow while it is read
                 raise _too_large(path, len(content), limit)
     return bytes(content)
 
 
 @contextmanager
 def regular_file(path: Path, limit: int | None = None) -> Iterator[BufferedReader]:
-    """The file at `path`, open to be read in pieces; `limit` and errors are those of `read_regular`."""
+    """The file at `path`, open for reading in pieces. `limit` and errors are those of `read_regular`."""
     with _opened(path, limit) as handle, os.fdopen(handle, "rb", closefd=False) as file:
         yield file
 
 
 def check_regular(path: Path, limit: int | None = None) -> None:
-    """For a library that opens `path` by itself: raise what `read_regular` would before it reads."""
+    """Raise the errors of `read_regular` without reading. For a library that opens `path` itself."""
     with _opened(path, limit):
         pass
 
 
 def check_open(handle: int, path: Path, limit: int | None = None) -> None:
-    """The same for what is open already, without blocking (O_NONBLOCK)."""
-    found = os.fstat(handle)
-    if not stat.S_ISREG(found.st_mode):
-        what = _KINDS.get(stat.S_IFMT(found.st_mode), "something else")
-        raise IrregularFileError(errno.EINVAL, f"{what}, wanted a regular file", str(path))
-    if limit is not None and found.st_size > limit:
-        raise _too_large(path, found.st_size, limit)
+    """Like `check_regular`, for a file that is open already; it must have been opened with O_NONBLOCK."""
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+        raise IrregularFileError(errno.EINVAL, f"{kind}, wanted a regular file", str(path))
+    if limit is not None and status.st_size > limit:
+        raise _too_large(path, status.st_size, limit)
 
 
 def make_way(path: Path) -> None:
-    """Let `path` be free for a new file. A directory that lies there is kept, in a hidden one beside it.
+    """Remove the file at `path`, if any. A directory is not deleted but moved into a hidden folder beside it.
 
-    Raises `OSError` as the disk does.
+    Raises `OSError` where that is not possible.
     """
     if path.is_dir() and not path.is_symlink():
         path.rename(Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.")) / path.name)

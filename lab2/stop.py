@@ -1,4 +1,4 @@
-"""The signals that end a trial: noted at once, obeyed where nothing is lost."""
+"""Handles the signals that end a trial: records them when they arrive, and stops where no work is lost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 
 
 class Stopped(BaseException):
-    """A signal ended the trial. Not an `Exception`: nothing on the way may take it for a failure."""
+    """A signal ended the trial. It is no `Exception`, so that no `except Exception` takes it for a failure."""
 
     def __init__(self, status: StopStatus, reason: str) -> None:
         super().__init__(reason)
@@ -23,7 +23,10 @@ class Stopped(BaseException):
 
 
 class StopSignal:
-    """Notes a signal that comes inside. `obey` raises `Stopped`, and inside `immediate` the signal itself does."""
+    """Records the first signal that arrives inside the block.
+
+    `Stopped` is raised by the next call of `obey`, or by the signal itself inside `immediate`.
+    """
 
     def __init__(self) -> None:
         self.asked: Stopped | None = None
@@ -40,14 +43,14 @@ class StopSignal:
 
     @contextmanager
     def immediate(self) -> Iterator[None]:
-        """Inside, a signal raises `Stopped` at once; so does one that has come before."""
+        """Inside, a signal raises `Stopped` at once. A signal that arrived before raises it on entry."""
         with self._reacting(immediate=True):
             self.obey()
             yield
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Inside, a signal is only noted, until `obey`: a training step must not be torn."""
+        """Inside, a signal is only recorded until `obey` is called: it must not interrupt a training step."""
         with self._reacting(immediate=False):
             yield
 
@@ -60,14 +63,14 @@ class StopSignal:
             self._immediate = before
 
     def obey(self) -> None:
-        """Raise `Stopped` if a signal has come."""
+        """Raise `Stopped` if a signal has arrived."""
         if self.asked is not None:
             raise self.asked
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         if self.asked is not None:
-            return  # once is enough: a second one would interrupt the writing of what is left
-        if number == signal.SIGUSR2:  # what submitit and Slurm send before the time is up
+            return  # a second signal must not interrupt the writing of the shard or the checkpoint
+        if number == signal.SIGUSR2:  # submitit and Slurm send it before the time limit
             self.asked = Stopped(
                 "timeout", "its time was up; lab2 resume --set resources.timeout_min=... gives it more"
             )

@@ -1,6 +1,6 @@
-"""One trial, from its configuration to its shard: `run_trial` is the only function that a node runs.
+"""Runs one trial, from its configuration to its shard. `run_trial` is the function that a node runs.
 
-It chooses the device, builds, lets an attempt train (`attempt.py`), measures (`evaluation.py`) and writes the shard.
+It chooses the device, builds the network, trains it (`attempt.py`), measures (`evaluation.py`) and writes the shard.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def run_trial(
     requeue: bool = False,
     stop: StopSignal | None = None,
 ) -> Shard:
-    """Train, measure, and leave one shard in `run`, whatever happens; returns that shard.
+    """Train, measure, and write one shard to `run`, also if the trial fails; returns that shard.
 
-    A trial that was interrupted goes on from its checkpoint. With `requeue` a signal that stops it leaves
-    the checkpoint and no shard, for it is not the end, and `Stopped` is raised.
+    A trial that was interrupted continues from its checkpoint. With `requeue`, a signal that stops the trial leaves a
+    checkpoint but no shard, because the trial will be started again; then `Stopped` is raised.
     Raises `RunError` where another process runs this trial, and `OSError` where the shard cannot be written.
     """
     if stop is None:
@@ -55,7 +55,7 @@ def run_trial(
             return run_trial(trial, run, device=device, threads=threads, requeue=requeue, stop=own)
     with held(run.lock(trial.name), patience_seconds=DEAD_NODE_SECONDS if requeue else ASKING_SECONDS):
         if requeue and (done := read_finished(run.shard(trial.name), trial.digest)) is not None:
-            return done  # the node died, or Slurm put the job back, between its shard and its end
+            return done  # the job was requeued after the trial had written its shard
         attempt = TrialAttempt(trial, run, stop)
         try:
             with stop.immediate():
@@ -67,7 +67,7 @@ def run_trial(
             shard = unfinished(trial, stopped.status, stopped.reason)
         except Lab2Error as error:
             shard = unfinished(trial, "failed", str(error))
-        except Exception as error:  # a row with its reason; the traceback is in the log
+        except Exception as error:  # its reason goes into the shard, its traceback into the log
             LOG.exception("%s failed", trial.name)
             shard = unfinished(trial, *_diagnose(error))
         shard = shard.updated(
@@ -87,7 +87,7 @@ def run_trial(
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A trial that is about to train."""
+    """What a trial needs to train: its trainer, its network and its data."""
 
     trainer: Trainer
     built: Built
@@ -95,7 +95,7 @@ class Ready:
 
 
 def set_up(trial: Trial, asked_device: str, threads: int | None) -> Ready:
-    """Read the data, build the network, choose device and precision. Raises `Lab2Error` for what cannot be."""
+    """Read the data, build the network, choose device and precision. Raises `Lab2Error` where one is not possible."""
     device = choose_device(asked_device)
     torch.set_num_threads(threads or available_cores())
     make_repeatable(trial.seed)
@@ -117,24 +117,24 @@ def set_up(trial: Trial, asked_device: str, threads: int | None) -> Ready:
 
 
 def train_and_measure(attempt: TrialAttempt, asked_device: str, threads: int | None) -> Shard:
-    """The rest of an attempt that has begun: train, read the test images, measure what the network costs."""
+    """Do all the work of an attempt that has begun: set up, train, test, measure the cost; returns the shard."""
     trial, run, library_memory = attempt.trial, attempt.run, in_use()
     ready = set_up(trial, asked_device, threads)
     trainer = ready.trainer
-    with attempt.stop.deferred():  # `TrialAttempt.train` obeys between two steps
+    with attempt.stop.deferred():  # `TrialAttempt.train` calls `obey` between two steps
         attempt.train(trainer, ready.data)
     shard = _with_training(unfinished(trial, "ok", ""), attempt, ready).updated(library_memory_bytes=library_memory)
     if trial.job.train.save_weights:
         save_weights(run.weights(trial.name), trainer.model, trial.job.model.architecture, trial.data.dataset)
     attempt.note("testing")
     shard, images = with_test_scores(shard, trial, run, trainer, ready.data, attempt.so_far.step)
-    del ready  # its images are no part of what inference needs
+    del ready  # frees the training images, so that they do not count as memory of inference
     attempt.note("measuring")
     return with_inference_cost(shard, trainer, images)
 
 
 def _with_training(shard: Shard, attempt: TrialAttempt, ready: Ready) -> Shard:
-    """`shard` with how the network was trained, and what that took."""
+    """`shard` with the facts of the training: its settings, its time, its memory and its machine."""
     so_far, trainer, built = attempt.so_far, ready.trainer, ready.built
     parameters, trainable = count_parameters(trainer.model)
     return shard.updated(
@@ -164,7 +164,7 @@ def _with_training(shard: Shard, attempt: TrialAttempt, ready: Ready) -> Shard:
 
 
 def _diagnose(error: Exception) -> tuple[Status, str]:
-    """Status and reason of an exception that nobody expected."""
+    """Status and reason for an unexpected exception."""
     text = f"{type(error).__name__}: {error}".strip()
     text = text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]} … (its log has all)"
     out_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Writes files atomically: a reader finds the whole file or none."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import BinaryIO
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` as `whole_file` does."""
+    """Write `content` to `path` atomically. Raises `OSError` as `whole_file` does."""
     with whole_file(path) as file:
         file.write(content)
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file under a temporary name that is synced and renamed to `path`: no reader ever meets half of it.
+    """A file to write to, under a temporary name. At the end it is synced and renamed to `path`.
 
-    The folder is synced too, so that the name survives a power cut. Raises `OSError` as the disk does;
-    what stood at `path` before then stands there still.
+    The folder is synced, too, so that the new name survives a power cut. Raises `OSError` where it cannot be written;
+    an older file at `path` is not changed then.
     """
     try:
         with _renamed(path) as file:
             yield file
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error  # not the temporary name
+        raise OSError(error.errno, error.strerror, str(path)) from error  # names `path`, not the temporary file
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def _renamed(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644)  # mkstemp makes it private; a run is read by the whole group
+        Path(name).chmod(0o644)  # mkstemp makes it private, but others may want to read the run
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What the tests share: real data, cut small, and a place that is the test's own."""
+"""Shared fixtures of the tests: small trials on real data, and folders of their own for the cache and the runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from lab2.spec.plan import Plan
 
 SMALL = DataConfig(train_images=300, validation_images=100, test_images=100)
 
-# Every architecture at a size that trains within seconds. VGG16 and AlexNet have but one size.
+# Every architecture at a size that trains within seconds. VGG16 and AlexNet have only one size.
 TINY: dict[str, Any] = {
     "cnn": CNNConfig(filters=(4, 8), hidden=16),
     "vit": ViTConfig(dim=8, depth=1),
@@ -46,25 +46,25 @@ def make_trial(name: str = "cnn", *, seed: int = 1, model: ModelConfig | None = 
 
 
 def make_run(folder: Path, *trials: Trial, run_id: str = "run") -> RunDir:
-    """A run directory that expects `trials`."""
+    """A run directory whose plan has `trials`."""
     return create_run(folder, Plan(run_id=run_id, created_at="2026-01-01T00:00:00", smoke=False, trials=trials))
 
 
 def finished(trial: Trial, accuracy: float = 0.9, **more: object) -> Shard:
-    """The shard of a trial that ended well."""
+    """A shard with status "ok" of `trial`; `more` sets further fields."""
     values = {"accuracy": accuracy, "macro_f1": accuracy, "train_seconds": 2.0, "test_images": 100, "train_images": 50}
     return unfinished(trial, "ok", "").updated(**{**values, **more})
 
 
 def asked_weights(trial: Trial) -> str:
-    """Those that a trial of VGG16 or AlexNet begins with."""
+    """The field `weights` of a trial of VGG16 or AlexNet."""
     assert isinstance(trial.job.model, TransferConfig)
     return trial.job.model.weights
 
 
 @pytest.fixture
 def small_products(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A product in emulated bf16 takes seconds."""
+    """Measure the rate of small matrix products only: a large one in emulated bf16 takes seconds."""
     monkeypatch.setattr("lab2.machine.survey.PRODUCT_SIDE", 64)
 
 
@@ -76,14 +76,14 @@ def mnist() -> TrainingData:
 
 @pytest.fixture(autouse=True)
 def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads the user's cache or writes the user's runs."""
+    """Give each test its own cache and runs, so that none reads the user's cache or writes to the user's runs."""
     monkeypatch.setenv("LAB2_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("LAB2_RUNS", str(tmp_path / "runs"))
 
 
 @pytest.fixture(autouse=True)
 def torch_as_it_was() -> Iterator[None]:
-    """A trial makes torch deterministic; the next test starts as this one did."""
+    """Restore torch's deterministic mode after each test: a trial turns it on."""
     before = torch.are_deterministic_algorithms_enabled()
     yield
     torch.use_deterministic_algorithms(before)
@@ -91,13 +91,16 @@ def torch_as_it_was() -> Iterator[None]:
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    """Where the test's runs lie."""
+    """The folder for the test's runs."""
     return tmp_path / "runs"
 
 
 @pytest.fixture
 def run_cli(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
-    """The CLI in this process, where torch is loaded already: exit code, output, errors."""
+    """A function that calls the CLI in this process, where torch is loaded already.
+
+    It returns the exit code, standard output and standard error.
+    """
     monkeypatch.chdir(default_folder().parent)
 
     def ask(*words: str) -> tuple[int, str, str]:
@@ -105,17 +108,17 @@ def run_cli(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
         try:
             cli.main()
             code = 0
-        except SystemExit as leave:
-            code = int(leave.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
+        except SystemExit as end:
+            code = int(end.code or 0)
+        output = capsys.readouterr()
+        return code, output.out, output.err
 
     return ask
 
 
 @pytest.fixture
 def image_folder(tmp_path: Path) -> Path:
-    """Two classes of 12 x 12 grey images: dark on the left, dark on the right."""
+    """A folder with two classes of noisy 12 x 12 grey images: bright on the left, bright on the right."""
     root = tmp_path / "pictures"
     generator = np.random.default_rng(0)
     for part, count in (("train", 40), ("test", 10)):

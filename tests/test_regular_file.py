@@ -22,7 +22,7 @@ from lab2.errors import DataError, RunError, ShardError, WeightsError
 from lab2.launch.batch import read_exit_notes
 from lab2.launch.logs import last_lines, read_log
 from lab2.launch.scheduler import Answer
-from lab2.launch.scheduler import _read_kept as read_scheduler
+from lab2.launch.scheduler import _read_saved as read_scheduler
 from lab2.launch.slurm import read_run_profile
 from lab2.launch.status import status, trial_status
 from lab2.launch.submission import read_submissions

@@ -1,1 +1,1 @@
-"""From a plan to running trials, and from what they leave to what became of them."""
+"""Plans and starts trials, on this machine or on Slurm, and finds out the status of each."""

@@ -1,7 +1,7 @@
-"""The batch script's part in a trial: what it sets up, how it ends, and the note that it leaves.
+"""The batch script of a Slurm job: its set-up lines, its exit trap and its exit note.
 
-A trial that was stopped in time ends with exit code `GO_ON`: its checkpoint is on disk, and the batch script,
-which sees Slurm also where the trial runs in a container, puts the job back into the queue.
+A trial that was stopped before its time limit writes a checkpoint and ends with exit code `GO_ON`. The batch script
+then requeues the job. The trial cannot do so itself: in a container it has no access to Slurm.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from lab2.regular_file import SMALL, read_regular
 from lab2.results.run_dir import RunDir
 from lab2.whole_file import write_whole
 
-GO_ON = 85
-REFUSED = 78  # EX_CONFIG of sysexits.h: what slurm/containers/in-image ends with
-TERMINATED = 143  # by SIGTERM: cancelled, or preempted, or at the end of its time
+GO_ON = 85  # exit code: a checkpoint is on disk, the trial is to be started again
+REFUSED = 78  # exit code of slurm/containers/in-image for a wrong configuration; EX_CONFIG in sysexits.h
+TERMINATED = 143  # exit code after SIGTERM: cancelled, preempted or at the time limit
 
-# Traps, and not lines after srun: they also run when srun is killed, or when a line of the user's fails.
-# Slurm is asked for some minutes, for the controller may be just restarting. A task of an array is named by both its
-# numbers: SLURM_JOB_ID of one of them is the id of the whole array, and would put back what is finished.
+# The script uses traps instead of lines after srun: traps also run when srun is killed or a line of the user's fails.
+# The requeue is tried for some minutes, because the Slurm controller may be restarting.
+# A task of an array is named ARRAY_TASK. Its SLURM_JOB_ID may be the id of the whole array: a requeue by that id
+# would also requeue the tasks that are finished.
 _SCRIPT = r"""
 lab2_job="${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"
 lab2_leave() {
@@ -52,11 +53,11 @@ trap 'exit 143' TERM
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitNote:
-    """How the newest attempt of a job ended."""
+    """How the newest attempt of a Slurm job ended, as the batch script wrote it."""
 
-    exit_code: int  # 128 + n: by signal n
+    exit_code: int  # 128 + n means ended by signal n
     node: str
-    restart: int = 0  # how often Slurm had started the job before
+    restart: int = 0  # number of earlier starts of this job
     why: str = ""  # after SIGTERM, Slurm's reason: TimeLimit, Preempted, None
 
     def __post_init__(self) -> None:
@@ -66,37 +67,37 @@ class ExitNote:
 _EXIT_NOTE: TypeAdapter[ExitNote] = TypeAdapter(ExitNote)
 
 
-def batch_lines(run: RunDir, own: Sequence[str]) -> list[str]:
-    """What stands in the batch script before srun; `own` are the profile's lines."""
+def batch_lines(run: RunDir, profile_lines: Sequence[str]) -> list[str]:
+    """The lines of the batch script before srun; `profile_lines` (the profile's `setup`) come last."""
     allocation = [f'export {name}="${{{name}:-{value}}}"' for name, value in ALLOCATION.items()]
     return [
         f"lab2_exits={shlex.quote(str(run.exits))}",
         *_SCRIPT.splitlines(),
         *allocation,
         'export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$SLURM_CPUS_PER_TASK}"',
-        *own,
+        *profile_lines,
     ]
 
 
 def read_exit_notes(run: RunDir) -> dict[str, ExitNote]:
-    """How each job of the run ended, by Slurm's id; a note that is not whole is none."""
-    found: dict[str, ExitNote] = {}
+    """The newest exit note of each job, by Slurm's job id. Incomplete notes are skipped."""
+    notes: dict[str, ExitNote] = {}
     for path in run.exits.glob("*.json"):
         job_id, _, restart = path.stem.rpartition(".")
         try:
-            one = replace(_EXIT_NOTE.validate_json(read_regular(path, SMALL)), restart=int(restart))
+            note = replace(_EXIT_NOTE.validate_json(read_regular(path, SMALL)), restart=int(restart))
         except (OSError, ValueError):
             continue
-        if job_id not in found or found[job_id].restart < one.restart:
-            found[job_id] = one
-    return found
+        if job_id not in notes or notes[job_id].restart < note.restart:
+            notes[job_id] = note
+    return notes
 
 
 def mark_cancelled(run: RunDir, job_id: str) -> None:
-    """Note that a user wants this job ended, so that it is not put back into the queue."""
+    """Record that a user cancelled this job, so that the batch script does not requeue it."""
     write_whole(run.exits / f"{job_id}.cancelled", b"")
 
 
 def cancelled_jobs(run: RunDir) -> set[str]:
-    """Slurm's ids of the jobs that a user cancelled with lab2."""
+    """Slurm's ids of the jobs that a user cancelled with `lab2 cancel`."""
     return {path.stem for path in run.exits.glob("*.cancelled")}

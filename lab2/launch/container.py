@@ -1,7 +1,7 @@
-"""How a job's python becomes python in an image, for each kind of container that a profile may name.
+"""How a Slurm job runs its Python in a container image, for each container tool that a profile may name.
 
-Apptainer, Podman and Docker are started by `slurm/containers/in-image` in the place of python; Pyxis and
-Slurm's own OCI support are options of srun.
+Apptainer, Podman and Docker are started by the wrapper `slurm/containers/in-image`, which the batch script calls in
+place of python. Pyxis and Slurm's own OCI support need no wrapper: they are options of srun.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def wrapper() -> Path:
 
 
 def python_command(run: RunDir, profile: Profile, trials: Sequence[Trial]) -> str:
-    """What stands in the batch script where python would stand: shell words."""
+    """The command, as shell words, that the batch script calls as python."""
     match profile.container:
         case None:
             return profile.python or shlex.quote(sys.executable)
@@ -47,7 +47,7 @@ def python_command(run: RunDir, profile: Profile, trials: Sequence[Trial]) -> st
 
 
 def srun_arguments(run: RunDir, profile: Profile, trials: Sequence[Trial]) -> list[str]:
-    """The options of srun that put the step into the image.
+    """The options that make srun start its step in the image.
 
     Source: https://github.com/NVIDIA/pyxis/wiki/Usage; "--container" in srun(1).
     """
@@ -71,7 +71,10 @@ def srun_arguments(run: RunDir, profile: Profile, trials: Sequence[Trial]) -> li
 
 
 def shown_command(run: RunDir, profile: Profile, trials: Sequence[Trial]) -> str | None:
-    """What the wrapper will run on a node that is like this machine, as shell words; None where none is used."""
+    """The command that the wrapper would run on a node like this machine, as shell words; None without a wrapper.
+
+    Raises `ConfigError` where the wrapper fails.
+    """
     if profile.container in (None, "pyxis", "oci"):
         return None
     gpus = {"SLURM_JOB_GPUS": "<gpus>"} if any(trial.job.resources.gpus for trial in trials) else {}
@@ -84,9 +87,10 @@ def shown_command(run: RunDir, profile: Profile, trials: Sequence[Trial]) -> str
 
 
 def container_lines(profile: Profile) -> list[str]:
-    """What the batch script tells the trial about an image that is a file: its digest, read here and once.
+    """The lines of the batch script that give the trial the digest of its image; none where the image is not a file.
 
-    Raises `ConfigError` where the wrapper or the file is not there.
+    The digest is computed here, once, and not by every trial. Raises `ConfigError` where the wrapper or the image file
+    does not exist.
     """
     if profile.container not in (None, "pyxis", "oci") and not os.access(wrapper(), os.X_OK):
         raise ConfigError(f"{wrapper()}: no script that can be run; lab2 init FOLDER writes one: submit from there")
@@ -102,7 +106,10 @@ def container_lines(profile: Profile) -> list[str]:
 
 
 def image_content(profile: Profile) -> str | None:
-    """What tells the content of a profile's image from any other; "" where only the nodes know, None for no image."""
+    """A text that identifies the content of a profile's image.
+
+    Empty where the content cannot be known on this machine, None where the profile has no image.
+    """
     if profile.image is None:
         return None
     path = Path(profile.image)
@@ -112,13 +119,14 @@ def image_content(profile: Profile) -> str | None:
         case "apptainer" | "pyxis":
             return _file_digest(path)
         case _ if path.suffix == ".tar" and path.is_file():
-            return f"{path.stat().st_size} bytes of {path.stat().st_mtime_ns}"  # gigabytes, not to be read for this
+            # Size and time, no digest: the file has gigabytes.
+            return f"{path.stat().st_size} bytes of {path.stat().st_mtime_ns}"
         case _:
-            return profile.image if "@sha256:" in profile.image else ""  # a tag may name another image tomorrow
+            return profile.image if "@sha256:" in profile.image else ""  # a tag may name another image later
 
 
 def _read_only(trials: Sequence[Trial]) -> list[str]:
-    """Raises `ConfigError` for a path that no option of a container tool can name."""
+    """The paths to mount read-only. Raises `ConfigError` for one that a container tool's options cannot express."""
     paths = sorted({path for trial in trials for path in paths_read(trial)})
     for path in paths:
         if set(path) & set(":,"):
@@ -135,9 +143,9 @@ def _file_digest(path: Path) -> str:
 
 
 def _bundle_digest(bundle: Path) -> str | None:
-    """Of the manifest that umoci unpacked; None where something else made the bundle."""
+    """The digest of the manifest that umoci unpacked; None where umoci did not make the bundle."""
     try:
-        walked = json.loads(read_regular(bundle / "umoci.json", SMALL))["from_descriptor_path"]["descriptor_walk"]
-        return str(walked[-1]["digest"])
+        descriptors = json.loads(read_regular(bundle / "umoci.json", SMALL))["from_descriptor_path"]["descriptor_walk"]
+        return str(descriptors[-1]["digest"])
     except (OSError, ValueError, LookupError, TypeError):
         return None

@@ -1,12 +1,14 @@
-"""The environment of a trial's process: allocation and threads, which are read before Python starts.
+"""The environment variables of a trial's process: memory allocation and threads.
 
-Large tensors that go back to the system at every step are paged in again at the next. AlexNet at 64 pixels,
-batch 512, one backward pass on a busy 2-core machine: 13.1 s with glibc's defaults, 3.7 s with gradients
-kept, 1.1 s with the settings below.
+They are set before the process starts, because glibc and OpenMP read them only then.
 
-With `OMP_PROC_BIND`, `OMP_PLACES` or `GOMP_CPU_AFFINITY` set, OpenMP's library binds the main thread to one core as
-soon as torch is imported. Whoever asks for the process's cores after that is told of one, and every process started
-from there is held to it.
+Allocation: with glibc's defaults, the memory of large tensors is given back to the system at every step and has to be
+paged in again at the next. AlexNet at 64 pixels, batch 512, one backward pass on a busy 2-core machine: 13.1 s with
+glibc's defaults, 3.7 s with gradients kept, 1.1 s with the settings below.
+
+Threads: with `OMP_PROC_BIND`, `OMP_PLACES` or `GOMP_CPU_AFFINITY` set, OpenMP's library binds the main thread to one
+core as soon as torch is imported. After that the process counts only one core as its own, and so do all processes
+that it starts.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ ALLOCATION = {
 
 @contextmanager
 def trial_environment(threads: int) -> Iterator[None]:
-    """Let processes that are started inside inherit what a trial needs; a user's own setting wins."""
+    """Set the variables that a trial needs, for processes started inside. A variable that is already set is kept."""
     wanted = {**ALLOCATION, "OMP_NUM_THREADS": str(threads)}
     added = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(added)
@@ -38,16 +40,16 @@ def trial_environment(threads: int) -> Iterator[None]:
 
 
 def leave_threads_unbound() -> None:
-    """Let this process, and those that it starts, use all cores that they were given; before torch is imported.
+    """Let this process and its children use all cores that they were given. Call it before torch is imported.
 
-    Overrides what a cluster's modules or a user have set: binding brought nothing (benchmarks/LOG.md), and two
-    trials on one machine would be bound to the same core.
+    This overrides the settings of a user or of a cluster's modules: binding gave no speed-up (benchmarks/LOG.md),
+    and two trials on one machine would be bound to the same core.
     """
     os.environ["OMP_PROC_BIND"] = "false"  # also undoes the other two (libgomp's manual, "Environment Variables")
 
 
 def restart_with_allocation() -> None:
-    """Start this very command again with the allocation settings, unless it has them: they are read at start."""
+    """Start this command again with the allocation settings, unless it has them: glibc reads them only at start."""
     if all(name in os.environ for name in ALLOCATION):
         return
     os.environ.update({name: value for name, value in ALLOCATION.items() if name not in os.environ})

@@ -1,8 +1,9 @@
 """Launches trials on this machine through submitit's local executor, a few at a time.
 
-submitit's executor starts everything at once, keeps no GPU apart and times out after two minutes unless
-told; the cap, the GPUs and the time limit are therefore ours. Trials outlive this process: whatever becomes
-of it, a running trial goes on to its shard, and `lab2 resume` runs the ones that never started.
+submitit's local executor starts everything at once, shares out no GPUs, and by default ends a job after two minutes.
+This module therefore limits how many trials run, gives each its GPU, and sets the time limit. A running trial does
+not depend on this process: if this process ends, the trial goes on and writes its shard. `lab2 resume` then runs the
+trials that never started.
 """
 
 from __future__ import annotations
@@ -29,17 +30,17 @@ from lab2.spec.job import Trial
 from lab2.spec.plan import Plan
 
 POLL_SECONDS = 0.25
-STOP_SECONDS = 30  # for a trial that is told to stop; then it is killed
-GRACE_SECONDS = 20  # before the time limit, for a trial to say that its time was up
+STOP_SECONDS = 30  # from SIGTERM to SIGKILL
+GRACE_SECONDS = 20  # before its time limit a trial is signalled, so that it can write a shard with status "timeout"
 
 
 def run_locally(
     run: RunDir, plan: Plan, trials: Sequence[Trial], *, parallel: int, cores: int, gpus: Sequence[int]
 ) -> Generator[list[TrialStatus]]:
-    """Run `trials`, `parallel` at a time, each with its share of `cores`; yields the whole run's status.
+    """Run `trials`, `parallel` at a time, each with an equal share of `cores`; yields the status of the whole run.
 
-    With `gpus`, each running trial has one to itself, so no more run at once than there are. Closing the
-    generator (Ctrl-C in the loop around it) stops what was started, and leaves a row for each.
+    With `gpus` (their indices), each running trial has a GPU of its own, so at most `len(gpus)` run at once. Closing
+    the generator (Ctrl-C in the loop around it) stops the running trials and writes a shard for each.
     """
     waiting = list(trials)
     free_gpus = list(gpus)
@@ -47,14 +48,14 @@ def run_locally(
     limit = min(parallel, len(gpus)) if gpus else parallel
     try:
         while waiting or running:
-            for one in [r for r in running if r.job.done()]:
-                running.remove(one)
-                free_gpus += one.gpus
-                one.leave_row("failed", "its process ended without a result")
+            for ended in [r for r in running if r.job.done()]:
+                running.remove(ended)
+                free_gpus += ended.gpus
+                ended.write_missing_shard("failed", "its process ended without a result")
             while waiting and len(running) < limit:
-                mine, free_gpus = free_gpus[:1], free_gpus[1:]
+                own_gpus, free_gpus = free_gpus[:1], free_gpus[1:]
                 threads = max(1, cores // min(limit, len(waiting) + len(running)))
-                running.append(_start(run, plan, waiting.pop(0), threads, mine))
+                running.append(_start(run, plan, waiting.pop(0), threads, own_gpus))
             yield status(run, plan).trials
             if running:
                 time.sleep(POLL_SECONDS)
@@ -64,15 +65,18 @@ def run_locally(
 
 
 class _Running:
-    """A trial that was started here, and what the machine looked like then."""
+    """A trial that this process started, with the time and the machine's count of out-of-memory kills at its start."""
 
     def __init__(self, run: RunDir, plan: Plan, trial: Trial, job: submitit.Job[str], gpus: list[int]) -> None:
         self.run, self.plan, self.trial, self.job, self.gpus = run, plan, trial, job, gpus
         self.started = time.time()
         self.kills = _out_of_memory_kills()
 
-    def leave_row(self, state: Status, reason: str) -> None:
-        """Write the shard that a trial could not write itself: it was killed, or never began."""
+    def write_missing_shard(self, state: Status, reason: str) -> None:
+        """Write the shard of a trial that was killed, or ended before it began; nothing if the trial wrote one.
+
+        `state` and `reason` are written unless the evidence (memory, time limit, log) gives a better reason.
+        """
         if trial_status(self.run, self.plan, self.trial).state not in ("lost", "waiting"):
             return
         if _out_of_memory_kills() > self.kills:
@@ -95,45 +99,47 @@ def _start(run: RunDir, plan: Plan, trial: Trial, threads: int, gpus: list[int])
         stderr_to_stdout=True,
     )
     make_way_for_attempt(run, trial.name)
-    with trial_environment(threads), _terminal_ignored():  # a trial sees its own GPU and no other
+    with trial_environment(threads), _terminal_ignored():
         job = executor.submit(TrialTask(run.path, trial.name, "cuda" if gpus else plan.device, threads))
     return _Running(run, plan, trial, job, gpus)
 
 
 def _stop(running: Sequence[_Running]) -> None:
-    """End what still runs: politely, so that it leaves its row, then for good.
+    """End the trials that still run: with SIGTERM, so that they write their shard, after `STOP_SECONDS` with SIGKILL.
 
-    SIGTERM goes on to the trial; it is sent again because submitit discards it while the trial imports torch.
+    SIGTERM goes to submitit's controller, which sends it on to the trial. It is repeated because submitit discards it
+    while the trial imports torch.
     """
-    with _ignored(signal.SIGINT):  # an impatient second Ctrl-C must not leave trials behind
-        until = time.monotonic() + STOP_SECONDS
-        while left := [one for one in running if not one.job.done()]:
-            late = time.monotonic() > until
-            for one in left:
-                trial = holder(one.run.lock(one.trial.name))
+    with _ignored(signal.SIGINT):  # a second Ctrl-C must not leave trials running
+        deadline = time.monotonic() + STOP_SECONDS
+        while alive := [started for started in running if not started.job.done()]:
+            late = time.monotonic() > deadline
+            for started in alive:
+                process = holder(started.run.lock(started.trial.name))
                 with suppress(ProcessLookupError):
-                    if late and trial:
-                        os.kill(trial.pid, signal.SIGKILL)
+                    if late and process:
+                        os.kill(process.pid, signal.SIGKILL)
                     else:
-                        os.kill(int(one.job.job_id), signal.SIGTERM)
+                        os.kill(int(started.job.job_id), signal.SIGTERM)
             time.sleep(POLL_SECONDS)
-        for one in running:
-            one.leave_row("cancelled", "stopped with the run")
+        for started in running:
+            started.write_missing_shard("cancelled", "stopped with the run")
 
 
 def stop_trials(run: RunDir, trials: Sequence[str]) -> list[str]:
-    """Ask the processes that run `trials` to stop, whoever launched them; returns the trials that had one.
+    """Send SIGTERM to the processes that run `trials`; returns the trials that had such a process.
 
-    Raises `RunError` for one that this process cannot reach.
+    The processes are found by the trials' locks, so it does not matter which command launched them.
+    Raises `RunError` for a process on another machine, in a container, or of another user.
     """
-    running = {trial: found for trial in trials if (found := holder(run.lock(trial)))}
-    for trial, found in running.items():
-        if not found.here:
-            raise RunError(f"{trial} runs elsewhere, or in a container ({found.where}); stop it there")
+    running = {trial: process for trial in trials if (process := holder(run.lock(trial)))}
+    for trial, process in running.items():
+        if not process.here:
+            raise RunError(f"{trial} runs elsewhere, or in a container ({process.where}); stop it there")
         try:
-            os.kill(found.pid, signal.SIGTERM)
+            os.kill(process.pid, signal.SIGTERM)
         except PermissionError as error:
-            raise RunError(f"{trial} runs as process {found.pid} of another user; only they can stop it") from error
+            raise RunError(f"{trial} runs as process {process.pid} of another user; only they can stop it") from error
         except ProcessLookupError:
             continue
     return list(running)
@@ -141,10 +147,10 @@ def stop_trials(run: RunDir, trials: Sequence[str]) -> list[str]:
 
 @contextmanager
 def _terminal_ignored() -> Iterator[None]:
-    """Processes started inside are deaf to the terminal: an ignored signal stays ignored.
+    """Processes started inside ignore SIGHUP and SIGINT: a signal that is ignored at their start stays ignored.
 
-    They survive its end, and its Ctrl-C reaches this process alone, which stops them in order. Trials set
-    handlers of their own; submitit's controllers would write a traceback.
+    They survive the end of the terminal. Its Ctrl-C has an effect on this process only, which then stops them in order.
+    Trials set handlers of their own. submitit's controllers set none, and would print a traceback.
     """
     with _ignored(signal.SIGHUP), _ignored(signal.SIGINT):
         yield
@@ -160,7 +166,7 @@ def _ignored(number: signal.Signals) -> Iterator[None]:
 
 
 def _out_of_memory_kills() -> int:
-    """How many processes the kernel has ended for want of memory since it started; 0 where it does not say."""
+    """How many processes the kernel has killed for lack of memory since boot; 0 where /proc/vmstat does not say."""
     try:
         for line in Path("/proc/vmstat").read_text().splitlines():
             name, _, count = line.partition(" ")

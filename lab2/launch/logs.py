@@ -1,4 +1,4 @@
-"""What a trial has logged, and what it goes on to log."""
+"""Finds and reads the log of a trial, also while the trial still writes it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
 
 FOLLOW_SECONDS = 1.0
-SILENT_LOOKS = 5
+SILENT_READS = 5  # empty reads before a followed trial's status is asked for
 LAST_LINES = 6
 LAST_BYTES = 8192
 PIECE = 2**16  # characters
 
 
 def newest_log(run: RunDir, trial: Trial, job: str | None) -> Path | None:
-    """The log of the trial's last attempt; on Slurm, where it has a `job`, those of an array share a folder."""
+    """The log of the trial's newest attempt; None where there is none.
+
+    On Slurm, `job` is the id of the trial's job: all tasks of an array log into one folder.
+    """
     folder, pattern = (run.logs(trial.job.name), f"{job}_0_log.out") if job else (run.logs(trial.name), "*_log.out")
     return max(folder.glob(pattern), key=_changed, default=None)
 
@@ -32,12 +35,12 @@ def newest_log(run: RunDir, trial: Trial, job: str | None) -> Path | None:
 def _changed(path: Path) -> float:
     try:
         return path.lstat().st_mtime
-    except OSError:  # it has just been removed
+    except OSError:  # the file was removed after the folder was listed
         return 0.0
 
 
 def last_lines(run: RunDir, trial: Trial, job: str | None = None) -> list[str]:
-    """The last lines that the trial logged, for a reason that says more; none where there is no log to read."""
+    """The last lines of the trial's log, to be quoted as the reason of a failure; none without a readable log."""
     path = newest_log(run, trial, job)
     if path is None:
         return []
@@ -51,7 +54,7 @@ def last_lines(run: RunDir, trial: Trial, job: str | None = None) -> list[str]:
 
 
 def read_log(run: RunDir, trial: Trial, *, follow: bool, ended: Callable[[], bool]) -> Iterator[str]:
-    """The log in pieces; with `follow`, until the trial has `ended`. Raises `RunError` where there is none."""
+    """The log in pieces; with `follow`, until the trial has `ended`. Raises `RunError` where there is no log."""
     path = newest_log(run, trial, latest_jobs(read_submissions(run)).get(trial.name))
     if path is None:
         raise RunError(f"{trial.name}: no log in run {run.path.name}; it has not started, or ran in the foreground")
@@ -68,8 +71,8 @@ def _pieces(file: TextIO, *, follow: bool, ended: Callable[[], bool]) -> Iterato
         yield text
     silent = 0
     while follow:
-        # A trial that writes has not ended; and whoever follows should not ask Slurm at every moment.
-        over = silent >= SILENT_LOOKS and ended()
+        # `ended` may be a Slurm query. It is called only while the log is silent: a trial that writes has not ended.
+        over = silent >= SILENT_READS and ended()
         text = file.read(PIECE)
         silent = 0 if text else silent + 1
         yield text

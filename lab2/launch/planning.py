@@ -1,4 +1,4 @@
-"""The plan of a run: which trials, checked before anything starts."""
+"""Makes the plan of a run: its trials, checked before anything starts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lab2.spec.overrides import override
 from lab2.spec.plan import Plan
 from lab2.spec.profile import Profile
 
-# A smoke run sees this much of the data at most: it shows that everything works, and compares nothing.
+# A smoke run uses at most this much of the data: it shows that everything works, and its scores mean nothing.
 SMOKE_TRAIN, SMOKE_TEST = 2000, 500  # images
 
 
@@ -30,19 +30,19 @@ def plan_trials(
     smoke: bool,
     profile: Profile | None = None,
 ) -> list[Trial]:
-    """Each job with each seed, with the profile's resources, then the overrides.
+    """The trials: each job with each seed. The profile's resources are applied first, then the overrides `settings`.
 
-    Raises `ConfigError` for an override that does not fit.
+    Raises `ConfigError` for an override that no job has, or whose value is impossible.
     """
     if smoke:
         data = replace(data, train_images=SMOKE_TRAIN, test_images=SMOKE_TEST)
     trials = [Trial(job=job, data=data, seed=seed) for job in jobs for seed in seeds]
     changed = override(profile.applied_to(trials) if profile else trials, settings)
-    return [_findable_from_anywhere(trial) for trial in changed]
+    return [_with_absolute_paths(trial) for trial in changed]
 
 
-def _findable_from_anywhere(trial: Trial) -> Trial:
-    """The same trial with whole paths, so that it can be resumed from any folder."""
+def _with_absolute_paths(trial: Trial) -> Trial:
+    """The same trial with absolute paths, so that it can be resumed from any folder."""
     job = trial.job
     if isinstance(job.model, TransferConfig) and job.model.weights not in NAMED_WEIGHTS:
         weights = str(Path(job.model.weights).expanduser().absolute())
@@ -55,9 +55,10 @@ def _findable_from_anywhere(trial: Trial) -> Trial:
 
 
 def resolve_weights(trials: Sequence[Trial]) -> tuple[list[Trial], str]:
-    """`trials` with what "auto" weights are here and now, the same for all seeds, and a line that says so.
+    """`trials` with weights="auto" replaced, and a message that says by what.
 
-    ImageNet's where this machine's cache has them, random ones elsewhere. The line is empty where nothing is "auto".
+    "auto" becomes "imagenet" where the cache of this machine has ImageNet's weights, otherwise "random". It is decided
+    once for the run, so that all seeds start alike. The message is empty where no trial says "auto".
     """
     resolved: list[Trial] = []
     starts: dict[str, list[str]] = {"imagenet": [], "random": []}
@@ -69,8 +70,8 @@ def resolve_weights(trials: Sequence[Trial]) -> tuple[list[Trial], str]:
             job = replace(job, model=replace(model, weights=weights))
         resolved.append(replace(trial, job=job))
     folder = cache_folder() / "weights"
-    there, absent = (list(dict.fromkeys(starts[weights])) for weights in ("imagenet", "random"))
-    parts = [f"{', '.join(there)} from ImageNet's weights in {folder}"] if there else []
+    cached, absent = (list(dict.fromkeys(starts[weights])) for weights in ("imagenet", "random"))
+    parts = [f"{', '.join(cached)} from ImageNet's weights in {folder}"] if cached else []
     if absent:
         why = f"{folder} has no others; lab2 prepare {' '.join(absent)} brings ImageNet's"
         parts.append(f"{', '.join(absent)} from random weights ({why})")
@@ -78,20 +79,22 @@ def resolve_weights(trials: Sequence[Trial]) -> tuple[list[Trial], str]:
 
 
 def paths_read(trial: Trial) -> list[str]:
-    """The files and folders of the user's that `trial` reads: what a container has to be given."""
+    """The user's files and folders that `trial` reads, as absolute paths: a container has to mount them."""
     model, found = trial.job.model, [trial.data.dataset]
     if isinstance(model, TransferConfig):
         found.append(model.weights)
     if isinstance(model, ImportedConfig):
         found.append(model.network.rpartition(":")[0])
-    pinned = [name.partition(" ")[2] for name in trial.inputs if name.startswith("network ")]  # what it imports, too
+    # The modules that the network imports.
+    pinned = [name.partition(" ")[2] for name in trial.inputs if name.startswith("network ")]
     return [path for path in dict.fromkeys([*found, *pinned]) if Path(path).is_absolute()]
 
 
 def change_resources(run: RunDir, settings: Sequence[str], profile: Profile | None = None) -> Plan:
-    """The plan of `run` with other resources for its trials, which change no result; written if they differ.
+    """Change the resources of the run's trials and write the plan; returns it. Resources change no result.
 
-    First what `profile` gives, then `settings`. Raises `ConfigError` for any other override.
+    The resources of `profile` are applied first, then `settings`. Raises `ConfigError` for a setting that is not
+    `resources.*`.
     """
     plan = run.read_plan()
     for setting in settings:
@@ -105,7 +108,7 @@ def change_resources(run: RunDir, settings: Sequence[str], profile: Profile | No
 
 
 def start_run(runs: Path, trials: Sequence[Trial], *, smoke: bool, device: str) -> RunDir:
-    """A new run directory with the plan of `trials`. Raises `RunError` where it cannot be made."""
+    """Make a new run directory with the plan of `trials`. Raises `RunError` where it cannot be made."""
     plan = Plan(
         run_id=new_run_id(runs, trials[0].data.dataset if trials else ""),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,15 +1,16 @@
-"""Finished trials of other runs: the same computation, on the same kind of node, need not be done again.
+"""Copies finished trials from other runs: a trial that was computed before, on the same kind of node, is not rerun.
 
-A trial is taken over where all of this is as it is here and now:
+A finished trial is copied if all of the following are the same in its run and in the new one:
 
-- its digest: configuration, seed, and what it reads (`lab2/measure/inputs.py`);
-- lab2's commit, without changes there and here;
-- what was asked of Slurm (`place_of`): partition, constraint, gres, GPUs and cores, the other options that may choose
-  nodes, set-up lines, python, the image's content, `--device`. The nodes are not known here, but whatever precision,
-  device and threads "auto" became there, the same request would get again. What no profile asked for, a run on some
-  machine or a job of the user's own, says nothing of these nodes;
-- torch and torchvision, where the nodes use this very python. Where the profile names another, nothing is known of it:
-  they may differ, as the table's `trials.csv` shows, but the packages of a user's network must be known.
+- its digest: configuration, seed, and the files that it reads (`lab2/measure/inputs.py`);
+- the commit of lab2, with no uncommitted changes;
+- the request to Slurm (`place_of`): partition, constraint, gres, GPUs and cores, the other options that may choose
+  nodes, set-up lines, python, the image's content, `--device`. The nodes themselves are not known here. But the same
+  request gets the same kind of node, and there "auto" becomes the same precision, device and threads. A trial that ran
+  without a profile, on some machine or in a job that the user wrote, was not requested in this way and is not copied;
+- the versions of torch and torchvision, if the nodes use the python of this process. If the profile names another
+  python, its versions are not known here. They may differ then; `trials.csv` shows them. A trial whose network comes
+  from a package of the user's is not copied in this case.
 """
 
 from __future__ import annotations
@@ -33,27 +34,28 @@ from lab2.spec.job import Trial
 from lab2.spec.profile import Profile
 from lab2.whole_file import whole_file, write_whole
 
-COPIED = ("predictions", "history", "weights")  # beside the shard, where there are any
+COPIED = ("predictions", "history", "weights")  # copied with the shard, where they exist
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A run that has finished a trial of this digest, and why it is run again all the same."""
+    """A trial that another run has finished, and the reason why it is not reused, if any."""
 
     trial: str
     run: str
-    against: str = ""  # empty: it is taken over
+    against: str = ""  # why it is run again; empty if it is reused
 
 
 def reuse(run: RunDir, trials: Sequence[Trial], profile: Profile, *, device: str, commit: str | None) -> list[Finished]:
-    """Copy into `run` what its neighbours have finished of `trials`, and note in it what came from where.
+    """Copy into `run` those of `trials` that other runs in the same folder have finished, and record their origin.
 
-    `commit` is that of the code here; None where no commit describes it. Of a trial that no run is taken for, the
-    newest that has finished it is told, with what is against it. Raises `OSError` as the disk does.
+    `commit` is the commit of this code; None where it has uncommitted changes or none is known. Returns one entry for
+    each trial that another run has finished; for a trial that is not reused, it names the newest such run and the
+    reason. Raises `OSError` where a file cannot be read or written.
     """
     known = sorted(set(known_runs(run.path.parent)) - {run.path.name}, reverse=True)
     others = [RunDir(run.path.parent / name) for name in known]
-    submissions, taken_there = cache(_submissions), cache(lambda other: read_taken(other.taken))
+    submissions, taken_by = cache(_submissions), cache(lambda other: read_taken(other.taken))
     found: list[Finished] = []
     sources: dict[str, tuple[RunDir, Shard]] = {}
     for trial in trials:
@@ -62,13 +64,13 @@ def reuse(run: RunDir, trials: Sequence[Trial], profile: Profile, *, device: str
         for other in others:
             if (shard := read_finished(other.shard(trial.name), trial.digest)) is None:
                 continue
-            copied = taken_there(other).get(trial.name)
+            copied = taken_by(other).get(trial.name)
             if copied and copied.started_at == shard.started_at:
                 gone = f"which had it from run {copied.run}, which has it no more"
                 copies.append(Finished(trial.name, other.path.name, gone))
                 continue
-            wrong = _against(submissions(other), shard, trial, profile, device, commit)
-            against = next(chain(wrong, _no_files(other, trial.name)), "")
+            differences = _differences(submissions(other), shard, trial, profile, device, commit)
+            against = next(chain(differences, _not_copyable(other, trial.name)), "")
             if not against:
                 sources[trial.name] = other, shard
                 found.append(Finished(trial.name, other.path.name))
@@ -78,21 +80,21 @@ def reuse(run: RunDir, trials: Sequence[Trial], profile: Profile, *, device: str
             found += (refused or copies)[:1]
     if sources:
         notes = {name: Taken(run=other.path.name, started_at=s.started_at) for name, (other, s) in sources.items()}
-        write_taken(run.taken, notes)  # first: a row that is not marked would pass for one of this run's
+        write_taken(run.taken, notes)  # before the shards: a shard without a note would count as computed in this run
     for name, (other, _) in sources.items():
         _copy(other, run, name)
     return found
 
 
-def _against(
+def _differences(
     submissions: dict[str, Submission], shard: Shard, trial: Trial, profile: Profile, device: str, commit: str | None
 ) -> Iterator[str]:
-    """What is not as it would be here, or would have to be known; the first says enough."""
+    """The reasons against reusing a shard: what differs from a new trial, or cannot be known."""
     if commit is None:
         yield "but no commit describes the code here"
     elif shard.git_commit != commit or shard.git_dirty:
-        theirs = (shard.git_commit or "unknown")[:12] + ", changed" * bool(shard.git_dirty)
-        yield f"with other code (commit {theirs}; here {commit[:12]})"
+        old_commit = (shard.git_commit or "unknown")[:12] + ", changed" * bool(shard.git_dirty)
+        yield f"with other code (commit {old_commit}; here {commit[:12]})"
     machine = f"on {shard.device_name or 'an unknown machine'}"
     submission = submissions.get((shard.scheduler_job_id or "").partition("_")[0])
     if submission is None or trial.name not in submission.trials:
@@ -100,9 +102,9 @@ def _against(
         return
     place = place_of(trial, profile, device)
     for name in sorted(place.keys() | submission.place.keys()):
-        theirs, ours = submission.place.get(name, "none"), place.get(name, "none")
-        if theirs != ours:
-            yield f"with another {name} asked of Slurm ({theirs}, {machine}; here {ours})"
+        old, new = submission.place.get(name, "none"), place.get(name, "none")
+        if old != new:
+            yield f"with another {name} asked of Slurm ({old}, {machine}; here {new})"
     if place.get("image") == "":
         yield f"in image {profile.image!r}, which may be another by now; name it by its digest (NAME@sha256:...)"
     if profile.python and (packages := packages_of(trial.job.model)):
@@ -122,15 +124,15 @@ def _installed(name: str) -> str | None:
 
 
 def _submissions(run: RunDir) -> dict[str, Submission]:
-    """By Slurm's id; of a run whose notes cannot be read nothing is known."""
+    """The submissions of a run by Slurm's job id; empty where they cannot be read."""
     try:
-        return {one.job_id: one for one in read_submissions(run)}
+        return {submission.job_id: submission for submission in read_submissions(run)}
     except RunError:
         return {}
 
 
-def _no_files(source: RunDir, trial: str) -> Iterator[str]:
-    """What of its results is there and is no file that can be copied."""
+def _not_copyable(source: RunDir, trial: str) -> Iterator[str]:
+    """A reason for each of the trial's results that exists but cannot be copied, such as a pipe or a huge file."""
     for part in COPIED:
         with suppress(FileNotFoundError):
             try:
@@ -141,7 +143,7 @@ def _no_files(source: RunDir, trial: str) -> Iterator[str]:
 
 def _copy(source: RunDir, run: RunDir, trial: str) -> None:
     for part in COPIED:
-        theirs, ours = getattr(source, part)(trial), getattr(run, part)(trial)
-        with suppress(FileNotFoundError), regular_file(theirs, LARGE) as file, whole_file(ours) as copy:
+        old, new = getattr(source, part)(trial), getattr(run, part)(trial)
+        with suppress(FileNotFoundError), regular_file(old, LARGE) as file, whole_file(new) as copy:
             shutil.copyfileobj(file, copy)
-    write_whole(run.shard(trial), read_regular(source.shard(trial), SMALL))  # last: it says that all is there
+    write_whole(run.shard(trial), read_regular(source.shard(trial), SMALL))  # last: a shard means that all is complete

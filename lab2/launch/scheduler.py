@@ -1,6 +1,6 @@
-"""What Slurm knows of a run's jobs: one squeue for all of them, one sacct for those that squeue forgot.
+"""Scheduler queries: one squeue for all jobs of a run, one sacct for those that squeue no longer lists.
 
-Answers are kept in the run: where Slurm does not answer, or has forgotten, what it last said still stands.
+The last answer is saved in the run. It is used for jobs that Slurm has forgotten, and where Slurm does not answer.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from lab2.results.run_dir import RunDir
 from lab2.whole_file import write_whole
 
 TIMEOUT_SECONDS = 30
-# States of a job that Slurm still has in hand. Source: "JOB STATE CODES" in squeue(1), Slurm 22.05.
+# States of a job that is not over. Source: "JOB STATE CODES" in squeue(1), Slurm 22.05.
 ACTIVE = frozenset(
     """PENDING RUNNING COMPLETING CONFIGURING SUSPENDED STOPPED REQUEUED REQUEUE_FED REQUEUE_HOLD SPECIAL_EXIT
     RESIZING RESV_DEL_HOLD SIGNALING STAGE_OUT""".split()
 )
-# Reasons for which a pending job never starts by itself. Source: "JOB REASON CODES", ibidem.
+# Reasons for which a pending job never starts by itself. Source: "JOB REASON CODES" in squeue(1), Slurm 22.05.
 HOPELESS = frozenset(
     """PartitionConfig PartitionNodeLimit PartitionTimeLimit BadConstraints
     DependencyNeverSatisfied InvalidAccount InvalidQOS AccountNotAllowed QOSNotAllowed JobHeldAdmin JobHeldUser
@@ -34,7 +34,7 @@ HOPELESS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobState:
-    """What Slurm said of one job."""
+    """What Slurm reported about one job."""
 
     state: str  # Slurm's word: PENDING, RUNNING, TIMEOUT, ...
     reason: str = ""  # why it waits, or why it ended
@@ -45,53 +45,56 @@ class JobState:
 
     @property
     def active(self) -> bool:
-        """Whether Slurm still has it in hand."""
+        """Whether the job is not over: it waits, runs or is being requeued."""
         return self.state in ACTIVE
 
     @property
     def hopeless(self) -> bool:
-        """Whether it waits for what will not come by itself."""
+        """Whether the job waits and will never start unless somebody acts."""
         held = self.reason in HOPELESS or " held" in self.reason  # "launch failed requeued held" and the like
         return self.state in ("PENDING", "REQUEUE_HOLD", "SPECIAL_EXIT") and held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """All that Slurm has said of a run's jobs, and whether it still answers."""
+    """The latest known state of each job of a run, and why it may be out of date."""
 
     jobs: dict[str, JobState] = field(default_factory=dict)
-    listed: frozenset[str] = frozenset()  # what squeue named in its last answer
+    listed: frozenset[str] = frozenset()  # the jobs in the last answer of squeue
     asked_at: float = 0.0  # Unix time of that answer
-    failure: str = ""  # why there is no newer one
+    failure: str = ""  # why there is no newer answer; empty if this is the newest
 
     def __post_init__(self) -> None:
         keep_visible(self)
 
 
-_KEPT: TypeAdapter[Answer] = TypeAdapter(Answer)
+_ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)
 
 
 def query_queue(run: RunDir, job_names: Iterable[str]) -> Answer:
-    """Ask squeue about all jobs of those names at once; what it said before stands where it is silent."""
-    kept = _read_kept(run)
+    """Query squeue once for all jobs of those names; jobs that it does not list keep their last known state.
+
+    Where squeue fails, returns the saved answer with `failure` set.
+    """
+    saved = _read_saved(run)
     try:
         lines = _lines(
             "squeue", "--noheader", "--array", "--states=all", f"--name={','.join(job_names)}",
             "--format=%i|%T|%N|%r",
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError) as error:
-        return replace(kept, failure=_complaint("squeue", error))
-    now = {}
+        return replace(saved, failure=_failure("squeue", error))
+    current = {}
     for line in lines:
         job_id, state, node, reason = line.split("|", 3)
-        now[job_id] = JobState(state=state, reason="" if reason == "None" else reason, node=node)
-    answer = Answer(jobs={**kept.jobs, **now}, listed=frozenset(now), asked_at=time.time())
-    _keep(run, answer)
+        current[job_id] = JobState(state=state, reason="" if reason == "None" else reason, node=node)
+    answer = Answer(jobs={**saved.jobs, **current}, listed=frozenset(current), asked_at=time.time())
+    _save(run, answer)
     return answer
 
 
 def query_accounting(run: RunDir, answer: Answer, job_ids: Iterable[str]) -> Answer:
-    """Ask sacct about jobs that squeue no longer lists; without accounting nothing is learnt."""
+    """Query sacct for jobs that squeue no longer lists. Returns `answer` unchanged where accounting is off."""
     ids = sorted({job.partition("_")[0] for job in job_ids})
     if not ids:
         return answer
@@ -109,12 +112,15 @@ def query_accounting(run: RunDir, answer: Answer, job_ids: Iterable[str]) -> Ans
             word, _, rest = state.partition(" ")  # "CANCELLED by 1000"
             found[job_id] = JobState(state=word, reason=rest or ("" if reason == "None" else reason), node=node)
     answer = replace(answer, jobs={**answer.jobs, **found})
-    _keep(run, answer)
+    _save(run, answer)
     return answer
 
 
 def max_array_size() -> int:
-    """How many tasks an array may have here. Source: scontrol(1), `show config`."""
+    """The most tasks that a job array may have on this cluster. Source: scontrol(1), `show config`.
+
+    Raises `OSError` or `subprocess.SubprocessError` where scontrol fails.
+    """
     for line in _lines("scontrol", "show", "config"):
         name, _, value = line.partition("=")
         if name.strip() == "MaxArraySize":
@@ -123,7 +129,7 @@ def max_array_size() -> int:
 
 
 def cancel_jobs(job_ids: Iterable[str]) -> None:
-    """Raises `OSError` or `subprocess.SubprocessError` as scancel fails."""
+    """Cancel the jobs. Raises `OSError` or `subprocess.SubprocessError` where scancel fails."""
     _lines("scancel", *job_ids)
 
 
@@ -132,21 +138,21 @@ def _lines(*command: str) -> list[str]:
     return [line.strip() for line in done.stdout.splitlines() if line.strip()]
 
 
-def _complaint(command: str, error: OSError | subprocess.SubprocessError) -> str:
-    said = getattr(error, "stderr", None) or str(error)
-    return f"{command} does not answer ({str(said).strip().splitlines()[-1]})"
+def _failure(command: str, error: OSError | subprocess.SubprocessError) -> str:
+    message = getattr(error, "stderr", None) or str(error)
+    return f"{command} does not answer ({str(message).strip().splitlines()[-1]})"
 
 
-def _read_kept(run: RunDir) -> Answer:
+def _read_saved(run: RunDir) -> Answer:
     try:
-        return _KEPT.validate_json(read_regular(run.scheduler, LISTS))
+        return _ANSWER.validate_json(read_regular(run.scheduler, LISTS))
     except (OSError, ValidationError):
         return Answer()
 
 
-def _keep(run: RunDir, answer: Answer) -> None:
-    """A run that one may only read is watched without a memory."""
+def _save(run: RunDir, answer: Answer) -> None:
+    """Save the answer in the run; do nothing where the user may only read the run."""
     try:
-        write_whole(run.scheduler, _KEPT.dump_json(answer))
+        write_whole(run.scheduler, _ANSWER.dump_json(answer))
     except OSError:
         return

@@ -1,4 +1,4 @@
-"""Hands trials to Slurm through submitit, one array a job over its seeds, and leaves no process behind."""
+"""Submits trials to Slurm through submitit: for each job an array over its seeds. No process of lab2 keeps running."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from lab2.spec.plan import Plan
 from lab2.spec.profile import PROFILE, Profile
 from lab2.whole_file import write_whole
 
-INHERITED = ("SLURM_CONF",)  # of the parent's variables where lab2 runs inside a job: what says where Slurm is
+INHERITED = ("SLURM_CONF",)  # the variables that a submission from inside a Slurm job keeps: the way to the controller
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Trials that one sbatch asks for: seeds of one job, alike in what they need."""
+    """The trials of one sbatch call: seeds of one job, with the same resources."""
 
     trials: tuple[Trial, ...]
-    at_once: int | None = None  # how many of them may run at once
-    after: int | None = None  # the batch, by its number, that has to end before
+    at_once: int | None = None  # the most of them that run at the same time
+    after: int | None = None  # index of the batch that has to end before this one starts
 
     @property
     def job(self) -> str:
@@ -48,17 +48,19 @@ class Batch:
 
 
 def batches(trials: Sequence[Trial], *, largest: int, parallel: int | None) -> list[Batch]:
-    """`trials` as arrays of at most `largest`, of which no more than `parallel` trials run at once.
+    """`trials` as arrays of at most `largest` tasks, such that at most `parallel` trials run at the same time.
 
-    The cap holds without anyone watching: as many lanes as it allows, batch after batch in each.
+    Slurm itself keeps the limit, so no process of lab2 has to watch. The arrays are dealt to up to `parallel` lanes.
+    In a lane, an array starts after the one before it has ended, and runs no more tasks at a time than the lane's
+    share of `parallel`.
     """
-    alike = [list(group) for _, group in groupby(trials, key=lambda t: (t.job, t.data))]
-    cut = [tuple(group[i : i + largest]) for group in alike for i in range(0, len(group), largest)]
+    by_job = [list(group) for _, group in groupby(trials, key=lambda t: (t.job, t.data))]
+    arrays = [tuple(group[i : i + largest]) for group in by_job for i in range(0, len(group), largest)]
     if parallel is None:
-        return [Batch(part) for part in cut]
-    lanes = min(parallel, len(cut))
+        return [Batch(array) for array in arrays]
+    lanes = min(parallel, len(arrays))
     shares = [parallel // lanes + (lane < parallel % lanes) for lane in range(lanes)]
-    return [Batch(part, shares[i % lanes], i - lanes if i >= lanes else None) for i, part in enumerate(cut)]
+    return [Batch(array, shares[i % lanes], i - lanes if i >= lanes else None) for i, array in enumerate(arrays)]
 
 
 def submit(
@@ -70,10 +72,10 @@ def submit(
     parallel: int | None = None,
     exclude: Sequence[str] = (),
 ) -> Iterator[Submission]:
-    """Hand over `trials`; yields each submission once it is noted in the run.
+    """Submit `trials`; yields each submission after it is recorded in the run. `exclude` names nodes to avoid.
 
-    Raises `ResourceError` where there is no Slurm, or with Slurm's own words where it refuses; it is asked
-    about every batch before the first one is handed over.
+    Every batch is tested with `sbatch --test-only` before the first one is submitted. Raises `ResourceError` where
+    there is no Slurm, or with Slurm's own message where it refuses a batch.
     """
     with outside_any_job():
         parts = batches(trials, largest=_largest_array(), parallel=parallel)
@@ -89,13 +91,13 @@ def submit(
                 make_way_for_attempt(run, trial.name)
             try:
                 with executor.batch():
-                    handed = [executor.submit(_task(run, plan, trial)) for trial in part.trials]
+                    handles = [executor.submit(_task(run, plan, trial)) for trial in part.trials]
             except (FailedJobError, FailedSubmissionError, OSError) as error:
                 raise ResourceError(
-                    f"Slurm refused {part.job}: {_words(str(error))}; "
+                    f"Slurm refused {part.job}: {_error_lines(str(error))}; "
                     f"{len(jobs)} of {len(parts)} arrays are submitted, lab2 resume submits the rest"
                 ) from error
-            jobs.append(handed[0].job_id.partition("_")[0])
+            jobs.append(handles[0].job_id.partition("_")[0])
             submission = Submission(
                 job_id=jobs[-1],
                 job_name=_job_name(run, part),
@@ -109,9 +111,9 @@ def submit(
 
 
 def check_submission(run: RunDir, trials: Sequence[Trial], profile: Profile, *, parallel: int | None) -> None:
-    """Ask Slurm about every batch of a run that is not there yet; hands over and writes nothing.
+    """Test with Slurm every batch of a run that does not exist yet; submits and writes nothing.
 
-    Raises `ResourceError` where there is no Slurm or it would refuse, `ConfigError` for an image that is not there.
+    Raises `ResourceError` where there is no Slurm or it would refuse, `ConfigError` for an image that does not exist.
     """
     with outside_any_job():
         for part in batches(trials, largest=_largest_array(), parallel=parallel):
@@ -119,7 +121,7 @@ def check_submission(run: RunDir, trials: Sequence[Trial], profile: Profile, *, 
 
 
 def scripts(run: RunDir, trials: Sequence[Trial], profile: Profile, *, parallel: int | None) -> Iterator[str]:
-    """Each batch script as it would be sent. Writes nothing."""
+    """Each batch script as it would be submitted. Writes nothing."""
     for part in batches(trials, largest=_largest_array(), parallel=parallel):
         script = _script(
             _executor(run, profile, part, (), "<the job before>" if part.after is not None else None), part
@@ -129,40 +131,43 @@ def scripts(run: RunDir, trials: Sequence[Trial], profile: Profile, *, parallel:
 
 
 def cancel(run: RunDir, trials: Sequence[str]) -> list[str]:
-    """Cancel the jobs of `trials`, and keep them from going on; returns their ids.
+    """Cancel the jobs of `trials`, and mark them so that they are not requeued; returns their ids.
 
-    Raises `ResourceError` where Slurm does not do it.
+    Raises `ResourceError` where scancel fails.
     """
     jobs = latest_jobs(read_submissions(run))
     ids = [jobs[trial] for trial in trials if trial in jobs]
     for job_id in ids:
         mark_cancelled(run, job_id)
     try:
-        for some in range(0, len(ids), 500):  # a command line has its limits
-            cancel_jobs(ids[some : some + 500])
+        for start in range(0, len(ids), 500):  # the length of a command line is limited
+            cancel_jobs(ids[start : start + 500])
     except (OSError, subprocess.SubprocessError) as error:
-        said = str(getattr(error, "stderr", "") or error).strip()
-        raise ResourceError(f"scancel: {said}; they are marked and will not be requeued; try again") from error
+        message = str(getattr(error, "stderr", "") or error).strip()
+        raise ResourceError(f"scancel: {message}; they are marked and will not be requeued; try again") from error
     return ids
 
 
 def suspects(run: RunDir, trials: Sequence[TrialStatus]) -> list[str]:
-    """The nodes on which a trial was killed, or that died under it; what Slurm or a setting ended is not theirs."""
+    """The nodes that may be broken: a trial failed there without an exit note or by a signal other than SIGTERM.
+
+    Nodes that earlier submissions excluded are included. SIGTERM comes from Slurm and says nothing about the node.
+    """
     submissions, exits = read_submissions(run), read_exit_notes(run)
-    before = {node for submission in submissions for node in submission.excluded}
+    excluded = {node for submission in submissions for node in submission.excluded}
     jobs = latest_jobs(submissions)
     killed = set()
     for trial in trials:
-        left = exits.get(jobs.get(trial.trial, ""))
-        by_the_node = left is None or (left.exit_code > 128 and left.exit_code != TERMINATED)
+        note = exits.get(jobs.get(trial.trial, ""))
+        by_the_node = note is None or (note.exit_code > 128 and note.exit_code != TERMINATED)
         if trial.state == "failed" and trial.node and by_the_node and not run.shard(trial.trial).exists():
             killed.add(trial.node)
-    return sorted(before | killed)
+    return sorted(excluded | killed)
 
 
 @contextmanager
 def outside_any_job() -> Iterator[None]:
-    """Where lab2 runs inside a Slurm job, hide that job: its array ids would pass for those of the new ones."""
+    """Hide the variables of the Slurm job in which lab2 may run: new jobs would inherit its array ids as theirs."""
     hidden = {
         name: os.environ.pop(name)
         for name in list(os.environ)
@@ -178,9 +183,9 @@ def _largest_array() -> int:
     try:
         return max_array_size()
     except (OSError, subprocess.SubprocessError) as error:
-        said = str(getattr(error, "stderr", "") or error).strip()
+        message = str(getattr(error, "stderr", "") or error).strip()
         raise ResourceError(
-            f"no Slurm answers here ({_words(said)}); submit where sbatch works, or use lab2 run-local"
+            f"no Slurm answers here ({_error_lines(message)}); submit where sbatch works, or use lab2 run-local"
         ) from error
 
 
@@ -195,7 +200,7 @@ def _job_name(run: RunDir, part: Batch) -> str:
 def _executor(
     run: RunDir, profile: Profile, part: Batch, exclude: Sequence[str], after: str | None
 ) -> submitit.SlurmExecutor:
-    """A fresh one for each batch: what an executor is told, it keeps."""
+    """A new executor for each batch: an executor keeps the parameters of earlier batches."""
     need = part.trials[0].job.resources
     gpus = None if profile.gres or not need.gpus else need.gpus
     extra: dict[str, object] = {"requeue": True, **profile.sbatch}
@@ -219,7 +224,7 @@ def _executor(
         exclude=",".join(exclude) or None,
         wckey=profile.wckey,
         setup=[*batch_lines(run, profile.setup), *container.container_lines(profile)],
-        # Since 22.05 srun does not take the number of CPUs from sbatch.
+        # Since Slurm 22.05 srun does not inherit --cpus-per-task from sbatch.
         srun_args=[f"--cpus-per-task={need.cpus}", *container.srun_arguments(run, profile, part.trials), *profile.srun],
         stderr_to_stdout=True,
         additional_parameters=extra,
@@ -234,7 +239,7 @@ def _script(executor: submitit.SlurmExecutor, part: Batch) -> str:
 
 
 def _test_submission(run: RunDir, profile: Profile, part: Batch, exclude: Sequence[str]) -> None:
-    """Let Slurm look at a batch without taking it. Raises `ResourceError` with what it says."""
+    """Test a batch with `sbatch --test-only`. Raises `ResourceError` with Slurm's message where it would be refused."""
     script = _script(_executor(run, profile, part, exclude, None), part)
     try:
         done = subprocess.run(
@@ -242,13 +247,14 @@ def _test_submission(run: RunDir, profile: Profile, part: Batch, exclude: Sequen
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise ResourceError(f"sbatch: {error}") from error
-    away = "configuration is not available" in done.stderr and _nodes_away()  # sbatch itself would let it wait for them
-    if done.returncode and not away:
-        raise ResourceError(f"Slurm would refuse {part.job}: {_words(done.stderr)}; mend the profile or the job")
+    # While nodes are down, --test-only refuses what a real sbatch would accept.
+    only_away = "configuration is not available" in done.stderr and _nodes_away()
+    if done.returncode and not only_away:
+        raise ResourceError(f"Slurm would refuse {part.job}: {_error_lines(done.stderr)}; mend the profile or the job")
 
 
 def _refuse_strays(run: RunDir, names: Collection[str]) -> None:
-    """Raise `ResourceError` where Slurm has a job of the run that the run does not know: an sbatch that was cut off."""
+    """Raise `ResourceError` where Slurm has a job of this run without a record: lab2 was killed right after sbatch."""
     answer = query_queue(run, sorted(names))
     known = {submission.job_id for submission in read_submissions(run)}
     strays = {job.partition("_")[0] for job in answer.listed if answer.jobs[job].active} - known
@@ -260,7 +266,7 @@ def _refuse_strays(run: RunDir, names: Collection[str]) -> None:
 
 
 def _nodes_away() -> bool:
-    """Whether some nodes are down or drained just now."""
+    """Whether some nodes are down, drained or in maintenance now."""
     listed = subprocess.run(
         ["sinfo", "--noheader", "--states=down,drain,fail,maint", "--format=%n"],
         capture_output=True, text=True, check=False, timeout=60,
@@ -269,24 +275,24 @@ def _nodes_away() -> bool:
 
 
 def write_profile(run: RunDir, profile: Profile) -> None:
-    """Keep in the run how it was submitted, so that `lab2 resume` needs no more than the run."""
+    """Save the profile in the run, so that `lab2 resume` needs no other file."""
     write_whole(run.profile, PROFILE.dump_json(profile, indent=2))
 
 
 def read_run_profile(run: RunDir) -> Profile | None:
-    """How the run was submitted to Slurm; None where it was not. Raises `RunError` for one that was altered."""
+    """The profile of the run's submission; None where it was not submitted. Raises `RunError` for an invalid file."""
     try:
         return PROFILE.validate_json(read_regular(run.profile, SMALL))
     except FileNotFoundError:
         return None
     except (OSError, ValidationError, ConfigError) as error:
-        what = error.strerror if isinstance(error, OSError) else str(error)
-        what = first_wrong(error) if isinstance(error, ValidationError) else what
-        raise RunError(f"{run.profile}: not a profile ({what}); lab2 resume --profile NAME writes it anew") from error
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        why = first_wrong(error) if isinstance(error, ValidationError) else why
+        raise RunError(f"{run.profile}: not a profile ({why}); lab2 resume --profile NAME writes it anew") from error
 
 
-def _words(said: str) -> str:
-    """What Slurm says is wrong: its errors, or its last line."""
-    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("Try ")]
+def _error_lines(output: str) -> str:
+    """The errors in what a Slurm command printed; its last line where no line says "error:"."""
+    lines = [line.strip() for line in output.splitlines() if line.strip() and not line.startswith("Try ")]
     errors = [line for line in lines if "error:" in line] or lines[-1:] or ["it does not say why"]
     return "; ".join(line.rpartition("error: ")[2] for line in dict.fromkeys(errors))

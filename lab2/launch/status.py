@@ -1,7 +1,7 @@
-"""What became of each trial, from what it leaves on disk and what Slurm says: no process has to stay for it.
+"""The status of each trial, from its files on disk and from Slurm. No process has to keep running to know it.
 
-A shard is the end of a trial. Without one, `verdict.py` decides about a job of Slurm, and the trial's lock and last
-note about one on this machine.
+A trial with a shard has ended. Without a shard, `verdict.py` decides about a Slurm job. About a trial on this machine
+its lock and its last progress note decide.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _TABLE_WORDS: dict[str, Status] = {
 
 @dataclass(frozen=True, slots=True)
 class TrialStatus:
-    """Where a trial stands.
+    """The status of one trial.
 
-    `state` is a shard's status; or waiting (not started), queued (by Slurm), running; or lost (it ended, and
-    left no reason), stuck (Slurm will never start it).
+    `state` is the status in its shard, or one of: waiting (not started), queued (by Slurm), running, lost (ended
+    without a shard or a known reason), stuck (Slurm will never start it).
     """
 
     trial: str
@@ -52,42 +52,46 @@ class TrialStatus:
 
     @property
     def finished(self) -> bool:
-        """Whether it needs no further run."""
+        """Whether the trial has a result and need not run again."""
         return self.state == "ok"
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will come of it by itself."""
+        """Whether the state will not change unless somebody acts."""
         return self.state not in ("waiting", "queued", "running")
 
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """Where trials of a run stand, in the plan's order, and why this may not be the newest."""
+    """The status of a run's trials, in the plan's order, and why it may be out of date (empty if it is not)."""
 
     trials: list[TrialStatus]
     caveat: str = ""
 
     def explain_missing(self) -> dict[str, tuple[Status, str]]:
-        """Status and reason that a table gives to the trials that left no shard."""
+        """By trial: the status and reason that a table shows if the trial left no shard."""
         return {t.trial: (_TABLE_WORDS.get(t.state, "missing"), t.reason or f"it is {t.state}") for t in self.trials}
 
 
 def status(run: RunDir, plan: Plan, trials: Sequence[Trial] | None = None) -> RunStatus:
-    """Of `trials`, or all. Any process that can read the run may ask, whoever launched the trials."""
+    """The status of `trials`, by default of all trials of the plan.
+
+    It needs only read access to the run: it does not matter which process launched the trials. Raises `RunError` for a
+    submission record that cannot be read.
+    """
     trials = plan.trials if trials is None else trials
     submissions = read_submissions(run)
     if not submissions:
         return RunStatus([trial_status(run, plan, trial) for trial in trials])
     jobs = latest_jobs(submissions)
-    shards = {trial.name: _from_shard(run, plan, trial) for trial in trials}
-    open_jobs = {jobs[name] for name, known in shards.items() if known is None and name in jobs}
+    from_shards = {trial.name: _from_shard(run, plan, trial) for trial in trials}
+    open_jobs = {jobs[name] for name, ended in from_shards.items() if ended is None and name in jobs}
     exit_notes, cancelled = read_exit_notes(run), cancelled_jobs(run)
     answer = Answer()
     if open_jobs:
         answer = query_queue(run, sorted({s.job_name for s in submissions}))
         if not answer.failure:
-            forgotten = [j for j in open_jobs if j not in answer.listed and not _over(answer.jobs.get(j))]
+            forgotten = [j for j in open_jobs if j not in answer.listed and not _is_over(answer.jobs.get(j))]
             answer = query_accounting(run, answer, [j for j in forgotten if j not in exit_notes])
 
     def evidence(trial: Trial) -> Evidence | None:
@@ -102,12 +106,12 @@ def status(run: RunDir, plan: Plan, trials: Sequence[Trial] | None = None) -> Ru
             cancelled=job_id in cancelled,
         )
 
-    lines = [shards[trial.name] or _on_slurm(run, plan, trial, evidence(trial)) for trial in trials]
-    return RunStatus(lines, _caveat(answer))
+    statuses = [from_shards[trial.name] or _on_slurm(run, plan, trial, evidence(trial)) for trial in trials]
+    return RunStatus(statuses, _caveat(answer))
 
 
 def trial_status(run: RunDir, plan: Plan, trial: Trial) -> TrialStatus:
-    """Of a trial that was launched on this machine."""
+    """The status of a trial that was launched on this machine."""
     progress = read_progress(run, trial.name)
     if is_held(run.lock(trial.name)):
         return TrialStatus(trial.name, "running", progress=progress)
@@ -122,7 +126,7 @@ def trial_status(run: RunDir, plan: Plan, trial: Trial) -> TrialStatus:
 
 def _from_shard(run: RunDir, plan: Plan, trial: Trial) -> TrialStatus | None:
     path = run.shard(trial.name)
-    if not os.path.lexists(path):  # a link that leads nowhere is there, and no shard
+    if not os.path.lexists(path):  # a broken link counts as a shard that cannot be read
         return None
     progress = read_progress(run, trial.name)
     try:
@@ -135,7 +139,7 @@ def _from_shard(run: RunDir, plan: Plan, trial: Trial) -> TrialStatus | None:
 
 
 def _on_slurm(run: RunDir, plan: Plan, trial: Trial, evidence: Evidence | None) -> TrialStatus:
-    """Of a trial without a shard; no evidence: it was never handed to Slurm."""
+    """The status of a trial without a shard in a run on Slurm; `evidence` is None if the trial was never submitted."""
     if evidence is None:
         if is_held(run.launcher):
             return TrialStatus(trial.name, "waiting", "about to be handed to Slurm")
@@ -147,7 +151,7 @@ def _on_slurm(run: RunDir, plan: Plan, trial: Trial, evidence: Evidence | None) 
     progress = read_progress(run, trial.name)
     if active is not None:
         return TrialStatus(trial.name, state, reason, progress, active.node if state == "running" else "")
-    # Its shard may have come between the first look for it and Slurm's answer.
+    # The trial may have written its shard between the first check and the scheduler query.
     return _from_shard(run, plan, trial) or TrialStatus(trial.name, state, reason, progress, evidence.node)
 
 
@@ -160,5 +164,5 @@ def _caveat(answer: Answer) -> str:
     return f"{answer.failure}; this is what Slurm said {minutes:.0f} min ago, and what the trials wrote since"
 
 
-def _over(said: JobState | None) -> bool:
-    return said is not None and not said.active
+def _is_over(state: JobState | None) -> bool:
+    return state is not None and not state.active

@@ -1,4 +1,4 @@
-"""What was handed to Slurm: one small file for each sbatch, so that any shell can find the jobs of a run."""
+"""Records of submissions: one small file for each sbatch call, so that any process can find the jobs of a run."""
 
 from __future__ import annotations
 
@@ -22,30 +22,31 @@ from lab2.whole_file import write_whole
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """One sbatch: a job, or an array of them."""
+    """One sbatch call: a job, or an array of jobs."""
 
-    job_id: str  # Slurm's; of an array, the part before the underscore
+    job_id: str  # Slurm's id; for an array, the part before the underscore
     job_name: str
-    trials: tuple[str, ...]  # the trial of each task of the array, in its order
+    trials: tuple[str, ...]  # the trial of each task, in the order of the array
     submitted_at: str  # UTC, ISO 8601
-    excluded: tuple[str, ...] = ()  # nodes
-    place: dict[str, str] = field(default_factory=dict)  # `place_of` its trials
+    excluded: tuple[str, ...] = ()  # nodes that it may not use
+    place: dict[str, str] = field(default_factory=dict)  # what `place_of` gives for its trials
 
     def __post_init__(self) -> None:
         keep_visible(self)
 
     def task_ids(self) -> dict[str, str]:
-        """Slurm's id of each trial."""
+        """By trial: Slurm's id of its job."""
         if len(self.trials) == 1:
             return {self.trials[0]: self.job_id}
         return {trial: f"{self.job_id}_{i}" for i, trial in enumerate(self.trials)}
 
 
-# Of a profile: what decides on which nodes a trial runs, and in what environment. Who pays and how long it may take do
-# not, nor does an image under `image`: its content is what counts.
-_DECIDES = ("partition", "constraint", "gres", "container", "python", "setup", "srun")
-_HARMLESS = {"begin", "comment", "hold", "mail-type", "mail-user", "nice", "priority"}  # of sbatch's options
-# Read by torch, oneDNN or CUDA: they change in what precision, or with which instructions, a CPU or GPU multiplies.
+# The fields of a profile that decide on which nodes and in what environment a trial runs. `account` and the time limit
+# are not among them. `image` is not, because its content counts and not its name.
+_PLACE_FIELDS = ("partition", "constraint", "gres", "container", "python", "setup", "srun")
+# Options of sbatch that have no influence on the choice of nodes.
+_HARMLESS = {"begin", "comment", "hold", "mail-type", "mail-user", "nice", "priority"}
+# Variables that torch, oneDNN or CUDA read: they change the precision or the instructions of matrix products.
 _ARITHMETIC = (
     *("ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE"),
     *("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"),
@@ -53,9 +54,12 @@ _ARITHMETIC = (
 
 
 def place_of(trial: Trial, profile: Profile, device: str) -> dict[str, str]:
-    """What was asked of Slurm that "auto" may depend on: precision, device and threads are resolved on the node."""
+    """The part of a request to Slurm that can change a trial's numbers, by name.
+
+    It decides the kind of node, and on the node "auto" becomes a precision, a device and a number of threads.
+    """
     resources = trial.job.resources
-    asked: dict[str, Any] = {name: getattr(profile, name) for name in _DECIDES}
+    asked: dict[str, Any] = {name: getattr(profile, name) for name in _PLACE_FIELDS}
     asked["sbatch"] = {name: profile.sbatch[name] for name in sorted(profile.sbatch.keys() - _HARMLESS)}
     asked |= {"image": image_content(profile), "device": device, "cpus": resources.cpus, "gpus": resources.gpus}
     asked |= {name: os.environ.get(name) for name in _ARITHMETIC}
@@ -66,16 +70,17 @@ _SUBMISSION: TypeAdapter[Submission] = TypeAdapter(Submission)
 
 
 def write_submission(run: RunDir, submission: Submission) -> None:
+    """Record a submission in the run. Raises `OSError` where it cannot be written."""
     write_whole(run.submissions / f"{submission.job_id}.json", _SUBMISSION.dump_json(submission))
 
 
 def read_submissions(run: RunDir) -> list[Submission]:
-    """In the order in which they were made. Raises `RunError` for one that cannot be read."""
+    """The submissions of a run, oldest first. Raises `RunError` for a record that cannot be read."""
     return sorted((_read(path) for path in run.submissions.glob("[0-9]*.json")), key=lambda s: int(s.job_id))
 
 
 def latest_jobs(submissions: list[Submission]) -> dict[str, str]:
-    """Slurm's id of each trial that was handed to it, the newest where there are several."""
+    """By trial: Slurm's id of its newest job. Trials that were never submitted are missing."""
     return {trial: job for submission in submissions for trial, job in submission.task_ids().items()}
 
 
@@ -83,13 +88,13 @@ def _read(path: Path) -> Submission:
     try:
         found = _SUBMISSION.validate_json(read_regular(path, LISTS))
     except OSError as error:
-        raise _no_note(path, error.strerror) from error
+        raise _bad_record(path, error.strerror) from error
     except ValidationError as error:
-        raise _no_note(path, first_wrong(error)) from error
+        raise _bad_record(path, first_wrong(error)) from error
     if not found.job_id.isdecimal():
-        raise _no_note(path, f"job_id: found {found.job_id!r}, wanted a number")
+        raise _bad_record(path, f"job_id: found {found.job_id!r}, wanted a number")
     return found
 
 
-def _no_note(path: Path, why: str | None) -> RunError:
+def _bad_record(path: Path, why: str | None) -> RunError:
     return RunError(f"{path}: not the note of a submission ({why}); remove it, then lab2 resume")

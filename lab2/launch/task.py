@@ -1,4 +1,8 @@
-"""What submitit pickles and a trial's process calls: a name and a place, so that no pickle can go stale."""
+"""The callable that submitit pickles and a trial's process calls.
+
+It holds only the trial's name and the run's path. The configuration is read from the run's plan, so that a pickle
+cannot become out of date.
+"""
 
 from __future__ import annotations
 
@@ -16,37 +20,40 @@ from lab2.launch.environment import leave_threads_unbound
 from lab2.results.run_dir import RunDir
 from lab2.stop import Stopped, StopSignal
 
-LIFELINE_SECONDS = 60
+LIFELINE_SECONDS = 60  # from SIGTERM to the end of the process
 
 
 def _end_with_the_client() -> None:
-    """End when standard input does: whoever started this container is gone, and nobody else would end it."""
-    while os.read(0, 1):  # not sys.stdin: its lock would be held when Python ends
+    """End this process when its standard input is closed.
+
+    Then the client that started the container has died, and no other process would end the container.
+    """
+    while os.read(0, 1):  # not sys.stdin: this thread would hold its lock when Python ends
         pass
     logging.getLogger("lab2").warning("the container's client is gone")
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(LIFELINE_SECONDS)
-    os._exit(1)  # as PID 1 of a container it cannot send itself SIGKILL
+    os._exit(1)  # SIGKILL would have no effect: PID 1 of a container cannot kill itself
 
 
 @dataclass(frozen=True, slots=True)
 class TrialTask:
-    """Runs the trial of that name in the plan that lies in `run_path`."""
+    """Runs the trial named `trial` of the plan in `run_path`."""
 
     run_path: Path
     trial: str
     device: str
     threads: int | None = None  # None: all cores that the process may use
-    requeue: bool = False  # whoever started this will start it again when it ends with `GO_ON`
+    requeue: bool = False  # the batch script starts the trial again when it ends with `GO_ON`
 
     def __call__(self) -> str:
-        """The status of the shard that it leaves. The result is the shard: nobody reads this pickle."""
+        """Run the trial and return its shard's status. The shard is the result: the pickled status is not read."""
         leave_threads_unbound()
         if os.environ.get("LAB2_LIFELINE"):
             threading.Thread(target=_end_with_the_client, daemon=True).start()
         try:
-            with StopSignal() as stop:  # from here on: importing torch takes its time
-                from lab2.trial import run_trial  # imports torch, which the launching machine need not have
+            with StopSignal() as stop:  # before torch is imported: that takes seconds, and SIGTERM may come
+                from lab2.trial import run_trial  # here, because the launching machine may have no torch
 
                 logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
                 logging.getLogger("lab2").setLevel(logging.INFO)

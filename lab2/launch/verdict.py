@@ -1,7 +1,7 @@
-"""From the evidence about a Slurm job that left no shard to a state and its reason.
+"""Decides the state of a Slurm job that left no shard, and the reason.
 
-What Slurm still has in hand is not at its end, whatever an earlier attempt left. Otherwise Slurm's last word counts
-first, then the exit note of the batch script, then the end of the log.
+A job that Slurm has not ended is not over, even if an earlier attempt left an exit note. For a job that is over, the
+evidence counts in this order: Slurm's last state, the exit note of the batch script, the end of the log.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from lab2.launch.scheduler import JobState
 
 BEING_CANCELLED = "being cancelled"
 _SLURM_STARTS = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT")
-# What Slurm's last word means. Source: "JOB STATE CODES" in squeue(1), Slurm 22.05.
 _MORE_TIME = "lab2 resume --set resources.timeout_min=... gives it more"
 _MORE_MEMORY = "lab2 resume --set resources.memory_gb=... gives it more"
 _NO_PYTHON = "its python could not start{where}; see python and setup in the profile"
-_WORDS = {
+# State and reason for Slurm's last state of a job. Source: "JOB STATE CODES" in squeue(1), Slurm 22.05.
+_BY_SLURM_STATE = {
     "TIMEOUT": ("timeout", f"its time was up{{where}}; {_MORE_TIME}"),
     "DEADLINE": ("timeout", "its deadline passed{where}"),
     "OUT_OF_MEMORY": ("out_of_memory", f"it took more memory than it had asked for{{where}}; {_MORE_MEMORY}"),
@@ -28,9 +28,10 @@ _WORDS = {
     "BOOT_FAIL": ("failed", "its node did not start{where}"),
     "PREEMPTED": ("failed", "preempted{where}, and not put back into the queue"),
 }
-# What slurmstepd logs where the state says no more than FAILED. Without cgroups Slurm never says OUT_OF_MEMORY.
-_LOGGED = {
-    ("exceeded memory limit", "exceeded job memory limit", "oom-kill", "oom_kill"): _WORDS["OUT_OF_MEMORY"],
+# State and reason for what slurmstepd logs. Needed where Slurm's state is only FAILED: without cgroups it never is
+# OUT_OF_MEMORY.
+_BY_LOG_TEXT = {
+    ("exceeded memory limit", "exceeded job memory limit", "oom-kill", "oom_kill"): _BY_SLURM_STATE["OUT_OF_MEMORY"],
     ("error: execve():",): ("failed", _NO_PYTHON),
 }
 
@@ -40,24 +41,24 @@ class Evidence:
     """What is known of a Slurm job whose trial left no shard."""
 
     job_id: str
-    job_state: JobState | None = None  # what Slurm last said of it
-    listed: bool = False  # squeue named it in its last answer
-    answered: bool = True  # Slurm answers now
+    job_state: JobState | None = None  # its last known state in Slurm
+    listed: bool = False  # in the last answer of squeue
+    answered: bool = True  # the last query of squeue succeeded
     exit_note: ExitNote | None = None
-    cancelled: bool = False  # with lab2
-    log: Sequence[str] = ()  # its last lines
+    cancelled: bool = False  # by `lab2 cancel`
+    log: Sequence[str] = ()  # the last lines of its log
 
     @property
     def node(self) -> str:
-        """On which it ran last; empty where that is not known."""
+        """The node on which the job ran last; empty where that is not known."""
         return (self.exit_note.node if self.exit_note else "") or (self.job_state.node if self.job_state else "")
 
     @property
     def active_state(self) -> JobState | None:
-        """What the job does now; None where it is over.
+        """The state of a job that is not over; None where it is over.
 
-        Where Slurm does not answer, a job goes on for which nothing speaks to the contrary: an exit note does, but not
-        one of an attempt that would be requeued.
+        Where Slurm does not answer, a job counts as not over unless its last known state or its exit note says that it
+        ended. An exit note with `GO_ON` or `TERMINATED` does not say so: such a job may have been requeued.
         """
         if self.answered:
             return self.job_state if self.listed and self.job_state and self.job_state.active else None
@@ -75,7 +76,7 @@ class Verdict(NamedTuple):
 
 
 def decide(evidence: Evidence) -> Verdict:
-    """What the evidence amounts to. Reads nothing and asks nobody."""
+    """The state that follows from the evidence. A pure function: no file is read and Slurm is not queried."""
     state = evidence.active_state
     if state is None:
         return Verdict("cancelled", "cancelled with lab2 cancel") if evidence.cancelled else _ended(evidence)
@@ -89,25 +90,25 @@ def decide(evidence: Evidence) -> Verdict:
 
 
 def _ended(evidence: Evidence) -> Verdict:
-    """From Slurm's last word, the exit note, and the end of the log, in this order."""
+    """The verdict on a job that is over, from Slurm's last state, the exit note and the log, in this order."""
     state, note, log = evidence.job_state, evidence.exit_note, evidence.log
     where = f" on {evidence.node}" if evidence.node else ""
     why = f" ({state.reason})" if state and state.reason else ""
     word = "TIMEOUT" if note and note.why == "TimeLimit" else state.state if state else ""
-    if word in _WORDS:
-        return _filled(_WORDS[word], where)
+    if word in _BY_SLURM_STATE:
+        return _filled(_BY_SLURM_STATE[word], where)
     if state is not None and state.state == "CANCELLED":
         return Verdict("cancelled", f"job {evidence.job_id} was cancelled in Slurm{why}")
-    own = [line for line in log if not line.startswith(("srun: error:", "slurmstepd-", "slurmstepd: "))]
-    last = f"; its log ends: {own[-1]}" if own else ""
-    for words, found in _LOGGED.items():
-        if any(word in line.lower() for line in log for word in words) and (note is None or note.exit_code):
-            return _filled(found, where)
+    trial_lines = [line for line in log if not line.startswith(("srun: error:", "slurmstepd-", "slurmstepd: "))]
+    last = f"; its log ends: {trial_lines[-1]}" if trial_lines else ""
+    for texts, verdict in _BY_LOG_TEXT.items():
+        if any(text in line.lower() for line in log for text in texts) and (note is None or note.exit_code):
+            return _filled(verdict, where)
     if note is not None:
-        found = _of_exit_code(note.exit_code, where)
+        outcome, reason = _from_exit_code(note.exit_code, where)
         refusals = [line.removeprefix("lab2: ") for line in log if line.startswith("lab2: ")]
         refused = refusals and note.exit_code == REFUSED
-        return Verdict(found[0], refusals[-1] if refused else f"{found[1]}{last}")
+        return Verdict(outcome, refusals[-1] if refused else f"{reason}{last}")
     if state is not None and state.state == "FAILED":
         return Verdict("failed", f"job {evidence.job_id} failed{where}{why}{last}")
     return Verdict(
@@ -116,11 +117,11 @@ def _ended(evidence: Evidence) -> Verdict:
     )
 
 
-def _filled(found: tuple[str, str], where: str) -> Verdict:
-    return Verdict(found[0], found[1].format(where=where))
+def _filled(template: tuple[str, str], where: str) -> Verdict:
+    return Verdict(template[0], template[1].format(where=where))
 
 
-def _of_exit_code(code: int, where: str) -> tuple[str, str]:
+def _from_exit_code(code: int, where: str) -> tuple[str, str]:
     if code == GO_ON:
         return "lost", f"it left a checkpoint{where}, but was not put back into the queue; resume it"
     if code == 0:

@@ -1,1 +1,1 @@
-"""How good, how costly, on what: the same lines for every architecture."""
+"""Measures a trial: scores, cost, hardware and provenance. The same code measures every architecture."""

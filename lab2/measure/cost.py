@@ -1,4 +1,4 @@
-"""What an architecture costs: parameters, seconds."""
+"""The cost of an architecture: training time, latency, throughput and parameters."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from lab2.measure.hardware import synchronize
 T = TypeVar("T")
 
 WARM_UP_REPEATS = 5
-LATENCY_REPEATS = 100
-THROUGHPUT_REPEATS = 3
-LEAST_SECONDS = 0.5
-THROUGHPUT_BATCH = 250
+LATENCY_REPEATS = 100  # at least
+THROUGHPUT_REPEATS = 3  # at least
+LEAST_SECONDS = 0.5  # least total time of the repeats
+THROUGHPUT_BATCH = 250  # images
 
 
 class Stopwatch:
-    """Seconds spent inside what it goes around; what the caller does between two steps is not counted."""
+    """Adds up the seconds spent inside an iterator; what the caller does between two steps is not counted."""
 
     def __init__(self, device: torch.device, seconds: float = 0.0) -> None:
         self.device = device
         self.seconds = seconds
 
     def around(self, steps: Iterator[T]) -> Iterator[T]:
-        """Each of `steps`; the accelerator is waited for before the first and after the last."""
+        """Yield each of `steps`. The accelerator is synchronised before the first and after the last."""
         synchronize(self.device)
         started = time.perf_counter()
         for step in steps:
@@ -40,7 +40,10 @@ class Stopwatch:
         self.seconds += time.perf_counter() - started
 
     def settle(self) -> None:
-        """Wait for what the accelerator was given, which belongs to the steps: before anything reads of it."""
+        """Wait until the accelerator has finished the steps so far, and count the wait as theirs.
+
+        Call it before the caller reads a tensor: that would wait, too, and the wait would not be counted.
+        """
         started = time.perf_counter()
         synchronize(self.device)
         self.seconds += time.perf_counter() - started
@@ -48,7 +51,7 @@ class Stopwatch:
 
 @torch.inference_mode()
 def latency(predict: Callable[[Tensor], object], images: Tensor) -> tuple[float, float]:
-    """Median and 95th percentile of the seconds that `predict` takes for one of the (N, C, S, S) `images` alone."""
+    """Median and 95th percentile of the seconds of `predict` for single images; `images` are (N, C, S, S)."""
     for image in images[:WARM_UP_REPEATS]:
         predict(image[None])
     p50, p95 = np.percentile(_repeated(predict, [image[None] for image in images], LATENCY_REPEATS), [50, 95])
@@ -57,18 +60,21 @@ def latency(predict: Callable[[Tensor], object], images: Tensor) -> tuple[float,
 
 @torch.inference_mode()
 def throughput(predict: Callable[[Tensor], object], images: Tensor) -> float:
-    """How many of the (N, C, S, S) `images` `predict` does a second in batches: the best of several, after one more."""
+    """Images per second of `predict` for a batch of the (N, C, S, S) `images`: the best of several, after a warm-up."""
     batch = images[:THROUGHPUT_BATCH]
     predict(batch)
     return len(batch) / min(_repeated(predict, [batch], THROUGHPUT_REPEATS))
 
 
 def _repeated(predict: Callable[[Tensor], object], batches: Sequence[Tensor], times: int) -> list[float]:
-    """Seconds of so many calls or more, for `LEAST_SECONDS` together: one slice of a neighbour must not spoil all."""
-    found: list[float] = []
-    while len(found) < times or sum(found) < LEAST_SECONDS:
-        found.append(_seconds(predict, batches[len(found) % len(batches)]))
-    return found
+    """Seconds of each of at least `times` calls that take at least `LEAST_SECONDS` together.
+
+    The least total is longer than a time slice of the scheduler, so that another process cannot disturb all calls.
+    """
+    seconds: list[float] = []
+    while len(seconds) < times or sum(seconds) < LEAST_SECONDS:
+        seconds.append(_seconds(predict, batches[len(seconds) % len(batches)]))
+    return seconds
 
 
 def _seconds(predict: Callable[[Tensor], object], batch: Tensor) -> float:
@@ -80,6 +86,6 @@ def _seconds(predict: Callable[[Tensor], object], batch: Tensor) -> float:
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:
-    """(all, trainable) parameters."""
+    """The numbers of all and of the trainable parameters."""
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     return sum(n for n, _ in sizes), sum(n for n, trainable in sizes if trainable)

@@ -1,10 +1,10 @@
-"""FLOPs of a forward pass, counted where torch dispatches its operations.
+"""FLOPs of a forward pass, counted in torch's dispatcher.
 
-Source: the formulas of `torch.utils.flop_counter`. Its `FlopCounterMode` is not used: what it adds, the module that an
-operation belongs to, fails without gradients where a module is given a view of a parameter (timm's CaiT).
-Differs: formulas for a matrix times a vector, a few other products and attention on MPS, which torch has none for; what
-has no formula and is not known to be free of products is named. A kernel that torch does not dispatch (Triton's, called
-by hand) is seen by nobody.
+Source: the formulas of `torch.utils.flop_counter`. Its `FlopCounterMode` is not used: it also tracks the module of each
+operation, and that fails without gradients where a module gets a view of a parameter (timm's CaiT).
+Differs: adds formulas that torch lacks (matrix times vector, a few other products, attention on MPS). An operation
+without a formula that may contain products is reported as uncounted. Kernels that bypass torch's dispatcher, such as
+a Triton kernel called directly, are neither counted nor reported.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
 aten = torch.ops.aten
 
-# ATen's operations that make neither a matrix product nor a convolution. Most are told by a tag (element by element, or
-# summing up), as views, or because they take no tensors; these names tell the others, without the underscore of those
-# that work in place. They are what torchvision's classifiers and detectors and 613 of timm's networks dispatch, and
-# their kin for other dimensions and devices. What is not known to be free is named, not trusted.
+# ATen's operations that contain neither a matrix product nor a convolution. Most are recognised by a tag (pointwise or
+# reduction), as views, or because they take no tensors. The others are recognised by these names, without the trailing
+# underscore of in-place variants. The list was collected from torchvision's classifiers and detectors and 613 of timm's
+# networks, and completed by the variants for other dimensions and devices. Any other operation counts as uncounted.
 _FREE = re.compile(
     "|".join(
         [
@@ -42,21 +42,22 @@ _FREE = re.compile(
     )
 )
 _FREE_TAGS = {torch.Tag.pointwise, torch.Tag.reduction, torch.Tag.inplace_view}
-_FREE_ELSEWHERE = {"torchvision::nms", "torchvision::roi_align"}  # boxes compared; pooling
+_FREE_ELSEWHERE = {"torchvision::nms", "torchvision::roi_align"}  # comparing boxes; pooling
 
 
 @dataclass(frozen=True, slots=True)
 class Flops:
-    """A count, and the operations that are missing in it: with any, it is a lower bound."""
+    """A count of FLOPs. It is a lower bound if some operations are uncounted."""
 
-    count: int  # a multiply-add is two
-    uncounted: tuple[str, ...] = ()  # names as torch has them, "aten::_fft_r2c", sorted
+    count: int  # a multiply-add counts as two
+    uncounted: tuple[str, ...] = ()  # torch's names of the operations, such as "aten::_fft_r2c", sorted
 
 
 def flops_per_image(forward: Callable[[Tensor], object], image: Tensor) -> Flops:
-    """FLOPs of one (1, C, S, S) `image` more in a batch: matrix products and convolutions.
+    """FLOPs of matrix products and convolutions for one (1, C, S, S) `image`.
 
-    Two images less one: what `forward` makes of its weights alone, once a batch, is not in it.
+    Computed as the count for two images minus the count for one. This leaves out work on the weights alone, which
+    `forward` does once per batch.
     """
     one, two = count_flops(forward, image), count_flops(forward, torch.cat([image, image]))
     return Flops(two.count - one.count, tuple(sorted({*one.uncounted, *two.uncounted})))
@@ -69,14 +70,14 @@ def count_flops(forward: Callable[[Tensor], object], images: Tensor) -> Flops:
     try:
         with _attention_in_products(), counter:
             forward(images)
-    except Exception as error:  # it runs unwatched: a figure that cannot be had must not cost a training
+    except Exception as error:  # a network that cannot be counted must not make its trial fail
         counter.uncounted.add(f"all after {type(error).__name__}")
     return Flops(counter.count, tuple(sorted(counter.uncounted)))
 
 
 @contextmanager
 def _attention_in_products() -> Iterator[None]:
-    """Inside, attention is made of matrix products: fused kernels differ by device, and not all have a formula."""
+    """Inside, attention is computed by matrix products. Fused kernels differ by device, and some have no formula."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -87,7 +88,7 @@ def _attention_in_products() -> Iterator[None]:
 
 
 class _Counter(TorchDispatchMode):
-    """Adds up what the operations inside cost, and notes which it does not know."""
+    """Adds up the FLOPs of the operations inside, and collects the names of those that it cannot count."""
 
     supports_higher_order_operators = True
 
@@ -102,7 +103,7 @@ class _Counter(TorchDispatchMode):
         kwargs = kwargs or {}
         if not isinstance(func, torch._ops.OpOverload):  # control flow, flex_attention, a Triton kernel
             return self._run(func, func, func.name(), args, kwargs)
-        with self:  # what is made of other operations is counted as those
+        with self:  # an operation that is composed of others is counted by its parts
             out = func.decompose(*args, **kwargs)
         if out is not NotImplemented:
             return out
@@ -119,7 +120,7 @@ class _Counter(TorchDispatchMode):
 
 
 def _is_free(func: Any, name: str, inputs: list[Any]) -> bool:
-    """Whether it is known to make no products: by its tags, as a view, for want of tensors, or by its name."""
+    """Whether an operation contains no products: by its tags, as a view, without tensor inputs, or by its name."""
     space, _, own = name.partition("::")
     if space != "aten":
         return name in _FREE_ELSEWHERE
@@ -129,7 +130,7 @@ def _is_free(func: Any, name: str, inputs: list[Any]) -> bool:
 
 
 def _product(left: Tensor, right: Tensor, *_more: object, **_others: object) -> int:
-    """(..., M, N) by (..., N, K), or by (N,): each number of the left one meets K of the right one."""
+    """FLOPs of (..., M, N) times (..., N, K) or (N,): each number on the left takes part in K multiply-adds."""
     return 2 * left.numel() * (right.shape[-1] if right.ndim > 1 else 1)
 
 

@@ -1,4 +1,4 @@
-"""The device that a trial runs on: chosen, described, waited for."""
+"""The hardware of a trial: choosing the device, describing it, its limits, and waiting for it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from lab2.measure.cgroup import ROOT
 LOG = logging.getLogger("lab2")
 
 _CPU = torch.device("cpu")
-_LONG = 1.5  # seconds: a product expected to take more is not timed
+_LONG = 1.5  # seconds; a matrix product that is expected to take longer is not timed
 
 
 def choose_device(asked: str = "auto", root: Path = ROOT) -> torch.device:
-    """CUDA, then MPS, then the CPU, unless one is asked for. `root` is where /dev lies.
+    """The device `asked`; for "auto" CUDA, then MPS, then the CPU. `root` is the folder with /dev.
 
-    Raises `ResourceError` if that is not there, and where a GPU was granted that torch cannot use: training on the CPU
-    instead would take hours more, and a row of the table would be of another machine than was asked for.
+    Raises `ResourceError` where the device does not exist, and where a GPU was granted that torch cannot use. Training
+    on the CPU instead would take hours longer, and the row would not be of the machine that was asked for.
     """
     if asked == "auto":
         device = best_device()
@@ -39,12 +39,12 @@ def choose_device(asked: str = "auto", root: Path = ROOT) -> torch.device:
         device = torch.device(asked)
     except RuntimeError:
         raise ResourceError(f"--device {asked}: no such device; wanted auto, cpu, mps, cuda or cuda:<n>") from None
-    there = {
+    available = {
         "cpu": True,
         "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
         "mps": torch.backends.mps.is_available(),
     }
-    if not there.get(device.type, False):
+    if not available.get(device.type, False):
         raise ResourceError(
             f"--device {asked}: not on this machine ({torch.cuda.device_count()} CUDA devices); --device cpu is"
         )
@@ -72,18 +72,19 @@ def _warn_once(text: str) -> None:
 
 
 def unused_gpu(root: Path = ROOT) -> str | None:
-    """Why torch does not use the GPU that this machine seems to have; None where it uses it, or nobody wants it to.
+    """Why torch cannot use the GPU that this machine seems to have; None where it can, or is not meant to.
 
-    A job of Slurm that asked for no GPU, and a process from which all are hidden, want none. `root` is where /dev lies.
+    It is not meant to in a Slurm job, which has to ask for GPUs, and where a variable hides all GPUs. `root` is the
+    folder with /dev.
     """
-    there = grant.device_file(root)
-    if there is None or torch.cuda.is_available() or grant.hidden() or "SLURM_JOB_ID" in os.environ:
+    file = grant.device_file(root)
+    if file is None or torch.cuda.is_available() or grant.hidden() or "SLURM_JOB_ID" in os.environ:
         return None
-    return f"{there} is there, but torch cannot use a GPU: {grant.what_torch_says()}"
+    return f"{file} is there, but torch cannot use a GPU: {grant.what_torch_says()}"
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until the accelerator has done all that it was given."""
+    """Wait until the accelerator has finished all queued work. Does nothing on the CPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -91,7 +92,7 @@ def synchronize(device: torch.device) -> None:
 
 
 def device_name(device: torch.device) -> str:
-    """What the maker calls it."""
+    """The maker's name of the GPU, or of the CPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     try:
@@ -104,14 +105,14 @@ def device_name(device: torch.device) -> str:
 
 
 def describe_machine(device: torch.device, precision: str) -> str:
-    """What times are measured on: device, threads, precision."""
+    """A text that says on what times are measured: device, threads and precision."""
     return f"{device_name(device)} ({device}, {torch.get_num_threads()} threads, {precision})"
 
 
 def available_cores(root: Path = ROOT) -> int:
-    """Cores that this process may use: the least of its affinity, its cgroups' limits and what Slurm gave the task.
+    """Cores that this process may use: the least of its affinity, its cgroups' limits and Slurm's grant to the task.
 
-    `root` is where /proc and /sys lie.
+    `root` is the folder with /proc and /sys.
     """
     limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
     granted = os.environ.get("SLURM_CPUS_PER_TASK", "")
@@ -123,7 +124,7 @@ def available_cores(root: Path = ROOT) -> int:
 
 
 def memory_limit(root: Path = ROOT) -> int:
-    """Bytes that this process may use: the least of what the machine has, its cgroups' limits and what Slurm gave."""
+    """Bytes that this process may use: the least of the machine's memory, its cgroups' limits and Slurm's grant."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     granted = os.environ.get("SLURM_MEM_PER_NODE", "")  # MiB
     if granted.isdecimal() and int(granted):
@@ -134,14 +135,14 @@ def memory_limit(root: Path = ROOT) -> int:
 
 
 def scratch_folder() -> str | None:
-    """Where large temporary files belong on this node; None: Python's choice, which follows `$TMPDIR`."""
+    """The folder for large temporary files on this node; None: Python's default, which follows `$TMPDIR`."""
     return os.environ.get("SLURM_TMPDIR")
 
 
 def make_repeatable(seed: int) -> None:
-    """Seed torch and choose algorithms that give the same bits each time on one machine.
+    """Seed torch and choose deterministic algorithms: the same bits each time on one machine.
 
-    Operations that have none on an accelerator (grid_sample's backward) warn instead of failing.
+    An operation without a deterministic algorithm (the backward pass of grid_sample on an accelerator) gives a warning.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
     torch.manual_seed(seed)
@@ -151,14 +152,15 @@ def make_repeatable(seed: int) -> None:
 
 
 def product_rate(dtype: torch.dtype, side: int, device: torch.device = _CPU) -> float:
-    """FLOP/s of a product of two side x side matrices at its best; of smaller ones where it takes long.
+    """The best FLOP/s of a product of two side x side matrices, or of smaller ones where that would take too long.
 
-    bf16 is emulated where the CPU has none: on an AMD EPYC without AVX-512 a product of 2048 takes nearly a minute.
+    It can take long where bf16 is emulated: on an AMD EPYC without AVX-512 a product of side 2048 takes nearly a
+    minute.
     """
     for tried in (side // 8, side // 4, side // 2, side):
         a = torch.ones(tried, tried, dtype=dtype, device=device)
         seconds = least_seconds(partial(_square, a))
-        if 8 * seconds > _LONG:  # what the next would take
+        if 8 * seconds > _LONG:  # the next side is twice as long: 8 times the work
             break
     return 2 * tried**3 / seconds
 
@@ -169,7 +171,7 @@ def _square(matrix: Tensor) -> None:
 
 
 def least_seconds(work: Callable[[], object], times: int = 5) -> float:
-    """Of several times."""
+    """The least seconds that `work` takes in several calls."""
     seconds = []
     for _ in range(times):
         started = time.perf_counter()

@@ -1,24 +1,24 @@
-"""What a trial reads beside its configuration: pinned when its run is planned, compared before it trains.
+"""The inputs of a trial besides its configuration: recorded when its run is planned, checked before it trains.
 
-A trial's `inputs` hold, by name:
+A trial's `inputs` record, by name:
 
-- `data NAME`: the data set, as its reader hashes it, wherever it lies.
-- `weights PATH`: the checkpoint that it starts from.
-- `network FILE`: the user's own code. The file itself, what it imports of the files and folders beside it, and packages
-  that no installer put there (on `PYTHONPATH`, editable), each file with what it imports in turn.
-- `package NAME`: the version of any other package that this code imports, or that a network by module comes from. Not
-  where the nodes have a python of their own: what is installed here says nothing of it.
+- `data NAME`: the SHA-256 of the data set, which does not depend on its folder.
+- `weights PATH`: the SHA-256 of the checkpoint that the training starts from.
+- `network FILE`: the SHA-256 of a file of the user's code. The files are: the network's file, the files and folders
+  beside it that it imports, packages on `PYTHONPATH` and editable installs, and whatever these import in turn.
+- `package NAME`: the version of an installed package that this code imports, or from which the network comes. It is not
+  recorded where the nodes use another python, because the packages installed here need not be those of the nodes.
 
-Not held there, and why not:
+Not recorded in `inputs`, and why:
 
-- ImageNet's weights: their file's name holds its hash, which is checked when they are loaded; "auto" is resolved in
-  the plan. Job files, options and the profile's resources stand in the plan or the run by value.
-- torch, torchvision and lab2's own code: in every shard (the code by its commit), in a checkpoint's `made_by`, and
-  compared before a result of another run is taken over (`lab2/launch/reuse.py`), as are the kind of node, the image and
-  so what "auto" becomes there.
-- Environment variables, and the numpy and Pillow that lab2 itself uses: they change speed or the last bits. Variables
-  that change more (TF32, the instructions of a CPU) are compared before a result is taken over.
-- What the user's code opens or imports by itself when it runs: nobody can see it before.
+- ImageNet's weights: the name of their file contains its hash, which is checked when they are loaded. "auto" is
+  replaced in the plan. Jobs, options and the profile's resources are stored in the plan or the run by value.
+- torch, torchvision and lab2's code: they are recorded in every shard (the code by its commit) and in a checkpoint's
+  `made_by`. They are compared before a result is copied from another run (`lab2/launch/reuse.py`), and so are the kind
+  of node and the image, which decide what "auto" becomes.
+- Environment variables, and the numpy and Pillow that lab2 itself uses: they change speed, or the last bits of results.
+  Variables that change more (TF32, the CPU's instructions) are compared before a result is copied.
+- Files that the user's code opens, and modules that it imports, while it runs: they cannot be known before.
 """
 
 from __future__ import annotations
@@ -39,25 +39,28 @@ from lab2.spec.architectures import NAMED_WEIGHTS, ImportedConfig, ModelConfig, 
 from lab2.spec.job import DataConfig, Trial
 
 _DATA, _PACKAGE = "data ", "package "
-_RECORDED = sys.stdlib_module_names | {"torch", "lab2"}  # their versions stand in the shard
+_RECORDED = sys.stdlib_module_names | {"torch", "lab2"}  # no inputs: the shard records their versions
 
 
 def pinned(trials: Sequence[Trial], data: Mapping[DataConfig, str], *, elsewhere: bool = False) -> list[Trial]:
-    """`trials` with what they read, as it is now; `data` has the SHA-256 of each data set.
+    """`trials` with their `inputs` as they are now; `data` has the SHA-256 of each data set.
 
-    `elsewhere`: another python than this one will run them.
+    `elsewhere`: another python than this one will run them, so that packages are not recorded.
     """
-    found = []
+    result = []
     for (job, config), group in groupby(trials, key=lambda trial: (trial.job, trial.data)):
-        now = {name: _content(name) for name in _names(job.model, elsewhere=elsewhere)}
-        there = {name: content for name, content in now.items() if content is not None}
-        inputs = {f"{_DATA}{config.dataset}": data[config], **there}
-        found += [replace(trial, inputs=inputs) for trial in group]
-    return found
+        contents = {name: _content(name) for name in _names(job.model, elsewhere=elsewhere)}
+        present = {name: content for name, content in contents.items() if content is not None}
+        inputs = {f"{_DATA}{config.dataset}": data[config], **present}
+        result += [replace(trial, inputs=inputs) for trial in group]
+    return result
 
 
 def check_inputs(trial: Trial, dataset_sha256: str | None) -> None:
-    """Raise `InputError` that names what is not as it was when `trial` was planned; None: not of the data."""
+    """Raise `InputError` that names the inputs that have changed since `trial` was planned.
+
+    `dataset_sha256` is that of the data now; None: the data are not checked.
+    """
     changed = []
     for name, planned in trial.inputs.items():
         now = (dataset_sha256 or planned) if name.startswith(_DATA) else _content(name)
@@ -71,11 +74,12 @@ def check_inputs(trial: Trial, dataset_sha256: str | None) -> None:
 
 
 def packages_of(model: ModelConfig) -> list[str]:
-    """The packages that a network of the user's comes from or imports, but for torch and the user's files beside it."""
+    """The packages that a user's network comes from or imports, without torch and the user's files beside it."""
     return _code(model, elsewhere=True)[1]
 
 
 def _names(model: ModelConfig, *, elsewhere: bool) -> list[str]:
+    """The names of a network's inputs, without the data."""
     if isinstance(model, TransferConfig) and model.weights not in NAMED_WEIGHTS:
         return [f"weights {model.weights}"]
     files, packages = _code(model, elsewhere=elsewhere)
@@ -83,7 +87,7 @@ def _names(model: ModelConfig, *, elsewhere: bool) -> list[str]:
 
 
 def _content(name: str) -> str | None:
-    """The version of the package of that name, or the SHA-256 of the file; None where it is not there."""
+    """The current content of the input `name`: a package's version or a file's SHA-256; None where it is missing."""
     if name.startswith(_PACKAGE):
         return _version(name.removeprefix(_PACKAGE))
     path = Path(name.partition(" ")[2])
@@ -94,19 +98,19 @@ def _content(name: str) -> str | None:
 
 
 def _code(model: ModelConfig, *, elsewhere: bool) -> tuple[list[Path], list[str]]:
-    """The files of the user's that a network is made of, and the other packages that it needs."""
+    """The user's files that define a network, and the other packages that it needs."""
     if not isinstance(model, ImportedConfig):
         return [], []
     place = model.network.rpartition(":")[0]
     entry = Path(place) if place.endswith(".py") else None
     files: set[Path] = set()
-    packages: dict[str, bool] = dict.fromkeys(_RECORDED, False)  # and whether it is one to name
+    packages: dict[str, bool] = dict.fromkeys(_RECORDED, False)  # by package: whether its version is an input
 
     def follow(name: str) -> None:
         if name not in packages:
-            own = _beside(entry, name) or ([] if elsewhere else _own_files(name))
-            packages[name] = not own
-            for file in own:
+            user_files = _beside(entry, name) or ([] if elsewhere else _own_files(name))
+            packages[name] = not user_files
+            for file in user_files:
                 read(file)
 
     def read(file: Path) -> None:
@@ -119,22 +123,22 @@ def _code(model: ModelConfig, *, elsewhere: bool) -> tuple[list[Path], list[str]
         read(entry)
     else:
         follow(place.partition(".")[0])
-    return sorted(files), sorted(name for name, wanted in packages.items() if wanted)
+    return sorted(files), sorted(name for name, is_input in packages.items() if is_input)
 
 
 def _imports(path: Path) -> set[str]:
-    """The top-level names that a file imports; none where it is no Python, which is said when it is imported."""
+    """The top-level packages that a file imports; none where it is not valid Python: importing it will report that."""
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return set()
-    found = set()
+    modules = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module)
-    return {name.partition(".")[0] for name in found}
+            modules.add(node.module)
+    return {name.partition(".")[0] for name in modules}
 
 
 def _beside(entry: Path | None, name: str) -> list[Path]:
@@ -145,7 +149,7 @@ def _beside(entry: Path | None, name: str) -> list[Path]:
 
 
 def _own_files(name: str) -> list[Path]:
-    """The files of a package that no installer put where Python finds it."""
+    """The files of a package that was not installed: on `PYTHONPATH` or an editable install; none for others."""
     origin = _origin(name)
     if origin is None or _version(name):
         return []
@@ -153,21 +157,21 @@ def _own_files(name: str) -> list[Path]:
 
 
 def _version(name: str) -> str | None:
-    """Distribution and version that a package was installed with; None where it is the user's own, or not there."""
+    """The distribution and version of an installed package; None where it is missing or the user's own code."""
     origin = _origin(name)
     if origin is None:
         return None
     for owner in _owners(tuple(sys.path)).get(name, ()):
-        one = distribution(owner)
-        # What a source tree says of itself (.egg-info) has no record, and does not change with the code.
-        installed = one.read_text("RECORD") or "dist-packages" in origin.parts
-        if installed and origin.is_relative_to(Path(str(one.locate_file("")))):
-            return f"{one.name}=={one.version}"
+        owner_distribution = distribution(owner)
+        # A source tree with .egg-info has no RECORD. Its version does not count: it does not follow the code.
+        installed = owner_distribution.read_text("RECORD") or "dist-packages" in origin.parts
+        if installed and origin.is_relative_to(Path(str(owner_distribution.locate_file("")))):
+            return f"{owner_distribution.name}=={owner_distribution.version}"
     return None
 
 
 def _origin(name: str) -> Path | None:
-    """Where Python would import that package from; it is not imported."""
+    """The path from which Python would import the package; the package itself is not imported."""
     try:
         spec = find_spec(name)
     except ValueError:  # __main__
@@ -179,5 +183,6 @@ def _origin(name: str) -> Path | None:
 
 
 @lru_cache(maxsize=1)
-def _owners(path: tuple[str, ...]) -> Mapping[str, list[str]]:  # noqa: ARG001  # what it finds depends on it
+def _owners(path: tuple[str, ...]) -> Mapping[str, list[str]]:  # noqa: ARG001  # the key of the cache: sys.path
+    """The distributions that provide each top-level package."""
     return packages_distributions()

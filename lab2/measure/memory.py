@@ -1,4 +1,4 @@
-"""How much memory this process has, and has had at most: the kernel's own count.
+"""The memory of this process, now and at its peak, as the kernel counts it.
 
 Source: proc(5), "VmRSS", "VmHWM" and "clear_refs"; malloc_trim(3); getrusage(2).
 """
@@ -12,16 +12,16 @@ from pathlib import Path
 
 
 def in_use() -> int | None:
-    """Bytes that lie in memory now, free memory given back to the kernel; None where the kernel does not say."""
+    """Bytes of resident memory, after free memory was given back to the kernel; None where the kernel does not say."""
     _give_back()
     return _status("VmRSS")
 
 
 def process_peak() -> int:
-    """Bytes that lay in memory at once since this program began, or since `forget_peak`.
+    """The peak of resident memory, in bytes, since this program began or since `forget_peak`.
 
-    Linux's VmHWM where there is one: `ru_maxrss` also counts what the process had before it started this program,
-    which is a copy of whoever launched it.
+    Linux's VmHWM is used where it exists. `ru_maxrss` also counts the memory before exec, when the process was still a
+    copy of its parent.
     """
     peak = _status("VmHWM")
     if peak is not None:
@@ -30,7 +30,7 @@ def process_peak() -> int:
 
 
 def forget_peak() -> bool:
-    """Give free memory back to the kernel and let `process_peak` begin anew; False where the kernel cannot do that."""
+    """Give free memory back to the kernel and reset `process_peak`; returns False where the kernel cannot reset it."""
     _give_back()
     try:
         Path("/proc/self/clear_refs").write_text("5")
@@ -40,7 +40,7 @@ def forget_peak() -> bool:
 
 
 def _give_back() -> None:
-    """Memory that the C library keeps for later would count as used: trials tell it to keep all (environment.py)."""
+    """Give free memory back to the kernel. The C library keeps it otherwise (environment.py), and it counts as used."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

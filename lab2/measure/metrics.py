@@ -1,7 +1,7 @@
 """The list of metrics. A metric is one entry here: the shard's schema, its files and all tables follow from it.
 
-The entry says what it is called, how it is written, over what it is averaged, and where it comes from: measured by the
-run, or computed from the predictions that every trial keeps. One of the second kind is there for old runs, too.
+The entry gives its name, its format, over what it is averaged, and its origin: measured by the run, or computed from
+the predictions that every trial saves. A metric that is computed from predictions also exists for old runs.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from lab2.measure import scores
 from lab2.measure.predictions import Predictions
 
 Number = int | float
-# How a row of several seeds gets its number: the mean; the mean unless the seeds ran on different machines; the one
-# number that all seeds have.
+# The value of a row with several seeds. "seeds": their mean. "machine": their mean, but none if they ran on different
+# machines. "same": the value that all seeds share, none if they differ.
 Over = Literal["seeds", "machine", "same"]
 
 
@@ -23,15 +23,15 @@ Over = Literal["seeds", "machine", "same"]
 class Metric:
     """One number of a trial."""
 
-    name: str  # the field of a shard, and the column of CSV and JSON; the unit is in it
-    about: str  # what it is, in a few words
+    name: str  # of the shard's field and of the column in CSV and JSON; it contains the unit
+    about: str  # a short description
     over: Over = "seeds"
-    count: bool = False  # a whole number
-    title: str = ""  # of its column in tables; without one it is in the files alone
-    rank: int = 9  # of that column: tables show the lowest first, and a narrow terminal gives up the highest
-    text: Callable[[float], str] = str  # how tables write it
-    of: Callable[[Predictions], Number | None] | None = None  # None: the run measures it
-    every_seed: bool = False  # a mean only where each seed has it
+    count: bool = False  # whether it is an integer
+    title: str = ""  # of its column in tables; empty: it is in the files only
+    rank: int = 9  # position of that column, lowest first; a narrow terminal drops the highest ranks
+    text: Callable[[float], str] = str  # its format in tables
+    of: Callable[[Predictions], Number | None] | None = None  # computes it from predictions; None: the run measures it
+    every_seed: bool = False  # whether the mean needs a value from every seed
 
 
 def share(value: float) -> str:
@@ -73,7 +73,7 @@ QUALITY = (
     Metric(name="map_50", about="mAP at an overlap of 0.5; detectors", title="mAP50", text=short_share),
     Metric(name="map_50_95", about="mAP, mean over overlaps of 0.5 to 0.95; detectors"),
     Metric(name="validation_accuracy", about="share of the validation images, at the end of training"),
-    Metric(name="majority_accuracy", about="of always naming the commonest class", of=scores.majority_accuracy),
+    Metric(name="majority_accuracy", about="accuracy of the most frequent class", of=scores.majority_accuracy),
     Metric(name="test_images", about="test images", over="same", count=True, of=scores.test_images),
     Metric(name="classes", about="classes", over="same", count=True),
     Metric(name="tested_classes", about="classes with test images", over="same", count=True, of=scores.tested_classes),
@@ -82,22 +82,22 @@ QUALITY = (
 TIME = (
     Metric(name="train_seconds", about="training", over="machine", title="training", rank=1, text=seconds),
     Metric(name="train_cpu_seconds", about="CPU seconds of training", over="machine"),
-    Metric(name="train_wait_seconds", about="of it, threads waited for a core", over="machine"),
+    Metric(name="train_wait_seconds", about="seconds of training in which threads waited for a core", over="machine"),
     Metric(name="wall_seconds", about="the whole trial, from its process's start to its shard", over="machine"),
-    Metric(name="startup_seconds", about="of it, before the first step", over="machine"),
+    Metric(name="startup_seconds", about="the part of it before the first step", over="machine"),
     Metric(name="cpu_seconds", about="CPU seconds of the whole trial", over="machine"),
-    Metric(name="attempts", about="processes that it took", count=True, over="same"),
+    Metric(name="attempts", about="processes that worked on the trial", count=True, over="same"),
     Metric(name="target_accuracy", about="the job's target, on validation images", over="same"),
-    Metric(name="seconds_to_target", about="training until it was reached", over="machine", every_seed=True),
+    Metric(name="seconds_to_target", about="training until the target was reached", over="machine", every_seed=True),
     Metric(name="epochs", about="passes over the training images", over="same"),
     Metric(name="train_images", about="training images", over="same", count=True),
     Metric(name="train_images_per_second", about="images trained a second", over="machine"),
 )
 
 COST = (
-    Metric(name="parameters", about="numbers of the network", over="same", count=True),
-    Metric(name="trainable_parameters", about="of them, not frozen", over="same", count=True),
-    Metric(name="trained_parameters", about="numbers that the optimiser moved", over="same", count=True),
+    Metric(name="parameters", about="parameters of the network", over="same", count=True),
+    Metric(name="trainable_parameters", about="parameters that are not frozen", over="same", count=True),
+    Metric(name="trained_parameters", about="parameters that the optimiser moved", over="same", count=True),
     Metric(
         name="peak_memory_bytes", about="memory while it trained", over="machine", title="memory to train", rank=5,
         text=gibibytes,

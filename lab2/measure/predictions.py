@@ -1,4 +1,4 @@
-"""What an architecture says of each test image, in memory and in a file that executes nothing."""
+"""Predictions for the test images, in memory and in a safetensors file, whose reading executes no code."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lab2.errors import ShardError
 from lab2.regular_file import LARGE, check_regular
 from lab2.whole_file import write_whole
 
-NO_PREDICTION = -1  # a detector that found nothing: wrong, not absent
+NO_PREDICTION = -1  # a detector found nothing in the image: it counts as a wrong answer
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """Of N images: the truth, the answer, and the class probabilities (a detector: best score of each class)."""
+    """True and predicted labels of N images, and class probabilities (for a detector the best score of each class)."""
 
     y_true: NDArray[np.int64]  # (N,)
     y_pred: NDArray[np.int64]  # (N,), `NO_PREDICTION` where there is none
@@ -27,7 +27,10 @@ class Predictions:
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write them as safetensors: int16 labels and float16 probabilities, 24 bytes an image of ten classes."""
+    """Write them as safetensors: int16 labels and float16 probabilities, 24 bytes per image for ten classes.
+
+    Raises `OSError` where the file cannot be written.
+    """
     assert predictions.probabilities is not None
     content = save(
         {
@@ -41,7 +44,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Raises `ShardError` for a file that is missing, torn or of something else."""
+    """Read predictions. Raises `ShardError` for a file that is missing, cut off or holds something else."""
     try:
         check_regular(path, LARGE)
         arrays = load_file(path)

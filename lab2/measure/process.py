@@ -1,4 +1,4 @@
-"""The clocks of this process: how old it is, what it computed, how long it waited for a core.
+"""The clocks of this process: its age, its CPU time, and how long its threads waited for a core.
 
 Source: proc(5), "/proc/pid/stat" and "/proc/stat"; Linux's Documentation/scheduler/sched-stats.rst, "schedstat".
 """
@@ -15,7 +15,7 @@ _IMPORTED = time.monotonic()
 def age_seconds() -> float:
     """Seconds since this process was started; where the kernel does not say, since lab2 was imported."""
     try:
-        # The name, in parentheses, may hold anything: what follows the last one is fields 3 and on.
+        # Field 2, the name in parentheses, may contain spaces and parentheses. After the last ")" begins field 3.
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[22 - 3]) / os.sysconf("SC_CLK_TCK")
     except (OSError, AttributeError):
@@ -23,26 +23,26 @@ def age_seconds() -> float:
 
 
 def cpu_seconds() -> float:
-    """Seconds of all cores that this process has computed."""
+    """CPU seconds of this process, summed over its threads."""
     return time.process_time()
 
 
 def waits() -> dict[int, float] | None:
-    """For each thread, seconds for which it could have run and another thread had the core; None: not known here."""
-    found = {}
+    """By thread: the seconds for which it was ready but waited for a core; None where the kernel does not say."""
+    seconds = {}
     try:
         for task in Path("/proc/self/task").iterdir():
             try:
-                found[int(task.name)] = int((task / "schedstat").read_text().split()[1]) / 1e9
-            except (FileNotFoundError, ProcessLookupError):  # it has just ended
+                seconds[int(task.name)] = int((task / "schedstat").read_text().split()[1]) / 1e9
+            except (FileNotFoundError, ProcessLookupError):  # the thread has just ended
                 continue
     except (OSError, IndexError):
         return None
-    return found or None
+    return seconds or None
 
 
 def machine_seconds() -> tuple[float, float]:
-    """(busy, stolen) seconds of all cores since the machine started: stolen ones the hypervisor gave to others."""
+    """Busy and stolen seconds of all cores since the machine started. The hypervisor gave the stolen ones to others."""
     try:
         numbers = Path("/proc/stat").read_text().partition("\n")[0].split()[1:]
         user, nice, system, _idle, _iowait, irq, softirq, stolen = map(int, numbers[:8])
@@ -53,10 +53,10 @@ def machine_seconds() -> tuple[float, float]:
 
 
 class TrialClock:
-    """Seconds that a trial has taken of a person's time, and of the CPU's, since its process started.
+    """Wall-clock and CPU seconds of a trial.
 
-    The first trial of a process has waited for Python and its imports; one that comes after it in the same process
-    begins when it is called.
+    The first trial of a process counts from the start of the process, so that Python's start and imports are included.
+    A later trial in the same process counts from the moment when its clock is made.
     """
 
     _first = True

@@ -1,4 +1,4 @@
-"""Where a number came from: versions, commit, host, scheduler job."""
+"""The provenance of a result: versions, commit, host, scheduler job."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import lab2
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """The fields of a shard that say where it came from."""
+    """The provenance fields of a shard."""
 
     lab2_version: str
     git_commit: str | None
@@ -30,7 +30,7 @@ class Provenance:
 
 
 def provenance() -> Provenance:
-    """Of this process."""
+    """The provenance of a result that this process computes."""
     commit, dirty = source_commit()
     job = os.environ.get("SLURM_JOB_ID")
     if job and (array := os.environ.get("SLURM_ARRAY_JOB_ID")):
@@ -49,9 +49,9 @@ def provenance() -> Provenance:
 
 
 def source_commit(*folders: str) -> tuple[str | None, bool | None]:
-    """The commit that this code is of, and whether it, or `folders` beside it, was changed since.
+    """The commit of this code, and whether lab2/, jobs/ or `folders` have uncommitted changes; None where not known.
 
-    An image states its own, in `$LAB2_COMMIT`.
+    An image has no checkout. It gives its commit in `$LAB2_COMMIT`.
     """
     if stated := os.environ.get("LAB2_COMMIT"):
         return stated.removesuffix("-dirty"), stated.endswith("-dirty")
@@ -66,10 +66,7 @@ def source_commit(*folders: str) -> tuple[str | None, bool | None]:
 
 
 def code_digest() -> str:
-    """SHA-256 over lab2's own files: what no commit tells where files were changed, or where there is no checkout.
-
-    The jobs in an installed package are not among them: a plan holds what it takes from a job.
-    """
+    """SHA-256 over lab2's own files. It identifies the code also with uncommitted changes or without a checkout."""
     root = Path(lab2.__file__).resolve().parent
     digest = hashlib.sha256()
     for path in sorted(set(root.rglob("*.py")) - set((root / "shipped").rglob("*.py"))):

@@ -1,6 +1,6 @@
-"""What is computed from a trial's predictions, now or of any run that kept them; and mAP, from boxes.
+"""Scores that are computed from a trial's saved predictions, also for old runs; and mAP, from boxes.
 
-A score is a function of `Predictions`; None where it makes no sense for them. `metrics.py` says which there are.
+A score is a function of `Predictions` that returns None where it is not defined for them. `metrics.py` lists them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CALIBRATION_BINS = 15
-_LEAST = np.finfo(np.float16).smallest_subnormal  # of the probabilities that a file of predictions can hold
+_LEAST = np.finfo(np.float16).smallest_subnormal  # the least probability that a file of predictions can hold
 
 
 def accuracy(predictions: Predictions) -> float:
@@ -28,9 +28,9 @@ def accuracy(predictions: Predictions) -> float:
 
 
 def macro_f1(predictions: Predictions) -> float:
-    """Mean of F1 over the classes that there are images of. Source: scikit-learn, `f1_score`.
+    """Mean of F1 over the classes that have test images. Source: scikit-learn, `f1_score`.
 
-    A class without an image has no F1: nobody can recognise it or fail to. Who names it is wrong about another class.
+    A class without an image has no F1. A wrong prediction of such a class lowers the recall of the image's true class.
     """
     from sklearn.metrics import f1_score
 
@@ -39,9 +39,9 @@ def macro_f1(predictions: Predictions) -> float:
 
 
 def balanced_accuracy(predictions: Predictions) -> float:
-    """Mean over the classes that there are images of, of the share of a class's images that are recognised.
+    """Mean of the recall over the classes that have test images.
 
-    Source: Brodersen et al. 2010 (ICPR), as `recall_score(average="macro")` of scikit-learn computes it.
+    Source: Brodersen et al. 2010 (ICPR), computed by scikit-learn's `recall_score(average="macro")`.
     """
     from sklearn.metrics import recall_score
 
@@ -50,24 +50,24 @@ def balanced_accuracy(predictions: Predictions) -> float:
 
 
 def majority_accuracy(predictions: Predictions) -> float:
-    """Accuracy of always naming the class that there are most images of: the best that one answer for all can do."""
+    """Accuracy of always naming the most frequent class: the best that a constant answer can reach."""
     return float(np.bincount(predictions.y_true).max() / len(predictions.y_true))
 
 
 def test_images(predictions: Predictions) -> int:
-    """How many images there are."""
+    """The number of test images."""
     return len(predictions.y_true)
 
 
 def tested_classes(predictions: Predictions) -> int:
-    """How many classes there are images of."""
+    """The number of classes that have test images."""
     return len(np.unique(predictions.y_true))
 
 
 def log_loss(predictions: Predictions) -> float | None:
-    """Mean of the negative logarithm of the right class's probability, in nats; None where there are no probabilities.
+    """Mean of the negative logarithm of the true class's probability, in nats; None where there are no probabilities.
 
-    Files keep probabilities as float16: one that became 0 there counts as the least that is not, 6e-8.
+    Files hold probabilities as float16. A probability that was rounded to 0 counts as the least positive one, 6e-8.
     """
     probabilities = _probabilities(predictions)
     if probabilities is None:
@@ -79,26 +79,27 @@ def log_loss(predictions: Predictions) -> float | None:
 def calibration_error(predictions: Predictions) -> float | None:
     """Expected calibration error; None where there are no probabilities.
 
-    The images fall into bins by the probability of their answer, each of 1/15; the difference of mean probability and
-    accuracy in a bin, weighted by its images. Source: Guo et al. 2017 (arXiv:1706.04599), equation 3.
+    The images are put into 15 equal bins by the probability of their answer. The error is the mean over the bins of
+    |mean probability - accuracy|, weighted by the number of images. Source: Guo et al. 2017 (arXiv:1706.04599),
+    equation 3.
     """
     probabilities = _probabilities(predictions)
     if probabilities is None:
         return None
-    sure, right = probabilities.max(1), predictions.y_true == predictions.y_pred
-    bins = np.clip(np.ceil(sure * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)  # (0, 1/15], ...
-    apart = np.bincount(bins, sure, CALIBRATION_BINS) - np.bincount(bins, right, CALIBRATION_BINS)
-    return float(np.abs(apart).sum() / len(sure))
+    confidence, right = probabilities.max(1), predictions.y_true == predictions.y_pred
+    bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)  # (0, 1/15], ...
+    gaps = np.bincount(bins, confidence, CALIBRATION_BINS) - np.bincount(bins, right, CALIBRATION_BINS)
+    return float(np.abs(gaps).sum() / len(confidence))
 
 
 def _probabilities(predictions: Predictions) -> NDArray[np.float64] | None:
-    """(N, K) that sum to 1 for each image; None for a detector's scores, which do not."""
-    given = predictions.probabilities
-    if given is None or not np.allclose(given.sum(1), 1, atol=0.01):
+    """(N, K) probabilities, scaled to sum to 1 for each image; None for a detector's scores, which do not sum to 1."""
+    saved = predictions.probabilities
+    if saved is None or not np.allclose(saved.sum(1), 1, atol=0.01):
         return None
-    wide: NDArray[np.float64] = given.astype(np.float64)
-    wide /= wide.sum(1, keepdims=True)
-    return wide
+    probabilities: NDArray[np.float64] = saved.astype(np.float64)
+    probabilities /= probabilities.sum(1, keepdims=True)
+    return probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,10 @@ class DetectionScores:
 
 
 def score_detections(found: Iterable[dict[str, Tensor]], wanted: Iterable[dict[str, Tensor]]) -> DetectionScores:
-    """Score `boxes`, `labels` and `scores` against `boxes` and `labels`, image by image."""
+    """mAP of the detections `found` (`boxes`, `labels`, `scores`) against the truth `wanted` (`boxes`, `labels`).
+
+    Both hold one dictionary per image; boxes are (D, 4) in pixels, x1, y1, x2, y2.
+    """
     import torch
     from torchmetrics.detection import MeanAveragePrecision
 
@@ -118,11 +122,11 @@ def score_detections(found: Iterable[dict[str, Tensor]], wanted: Iterable[dict[s
         box_format="xyxy",
         iou_type="bbox",
         backend="faster_coco_eval",
-        # torchmetrics' own are rounded to float32: a recall of exactly 0.3 would lie below the threshold of 0.3.
+        # The defaults of torchmetrics are rounded to float32: a recall of exactly 0.3 would be below its threshold 0.3.
         iou_thresholds=np.linspace(0.5, 0.95, 10).tolist(),
         rec_thresholds=np.linspace(0, 1, 101).tolist(),
     )
-    logging.getLogger("faster_coco_eval").setLevel(logging.WARNING)  # it writes twenty lines for two numbers
+    logging.getLogger("faster_coco_eval").setLevel(logging.WARNING)  # at INFO it logs a table of twenty lines
     metric.warn_on_many_detections = False
     with torch.inference_mode():
         metric.update(list(found), list(wanted))

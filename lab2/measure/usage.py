@@ -1,4 +1,4 @@
-"""What a piece of work takes of the machine: CPU seconds, waits for a core, memory at its peak."""
+"""The resources that a piece of work uses: CPU seconds, waits for a core, and peak memory."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ MemoryOf = Literal["process", "accelerator"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Added up over all pieces of the work."""
+    """Sums over all parts of the work, and the peak of its memory."""
 
     cpu_seconds: float = 0.0
-    wait_seconds: float | None = 0.0  # of its threads, for a core that another had; None: the kernel does not say
-    peak_bytes: int | None = 0  # None: the kernel cannot tell this work's peak from what went before
+    wait_seconds: float | None = 0.0  # in which threads were ready but had no core; None: the kernel does not say
+    peak_bytes: int | None = 0  # None: the kernel cannot reset the peak of earlier work
     memory_of: MemoryOf = "process"
 
     @property
     def wait_share(self) -> float | None:
-        """Of the time in which its threads could have run, the share in which others had the core."""
-        could = self.cpu_seconds + (self.wait_seconds or 0.0)
-        return None if self.wait_seconds is None or not could else self.wait_seconds / could
+        """The share of time in which threads waited for a core, of the time in which they ran or waited."""
+        total = self.cpu_seconds + (self.wait_seconds or 0.0)
+        return None if self.wait_seconds is None or not total else self.wait_seconds / total
 
 
 class Meter:
-    """Measures what happens inside `running` and outside `paused`.
+    """Measures the work inside `running`, except the parts inside `paused`.
 
-    Waits are those for a core of this machine, and the share of what its hypervisor gave to others that fell on this
-    process. Memory is all that the process has while the work goes on; on a CUDA device, what torch has allocated.
+    Waits are the waits for a core of this machine, plus this process's share of the time that the hypervisor took from
+    the machine. Memory is the resident memory of the process; on a CUDA device it is what torch has allocated there.
     """
 
     def __init__(self, device: torch.device, before: Usage | None = None) -> None:
@@ -47,7 +47,7 @@ class Meter:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """The work, all of it."""
+        """The block whose usage is measured."""
         self._start(anew=True)
         try:
             yield
@@ -56,7 +56,7 @@ class Meter:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """What is done meanwhile belongs to other work."""
+        """A block inside `running` that is not measured."""
         self._stop()
         try:
             yield
@@ -67,7 +67,8 @@ class Meter:
         if self._on_gpu:
             torch.cuda.reset_peak_memory_stats(self.device)
         elif self.device.type == "cpu":
-            # A peak of other work below this one's own does no harm, and giving memory back would cost the next step.
+            # The peak is reset only if other work raised it above this work's own peak: a reset gives memory back to
+            # the kernel, and the next step would have to page it in again.
             higher = self.usage.peak_bytes is not None and process_peak() > self.usage.peak_bytes
             if (anew or higher) and not forget_peak():
                 self.usage = replace(self.usage, peak_bytes=None)
@@ -86,7 +87,7 @@ class Meter:
 
     def _peak(self) -> int | None:
         before = self.usage.peak_bytes
-        if before and self.usage.memory_of != self._memory_of:  # an attempt before was on a machine of another kind
+        if before and self.usage.memory_of != self._memory_of:  # an earlier attempt ran on another kind of device
             return None
         if before is None or self.device.type not in ("cpu", "cuda"):
             return None
@@ -94,6 +95,7 @@ class Meter:
 
 
 def _waited(before: dict[int, float] | None, machine_before: tuple[float, float], cpu: float) -> float | None:
+    """Seconds of waiting since `before`. Stolen time is counted in proportion to `cpu`, the process's CPU seconds."""
     now = waits()
     if before is None or now is None:
         return None

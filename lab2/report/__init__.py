@@ -1,1 +1,1 @@
-"""The comparison table, for eyes and for programs; and the view of a run that is still going."""
+"""The comparison table as text and as files, and the live view of a run."""

@@ -1,4 +1,4 @@
-"""What stands around a table: what its numbers are of, what is wrong with a row, and what a row does not show."""
+"""The texts around a table: its caption, the reasons of failed rows, and remarks on the others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from lab2.measure.metrics import gibibytes
 from lab2.results.collect import Comparison
 
-# What the caption says of the trials that ended well.
+# The columns of finished trials that the caption sums up.
 _ORIGIN = [
     *("job", "dataset", "train_images", "weights", "precision", "device_name", "device", "threads"),
     "flops_uncounted",
@@ -19,7 +19,7 @@ _ORIGIN = [
 
 
 def caption(comparison: Comparison) -> str:
-    """What the numbers are of, and what they are not."""
+    """The caption: run, data set, machine, precision, weights, code, and what the numbers leave out."""
     frame = comparison.frame
     found = frame.loc[frame["status"] == "ok", _ORIGIN].drop_duplicates()
     good: list[Any] = list(found.astype(object).where(found.notna(), None).itertuples(index=False))
@@ -44,20 +44,23 @@ def caption(comparison: Comparison) -> str:
     return text
 
 
-def _by_jobs(found: list[tuple[str | None, str]], one: str, several: str) -> list[str]:
-    """What was found of each job: `one` of it where all are alike, else `several`, with the jobs that it is of."""
+def _by_jobs(values: list[tuple[str | None, str]], if_same: str, if_different: str) -> list[str]:
+    """A text for each value among (value, job) pairs.
+
+    The template `if_same` is used where all jobs have the same value, else `if_different`, which also names the jobs.
+    """
     jobs: dict[str, list[str]] = {}
-    for value, job in found:
+    for value, job in values:
         jobs.setdefault(value or "unknown", []).append(job)
-    form = one if len(jobs) == 1 else several
-    return [form.format(value, ", ".join(dict.fromkeys(names))) for value, names in jobs.items()]
+    template = if_same if len(jobs) == 1 else if_different
+    return [template.format(value, ", ".join(dict.fromkeys(names))) for value, names in jobs.items()]
 
 
 def remarks(summary: pd.DataFrame) -> list[str]:
-    """What has to be said of rows that have numbers."""
+    """The notes on rows that have numbers, such as a busy machine."""
     return [f"{row['job']}: {row['notes']}" for _, row in summary.iterrows() if row["notes"]]
 
 
 def failures(summary: pd.DataFrame) -> list[str]:
-    """A sentence for each row that is not whole."""
+    """Status and reason of each row with a trial that did not end well."""
     return [f"{row['job']}: {row['status']}: {row['reason']}" for _, row in summary.iterrows() if row["status"] != "ok"]

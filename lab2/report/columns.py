@@ -1,4 +1,4 @@
-"""The columns of the comparison table, and how a row is written under each."""
+"""The columns of the comparison table: their titles, and how a row's values are formatted."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import pandas as pd
 from lab2.measure.metrics import METRICS, Metric, amount
 
 ABSENT = "–"
-CHANCE = " †"  # beside an accuracy: not shown to be better than naming the commonest class
-ALWAYS = 0  # rank of the columns that any terminal shows
+CHANCE = " †"  # marks an accuracy that is not shown to be better than always naming the most frequent class
+ALWAYS = 0  # rank of the columns that a terminal of any width shows
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A heading, and how a row of the summary is written under it."""
+    """One column: its title, and how it formats a row of the summary."""
 
     title: str
     text: Callable[[pd.Series], str]
-    rank: int  # tables show the lowest first, and a narrow terminal gives up the highest
+    rank: int  # the column's position, lowest first; a narrow terminal drops the highest ranks
 
 
 def _accuracy(row: pd.Series) -> str:
@@ -31,7 +31,7 @@ def _accuracy(row: pd.Series) -> str:
 
 
 def _parameters(row: pd.Series) -> str:
-    """All, and how many the optimiser moved where that is fewer than may move."""
+    """The number of parameters; in brackets the trained ones, if they are not all of the trainable ones."""
     if pd.isna(row["parameters"]):
         return ABSENT
     trained = row["trained_parameters"]
@@ -40,11 +40,11 @@ def _parameters(row: pd.Series) -> str:
 
 
 def _flops(row: pd.Series) -> str:
-    """At least so many, where something that ran is not counted."""
+    """The FLOPs, marked as a lower bound where some operations were not counted."""
     if pd.isna(row["flops_per_image"]):
         return ABSENT
-    whole = pd.isna(row["flops_uncounted"]) or not row["flops_uncounted"]
-    return f"{'' if whole else '≥ '}{amount(row['flops_per_image'])}"
+    complete = pd.isna(row["flops_uncounted"]) or not row["flops_uncounted"]
+    return f"{'' if complete else '≥ '}{amount(row['flops_per_image'])}"
 
 
 def _precision(row: pd.Series) -> str:
@@ -52,18 +52,18 @@ def _precision(row: pd.Series) -> str:
 
 
 def _weights(row: pd.Series) -> str:
-    """By their kind: the caption says from where."""
+    """The kind of weights, without their origin: the caption names it."""
     return ", ".join(origin.partition(" ")[0] for origin in row["weights"].split(", ")) or ABSENT
 
 
-def _of(metric: Metric) -> Column:
+def _metric_column(metric: Metric) -> Column:
     def text(row: pd.Series) -> str:
         return ABSENT if pd.isna(row[metric.name]) else metric.text(row[metric.name])
 
     return Column(metric.title, text, metric.rank)
 
 
-_BESIDE_METRICS = (
+_OTHER_COLUMNS = (
     Column("model", lambda row: str(row["job"]), ALWAYS),
     Column("test accuracy [95 %]", _accuracy, ALWAYS),
     Column("status", lambda row: str(row["status"]), ALWAYS),
@@ -74,5 +74,5 @@ _BESIDE_METRICS = (
     Column("weights", _weights, 10),
 )
 COLUMNS = sorted(
-    (*_BESIDE_METRICS, *(_of(metric) for metric in METRICS if metric.title)), key=lambda column: column.rank
+    (*_OTHER_COLUMNS, *(_metric_column(metric) for metric in METRICS if metric.title)), key=lambda column: column.rank
 )

@@ -1,4 +1,4 @@
-"""A run that is still going: as a table with bars, or as plain lines where there is no terminal."""
+"""The live view of a run: a table with progress bars, or plain lines where the output is no terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STYLES = {"ok": "green", "running": "cyan", "waiting": "dim", "queued": "dim", 
 
 
 class Line(Protocol):
-    """What the view needs to know of a trial."""
+    """The status of a trial, as the view needs it."""
 
     @property
     def trial(self) -> str: ...
@@ -32,10 +32,10 @@ class Line(Protocol):
 
 
 def live_table(lines: Sequence[Line]) -> Group:
-    """Every trial: state, node where there are several, bar, epoch, loss, validation accuracy, time left.
+    """A row per trial: state, node (where known), bar, epoch, loss, validation accuracy, time left.
 
-    Below, the reasons there are: why one waits, or why it ended. Fits 80 columns, as long as the trials'
-    names are no longer than 20.
+    Below the table stand the reasons why trials wait or have ended. The table fits 80 columns if the names of the
+    trials have at most 20 characters.
     """
     table = Table(box=None, pad_edge=False)
     nodes = {line.node for line in lines} - {""}
@@ -61,20 +61,20 @@ def live_table(lines: Sequence[Line]) -> Group:
 
 
 class PlainLines:
-    """Says what has changed since it was last asked, a line a change."""
+    """Reports changes since the last call, one line per change."""
 
     def __init__(self) -> None:
-        self.said: dict[str, tuple[str, float | None]] = {}
+        self.reported: dict[str, tuple[str, float | None]] = {}
 
     def changes(self, lines: Sequence[Line]) -> list[str]:
-        """A line for each trial whose state changed or that was validated."""
+        """A line for each trial whose state or validation accuracy has changed."""
         new = []
         for line in lines:
             now = line.progress
             accuracy = now.validation_accuracy if now else None
-            known = (_doing(line), accuracy if line.state == "running" else None)
-            if known != self.said.get(line.trial, ("waiting", None)):
-                self.said[line.trial] = known
+            current = (_doing(line), accuracy if line.state == "running" else None)
+            if current != self.reported.get(line.trial, ("waiting", None)):
+                self.reported[line.trial] = current
                 new.append(_sentence(line, now))
         return new
 

@@ -1,4 +1,4 @@
-"""What has to be said of a row, or its numbers would be taken for more than they are."""
+"""The notes on a row of the table: facts without which its numbers would mislead."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import pandas as pd
 
 from lab2.results.statistics import Interval
 
-# Seeds that differ in one of these ran on different machines: their times and memory are not of one kind.
+# Seeds that differ in one of these fields do not have comparable times and memory.
 MACHINE = ("device_name", "device", "threads", "precision")
-BUSY_SHARE = 0.1  # of the time in which a trial's threads could have run: waiting for longer is worth a word
+BUSY_SHARE = 0.1  # a trial gets a note if its threads waited for a core for this share of their time or more
 
 
 def notes(good: pd.DataFrame, accuracy: Interval | None) -> Iterator[str]:
-    """A sentence for each thing that the reader of a row must know; `good` are its trials that ended well."""
+    """The notes on one row, a sentence each. `good` holds its trials with status "ok"."""
     if no_better_than_chance(good, accuracy):
         share = good["majority_accuracy"].mean()
         yield f"† not shown to be better than always naming the commonest class ({share:.2%})"
@@ -44,13 +44,13 @@ def on_several_machines(good: pd.DataFrame) -> bool:
 
 
 def no_better_than_chance(good: pd.DataFrame, accuracy: Interval | None) -> bool:
-    """Whether naming the commonest class each time lies within the interval of the row's accuracy, or above it."""
+    """Whether the accuracy of always naming the most frequent class lies in the row's interval or above it."""
     share = good["majority_accuracy"].mean()
     return accuracy is not None and not pd.isna(share) and accuracy.low <= share
 
 
 def waiting_share(good: pd.DataFrame) -> float:
-    """Of the time in which the trials' threads could have run, the share in which others had the core; at the worst."""
+    """The share of time for which the threads could have run but waited for a core, in training; the worst trial's."""
     waited = good["train_wait_seconds"] / (good["train_cpu_seconds"] + good["train_wait_seconds"])
     worst = waited.max()
     return 0.0 if pd.isna(worst) else float(worst)

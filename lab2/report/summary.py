@@ -1,4 +1,4 @@
-"""One row a job: the mean over its seeds with a 95 % interval, or the reason why there is none."""
+"""Summarises each job in one row: the mean over its seeds with a 95 % interval, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lab2.report.notes import no_better_than_chance, notes, on_several_machines
 from lab2.results.collect import Comparison
 from lab2.results.statistics import Interval, of_share, over_seeds
 
-# Texts that should be the same for all seeds of a job: where they are not, all there are stand there.
+# Text fields that should be the same for all seeds of a job. Where they differ, the row lists all values.
 TEXTS = ("flops_uncounted", "device", "device_name", "precision", "git_commit")
 COUNTS = tuple(metric.name for metric in METRICS if metric.count)
 
@@ -18,7 +18,7 @@ def summarise(comparison: Comparison) -> pd.DataFrame:
     """The comparison table, in the order of the plan: accuracy, F1, training time and parameters come first."""
     jobs = comparison.frame.groupby("job", sort=False)
     table = pd.DataFrame([_summary(str(job), rows, comparison.plan.smoke) for job, rows in jobs])
-    return table.astype(dict.fromkeys(COUNTS, "Int64"))  # a count stays one beside a gap
+    return table.astype(dict.fromkeys(COUNTS, "Int64"))  # an integer type that can hold missing values
 
 
 def _summary(job: str, rows: pd.DataFrame, smoke: bool) -> dict[str, object]:
@@ -30,7 +30,7 @@ def _summary(job: str, rows: pd.DataFrame, smoke: bool) -> dict[str, object]:
         "job": job,
         "architecture": rows["architecture"].iloc[0],
         "accuracy": accuracy.mean if accuracy else None,
-        "macro_f1": None,  # its place among the first columns
+        "macro_f1": None,  # set below; here it only fixes the order of the columns
         "train_seconds": None,
         "parameters": None,
         "status": "ok" if bad.empty else bad["status"].iloc[0],
@@ -47,15 +47,15 @@ def _summary(job: str, rows: pd.DataFrame, smoke: bool) -> dict[str, object]:
         if metric.name != "accuracy":
             table[metric.name] = _over_seeds(metric, good[metric.name], mixed)
     for name in TEXTS:
-        found = good[name].dropna().unique().tolist()
-        table[name] = ", ".join(found) if found else None
+        values = good[name].dropna().unique().tolist()
+        table[name] = ", ".join(values) if values else None
     table["at_chance"] = no_better_than_chance(good, accuracy)
     table["notes"] = "; ".join(notes(good, accuracy))
     return {**table, "dataset": rows["dataset"].iloc[0], "smoke": smoke}
 
 
 def _over_seeds(metric: Metric, column: pd.Series, mixed: bool) -> float | int | None:
-    """The number of a row for a `metric` of its trials; `mixed`: they ran on different machines."""
+    """The value of `metric` for a row, from its trials' values; None where it has none. `mixed`: different machines."""
     values = column.dropna()
     if values.empty or (metric.every_seed and len(values) < len(column)):
         return None

@@ -13,18 +13,19 @@ from lab2.report.columns import ABSENT, ALWAYS, COLUMNS
 
 
 def terminal_table(summary: pd.DataFrame, width: int) -> tuple[Table, list[str]]:
-    """The summary for a terminal of `width` characters, and the titles of columns that there was no room for.
+    """The summary as a table of `width` characters, and the titles of the columns that did not fit.
 
-    Columns are given room by their rank, and none is cut. One that no row fills is left out unsaid.
+    Columns are added in the order of their rank while they fit; no column is truncated. A column that is empty in all
+    rows is dropped and is not among the titles.
     """
     rows = [row for _, row in summary.iterrows()]
     cells = {column.title: [for_terminal(column.text(row)) for row in rows] for column in COLUMNS}
     filled = [c for c in COLUMNS if c.rank == ALWAYS or any(text != ABSENT for text in cells[c.title])]
     shown: set[str] = set()
     for column in sorted(filled, key=lambda column: column.rank):
-        room = max(map(cell_len, (column.title, *cells[column.title]))) + 3  # between two columns
-        if room <= width or column.rank == ALWAYS:
-            width -= room
+        needed = max(map(cell_len, (column.title, *cells[column.title]))) + 3  # the gap between two columns
+        if needed <= width or column.rank == ALWAYS:
+            width -= needed
             shown.add(column.title)
     title = "SMOKE RUN, not a comparison" if summary["smoke"].any() else None
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title)

@@ -1,4 +1,4 @@
-"""The files of a report: one table of writers, each given the run, the comparison and its summary."""
+"""The files of a report. `WRITERS` lists them: each writer gets the run, the comparison and its summary."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Writer = Callable[[RunDir, Comparison, pd.DataFrame], bytes]
 
 
 def table_csv(_run: RunDir, _comparison: Comparison, summary: pd.DataFrame) -> bytes:
-    """A row a job. No spreadsheet takes its text for formulas."""
+    """A row per job. Text is escaped so that a spreadsheet does not run it as a formula."""
     safe = {
         str(name): [for_csv(value) if isinstance(value, str) else value for value in column]
         for name, column in summary.items()
@@ -27,17 +27,17 @@ def table_csv(_run: RunDir, _comparison: Comparison, summary: pd.DataFrame) -> b
 
 
 def table_json(_run: RunDir, _comparison: Comparison, summary: pd.DataFrame) -> bytes:
-    """A row a job, as a list of objects."""
+    """A row per job, as a list of objects."""
     return summary.to_json(orient="records", indent=2, force_ascii=False).encode() + b"\n"
 
 
 def table_md(_run: RunDir, comparison: Comparison, summary: pd.DataFrame) -> bytes:
-    """The table as Markdown, its caption above, and what has to be said of its rows below."""
+    """The table as Markdown, with its caption above and the failures, remarks and warnings below."""
     return markdown(comparison, summary).encode()
 
 
 def trials_csv(_run: RunDir, comparison: Comparison, _summary: pd.DataFrame) -> bytes:
-    """A row a trial, every field of its shard."""
+    """A row per trial, with every field of its shard."""
     return comparison.csv()
 
 
@@ -50,7 +50,7 @@ WRITERS: dict[str, Writer] = {
 
 
 def write_report(run: RunDir, comparison: Comparison, summary: pd.DataFrame) -> tuple[list[str], list[OSError]]:
-    """Write every file; returns the names of those that are written, and why the others are not."""
+    """Write every file; returns the names of the files that were written, and the errors of the others."""
     written: list[str] = []
     refused: list[OSError] = []
     try:
@@ -61,13 +61,16 @@ def write_report(run: RunDir, comparison: Comparison, summary: pd.DataFrame) -> 
         try:
             write_whole(run.report / name, writer(run, comparison, summary))
             written.append(name)
-        except OSError as error:  # the others are wanted all the same
+        except OSError as error:  # go on with the other files
             refused.append(error)
     return written, refused
 
 
 def markdown(comparison: Comparison, summary: pd.DataFrame) -> str:
-    """The same table as Markdown, its caption above, and what went wrong below; `summary` is that of `comparison`."""
+    """The table as Markdown, with its caption above and the failures, remarks and warnings below.
+
+    `summary` must be the summary of `comparison`.
+    """
     lines = [
         "| " + " | ".join(c.title for c in COLUMNS) + " |",
         "|" + "---|" * len(COLUMNS),

@@ -1,1 +1,1 @@
-"""Shards: one row a trial, written whole, and collected against the plan."""
+"""Shards: the result of each trial, written atomically, and collected by the plan of the run."""

@@ -1,4 +1,4 @@
-"""Merges the shards of a run against its plan: every expected trial is a row, whatever became of it."""
+"""Merges the shards of a run by its plan: every planned trial is a row, also one that failed or left no shard."""
 
 from __future__ import annotations
 
@@ -20,50 +20,51 @@ from lab2.results.taken import read_taken
 from lab2.spec.job import Trial
 from lab2.spec.plan import Plan, some_of
 
-# Of what is kept. On a local disk 100,000 rows are written anew in 0.7 s (profiled, two busy cores); a shard is read
-# in less than 0.1 ms (9.6 s for 100,000, benchmarks/results/collect.md).
+# The cache is written again if the new shards are more than this share of its rows. On a local disk 100,000 rows are
+# written in 0.7 s (profiled, two busy cores); a shard is read in less than 0.1 ms (9.6 s for 100,000,
+# benchmarks/results/collect.md).
 REWRITE_SHARE = 0.01
 
-# Status and reason of trials without a shard, by name, from whoever launched them.
+# A function that gives status and reason, by trial, of the trials that left no shard. The launcher provides it.
 ExplainMissing = Callable[[Plan, Sequence[Trial]], Mapping[str, tuple[Status, str]]]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A row for each trial of the plan, in the plan's order, and what is wrong with the files."""
+    """A row for each trial of the plan, in the plan's order, and warnings about unusable or changed files."""
 
     plan: Plan
-    table: pa.Table  # one column a field of `Shard`
+    table: pa.Table  # a column for each field of `Shard`
     warnings: tuple[str, ...]
-    taken: Mapping[str, str] = field(default_factory=dict)  # trials that another run had finished, and which run
+    taken: Mapping[str, str] = field(default_factory=dict)  # by trial: the run from which its result was copied
 
     @property
     def rows(self) -> tuple[Shard, ...]:
-        """The table's rows; for many, its columns are faster."""
+        """The table's rows as `Shard`s. With many rows it is faster to use the columns of `table`."""
         return as_rows(self.table)
 
     def csv(self) -> bytes:
-        """The table for programs."""
+        """The table as CSV, with a header."""
         return as_csv(self.table)
 
     @property
     def statuses(self) -> list[str]:
-        """Of each row."""
-        found: list[str] = self.table["status"].to_pylist()
-        return found
+        """The status of each row."""
+        statuses: list[str] = self.table["status"].to_pylist()
+        return statuses
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """The table for pandas, where a count beside a gap stays a count; to be read, not changed."""
+        """The table for pandas. Integer columns stay integer where values are missing. Read-only: it is cached."""
         frame: pd.DataFrame = self.table.to_pandas(types_mapper=pd.ArrowDtype)
         return frame
 
 
 def collect(run: RunDir, explain_missing: ExplainMissing | None = None) -> Comparison:
-    """Read what is there; a shard that cannot be believed is a warning and costs only its own row.
+    """Read all shards of the run. An invalid shard gives a warning and a row with status "missing".
 
-    `explain_missing` says what became of the trials without a shard; without it they have not reported yet.
-    Raises `RunError` where the run has no plan.
+    `explain_missing` gives status and reason of the trials without a shard. By default their reason is that they have
+    not reported yet. Raises `RunError` where the run has no plan.
     """
     plan = run.read_plan()
     warnings: list[str] = []
@@ -73,10 +74,10 @@ def collect(run: RunDir, explain_missing: ExplainMissing | None = None) -> Compa
     absent = [t for t, name in zip(plan.trials, plan.names, strict=True) if f"{name}.json" not in files]
     if explain_missing and absent:
         reasons = explain_missing(plan, absent)
-        files = scan(run.shards)  # a shard that has come in the meantime counts
+        files = scan(run.shards)  # again: a trial may have written its shard in the meantime
     fresh: list[Shard] = []
-    numbers: list[int] = []  # the row of each trial: of those that are cache, then of the fresh ones
-    stamps: list[FileStamp | None] = []  # of the file of each trial's shard; None: there is none that can be believed
+    numbers: list[int] = []  # for each trial its row in the cached rows followed by the fresh ones
+    stamps: list[FileStamp | None] = []  # for each trial the stamp of its shard's file; None: no valid shard
     for trial, name in zip(plan.trials, plan.names, strict=True):
         stamp = files.pop(f"{name}.json", None)
         number = cache.number(name, stamp)
@@ -105,10 +106,10 @@ def _unreported(trial: Trial, reasons: Mapping[str, tuple[Status, str]]) -> Shar
 
 
 def _changed_data(table: pa.Table) -> Iterator[str]:
-    """A warning for each data set that was not the same for all of its rows."""
+    """A warning for each data set whose content was not the same for all of its trials."""
     if len(table["dataset_sha256"].drop_null().unique()) < 2:
         return
-    trials: dict[str, dict[str, list[str]]] = {}  # by data set, then SHA-256
+    trials: dict[str, dict[str, list[str]]] = {}  # names of trials by data set, then by SHA-256
     columns = (table[column].to_pylist() for column in ("trial", "dataset", "dataset_sha256"))
     for trial, name, digest in zip(*columns, strict=True):
         if digest is not None:
@@ -120,11 +121,12 @@ def _changed_data(table: pa.Table) -> Iterator[str]:
 
 
 def _taken(run: RunDir, table: pa.Table) -> dict[str, str]:
-    noted = read_taken(run.taken)
-    if not noted:
+    """By trial: the run from which its row was copied. A trial that was run again since (another start) is left out."""
+    origins = read_taken(run.taken)
+    if not origins:
         return {}
     started = dict(zip(table["trial"].to_pylist(), table["started_at"].to_pylist(), strict=True))
-    return {trial: one.run for trial, one in noted.items() if trial in started and started[trial] == one.started_at}
+    return {t: taken.run for t, taken in origins.items() if t in started and started[t] == taken.started_at}
 
 
 def _read(run: RunDir, plan: Plan, trial: Trial) -> Shard:
@@ -138,7 +140,7 @@ def _read(run: RunDir, plan: Plan, trial: Trial) -> Shard:
 
 
 def _completed(run: RunDir, shard: Shard) -> Shard:
-    """`shard` with the metrics that come from predictions and that whoever wrote it did not know."""
+    """`shard` with the metrics that its version of lab2 did not have, computed from the saved predictions."""
     lacking = [metric for metric in METRICS if metric.of and getattr(shard, metric.name) is None]
     if shard.status != "ok" or not lacking:
         return shard

@@ -1,4 +1,4 @@
-"""What a trial tells while it runs: a line at each validation that stays, and a note of what it is doing now."""
+"""The files that a trial writes while it runs: its learning curve, its attempts, and a note of its progress."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lab2.regular_file import LISTS, SMALL, make_way, read_regular
 from lab2.results.run_dir import RunDir
 from lab2.whole_file import write_whole
 
-EVERY_SECONDS = 1.0  # between two notes
+EVERY_SECONDS = 1.0  # least time between two progress notes
 
 LOG = logging.getLogger("lab2")
 
@@ -34,9 +34,9 @@ class Progress:
     epochs: float = 0.0
     loss: float | None = None
     validation_accuracy: float | None = None
-    seconds_left: float | None = None  # of training
+    seconds_left: float | None = None  # of training, estimated
     train_seconds: float = 0.0
-    wall_seconds: float = 0.0  # of all attempts, as far as they are known
+    wall_seconds: float = 0.0  # summed over all attempts whose notes could be read
     cpu_seconds: float = 0.0
     startup_seconds: float = 0.0
 
@@ -46,8 +46,8 @@ class CurvePoint:
     """One point of the learning curve."""
 
     epoch: float
-    images: int = 0  # seen so far, each as often as it was
-    loss: float | None  # of the last batch; None: not a number, in runs of before such a training failed
+    images: int = 0  # training images so far, repetitions included
+    loss: float | None  # of the last batch; None: NaN, in old runs only (such a training now fails)
     validation_accuracy: float
     validation_macro_f1: float
     train_seconds: float
@@ -60,11 +60,11 @@ _POINT: TypeAdapter[CurvePoint] = TypeAdapter(CurvePoint)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """A process that began to work on a trial. Several attempts may go on from one another."""
+    """One process that worked on a trial. A later attempt continues from the checkpoint of an earlier one."""
 
     job_id: str | None  # the scheduler's
     host: str
-    step: int  # where it began: 0, or what the checkpoint says
+    step: int  # the training step where it began: 0, or that of the checkpoint
     started_at: str  # UTC, ISO 8601
 
     def __post_init__(self) -> None:
@@ -75,37 +75,37 @@ _ATTEMPT: TypeAdapter[Attempt] = TypeAdapter(Attempt)
 
 
 class Journal:
-    """The writing side, in the trial's process."""
+    """Writes these files in the trial's process."""
 
     def __init__(self, run: RunDir, trial: str) -> None:
         self.run, self.trial = run, trial
-        self.last = 0.0
-        self.refused = False
+        self.last = 0.0  # Unix time of the last progress note
+        self.refused = False  # the warning about a failed write was logged
 
     def begin(self, attempt: Attempt, curve: Sequence[CurvePoint]) -> None:
-        """Note that a process begins; of the learning curve stays what it goes on from."""
-        with self._forgiving():
+        """Record a new attempt, and write `curve`, the learning curve of its checkpoint, over the old one."""
+        with self._log_failure():
             _append(self.run.attempts(self.trial), _ATTEMPT.dump_json(attempt) + b"\n")
             write_whole(self.run.history(self.trial), b"".join(_POINT.dump_json(point) + b"\n" for point in curve))
 
     def due(self) -> bool:
-        """Whether the last note is old enough for the next."""
+        """Whether `EVERY_SECONDS` have passed since the last progress note."""
         return time.time() - self.last >= EVERY_SECONDS
 
     def note(self, progress: Progress) -> None:
-        """Replace the note of what the trial is doing now."""
+        """Replace the progress note."""
         self.last = time.time()
-        with self._forgiving():
+        with self._log_failure():
             write_whole(self.run.progress(self.trial), _PROGRESS.dump_json(progress))
 
     def add(self, point: CurvePoint) -> None:
         """Append one point of the learning curve."""
-        with self._forgiving():
+        with self._log_failure():
             _append(self.run.history(self.trial), _POINT.dump_json(point) + b"\n")
 
     @contextmanager
-    def _forgiving(self) -> Iterator[None]:
-        """What is told on the way is no result: a disk that refuses it must not end the training."""
+    def _log_failure(self) -> Iterator[None]:
+        """Log the first `OSError` and ignore all: these files are no results, and must not end the training."""
         try:
             yield
         except OSError as error:
@@ -115,19 +115,25 @@ class Journal:
 
 
 def read_progress(run: RunDir, trial: str) -> Progress | None:
-    """The last note; None where there is none to read."""
+    """The newest progress note; None where none can be read."""
     return _read_note(run.progress(trial))
 
 
 def time_taken(run: RunDir, trial: str) -> Progress:
-    """What all attempts at the trial have taken, as far as they have told: the sums of a note, and nothing else."""
+    """The seconds that all attempts at the trial have taken so far, in a `Progress` whose other fields are not set.
+
+    An attempt counts up to its last progress note.
+    """
     notes = [_read_note(path) for path in (run.progress(trial), run.time_taken(trial))]
     sums = {name: max((getattr(note, name) for note in notes if note), default=0.0) for name in _SUMS}
     return Progress(state="starting", **sums)
 
 
 def make_way_for_attempt(run: RunDir, trial: str) -> None:
-    """Put away what the attempts before have left, but for what they took. Raises `OSError` as the disk does."""
+    """Remove the trial's old shard and progress note, and save the time that its attempts took.
+
+    Raises `OSError` where a file cannot be written or removed.
+    """
     taken = time_taken(run, trial)
     if taken.wall_seconds:
         write_whole(run.time_taken(trial), _PROGRESS.dump_json(taken))
@@ -136,12 +142,12 @@ def make_way_for_attempt(run: RunDir, trial: str) -> None:
 
 
 def read_history(run: RunDir, trial: str) -> list[CurvePoint]:
-    """The learning curve so far."""
+    """The learning curve so far; incomplete lines are left out."""
     return _read_lines(run.history(trial), _POINT)
 
 
 def read_attempts(run: RunDir, trial: str) -> list[Attempt]:
-    """Every process that began to work on the trial, the first one first."""
+    """The attempts at the trial, oldest first; incomplete lines are left out."""
     return _read_lines(run.attempts(trial), _ATTEMPT)
 
 
@@ -153,22 +159,22 @@ def _read_note(path: Path) -> Progress | None:
 
 
 def _append(path: Path, line: bytes) -> None:
-    """A FIFO that lies there is an `OSError`: to open it would wait for somebody who reads it."""
+    """Append a line. Raises `OSError` for a FIFO without a reader, where an open without O_NONBLOCK would hang."""
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
     with os.fdopen(handle, "ab") as file:
         file.write(line)
 
 
 def _read_lines(path: Path, kind: TypeAdapter[T]) -> list[T]:
-    """What stands in the lines of `path`; a line that was cut off by a crash is left out."""
-    found = []
+    """The records in the lines of `path`. A line that a crash cut off is left out."""
+    records = []
     try:
         lines = read_regular(path, LISTS).splitlines()
     except OSError:
         return []
     for line in lines:
         try:
-            found.append(kind.validate_json(line))
+            records.append(kind.validate_json(line))
         except ValidationError:
             continue
-    return found
+    return records

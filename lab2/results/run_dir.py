@@ -1,14 +1,13 @@
-"""One run's directory: where each thing lies, and nothing else.
+"""The directory of one run: the path of each file, and functions that make, open and list runs.
 
-plan.json      what is expected          history/      a line a validation and trial, JSON lines
-shards/        one row a trial           progress/     what a trial is doing now
-predictions/   labels and probabilities  logs/         submitit's folder, one a trial
-checkpoints/   to go on from             weights/      trained networks, if asked
-report/        the table
+plan.json      the planned trials        history/      learning curves, JSON lines, a file per trial
+shards/        a row per trial           progress/     progress notes, attempts, locks
+predictions/   labels and probabilities  logs/         submitit's files, a folder per trial
+checkpoints/   state to resume from      weights/      trained networks, if asked for
+report/        the table                 collected.parquet  the cache of shards that `collect` has read
 
-On Slurm also profile.json, submissions/ (what was handed to it), exits/ (how each job ended) and
-scheduler.json (what it last said) and taken.json (rows of other runs that were taken over); collected.parquet is
-most of what `collect` has read so far.
+On Slurm also profile.json (the profile of the submission), submissions/ (a record per sbatch call), exits/ (exit
+notes), scheduler.json (the last scheduler query) and taken.json (results copied from other runs).
 """
 
 from __future__ import annotations
@@ -85,7 +84,7 @@ class RunDir:
 
     @property
     def launcher(self) -> Path:
-        """The lock of whoever launches the run's trials."""
+        """The lock of the process that launches the run's trials."""
         return self.path / "progress" / "launcher.lock"
 
     @property
@@ -121,7 +120,7 @@ class RunDir:
         return self.path / "plan.json"
 
     def read_plan(self) -> Plan:
-        """Raises `RunError` where there is no plan, or one that this version cannot read."""
+        """The plan of the run. Raises `RunError` where there is none, or one that this version cannot read."""
         try:
             text = read_regular(self.plan, LISTS)
         except OSError as error:
@@ -137,12 +136,15 @@ class RunDir:
             raise RunError(f"{self.plan}: {first_wrong(error)}; it was altered; start a new run") from error
 
     def write_plan(self, plan: Plan) -> None:
-        """Raises `OSError` as the disk does."""
+        """Write the plan atomically. Raises `OSError` where it cannot be written."""
         write_whole(self.plan, dump_plan(plan))
 
 
 def create_run(runs: Path, plan: Plan) -> RunDir:
-    """Make the directory of a new run, write its plan, and point `latest` at it."""
+    """Make the directory of a new run, write its plan, and let the link `latest` point to it.
+
+    Raises `RunError` where the directory exists or cannot be made.
+    """
     run = RunDir((runs / plan.run_id).absolute())
     try:
         run.path.mkdir(parents=True)
@@ -158,14 +160,14 @@ def create_run(runs: Path, plan: Plan) -> RunDir:
 
 
 def open_run(runs: Path, run_id: str) -> RunDir:
-    """The run of that id (or `latest`); raises `RunError` that lists what there is."""
+    """The run of that id (or `latest`). Raises `RunError` where there is none; its message lists the newest runs."""
     try:
         run = RunDir((runs / run_id).resolve(strict=True))
-    except (OSError, RuntimeError):  # RuntimeError: links that lead in a circle
+    except (OSError, RuntimeError):  # RuntimeError: symbolic links in a loop
         run = RunDir(runs / run_id)
     if not os.path.lexists(run.plan):
-        found = ", ".join(sorted(known_runs(runs))[-5:]) or "none yet; lab2 run-local makes the first"
-        raise RunError(f"{runs / run_id}: no such run; there are: {found}")
+        newest = ", ".join(sorted(known_runs(runs))[-5:]) or "none yet; lab2 run-local makes the first"
+        raise RunError(f"{runs / run_id}: no such run; there are: {newest}")
     return run
 
 
@@ -177,8 +179,8 @@ def known_runs(runs: Path) -> Iterator[str]:
 
 
 def new_run_id(runs: Path, dataset: str) -> str:
-    """A run id that sorts by time and says what it is about: `20261123-150612-mnist`."""
-    about = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(dataset).name) or "data"  # it becomes part of a job's name
+    """A new run id that sorts by time and names the data set: `20261123-150612-mnist`."""
+    about = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(dataset).name) or "data"  # safe in the name of a Slurm job
     stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{about}"
     taken = set(known_runs(runs))
     return next(i for i in (stem, *(f"{stem}-{n}" for n in range(2, 1000))) if i not in taken)

@@ -1,10 +1,10 @@
-"""The shard: one row of the comparison table, one schema, one file a trial.
+"""The shard: the result of one trial, one file per trial, one row of the comparison table.
 
-The file is JSON: the row, and a SHA-256 over it. Nobody else lists these fields: the writer, the reader
-and the collector take them from here, and the numbers among them from the list of metrics.
+The file is JSON: the row, and a SHA-256 over it. The fields are listed only here; the writer, the reader and the
+collector use this list. The numbers among them come from the list of metrics.
 
-The schema grows by addition. A reader leaves out fields that it does not know; one that is missing is "not measured".
-The number is raised only where a field means something else than before.
+New fields may be added without a new schema number. A reader ignores fields that it does not know; a missing field
+means "not measured". The schema number is raised only where the meaning of a field changes.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from lab2.spec.job import Trial
 from lab2.whole_file import write_whole
 
 SCHEMA = 2
-# Schemas that are read too, and which of their fields meant something else: those are not measured as they are now.
+# Older schemas that are still read. The listed fields had another meaning in them and are read as "not measured".
 OLDER: dict[int, tuple[str, ...]] = {
     1: (
-        "macro_f1",  # with 0 for classes that no image showed
+        "macro_f1",  # counted 0 for classes without a test image
         "map_50",  # with thresholds in float32
         "map_50_95",
         "wall_seconds",  # without the process's start
-        "seconds_to_target",  # looked at when an epoch ended
+        "seconds_to_target",  # checked only at the end of an epoch
         "flops_per_image",  # without fused attention
-        "peak_memory_bytes",  # of testing, too
+        "peak_memory_bytes",  # included testing
         "memory_of",
-        "latency_p50_seconds",  # of a network that was not folded
+        "latency_p50_seconds",  # of a network whose weights were not folded
         "latency_p95_seconds",
         "throughput_images_per_second",
     ),
@@ -65,7 +65,7 @@ else:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shard(_Measured):
-    """One row of the comparison table: what it is of, each of `METRICS` under its name, and where it came from."""
+    """One row of the comparison table: the trial, each of `METRICS` under its name, and the provenance."""
 
     trial: str  # its name within its run: job and seed
     job: str  # its name
@@ -103,9 +103,9 @@ class Shard(_Measured):
     schema: int = SCHEMA  # the number of this schema
 
     def updated(self, **values: Any) -> Shard:
-        """A copy with these `values`, also of metrics: a type checker does not know their names.
+        """A copy with these `values`. Unlike with `dataclasses.replace`, a type checker accepts the names of metrics.
 
-        Raises `TypeError` for a name that is none.
+        Raises `TypeError` for a name that is no field.
         """
         return replace(self, **values)
 
@@ -122,7 +122,7 @@ _NAMES = frozenset(field.name for field in fields(Shard))
 
 
 def unfinished(trial: Trial, status: Status, reason: str) -> Shard:
-    """A row that says only what was asked for, and why there is no more."""
+    """The shard of a trial without a result: what was asked for, `status` and `reason`."""
     return Shard(
         trial=trial.name,
         job=trial.job.name,
@@ -136,13 +136,13 @@ def unfinished(trial: Trial, status: Status, reason: str) -> Shard:
 
 
 def write_shard(path: Path, shard: Shard) -> None:
-    """Write `shard` whole; raises `OSError` as the disk does."""
+    """Write `shard` atomically. Raises `OSError` where it cannot be written."""
     row = SHARD.dump_json(shard)
     write_whole(path, b'{"sha256": "%b",\n "row": %b}\n' % (_digest(json.loads(row)).encode(), row))
 
 
 def read_shard(path: Path) -> Shard:
-    """Read one shard; raises `ShardError` for one that is torn, altered, foreign or of another schema."""
+    """Read one shard. Raises `ShardError` if it is missing, cut off, altered, foreign or of an unknown schema."""
     try:
         raw = json.loads(read_regular(path, SMALL))
     except OSError as error:
@@ -168,7 +168,7 @@ def read_shard(path: Path) -> Shard:
 
 
 def read_finished(path: Path, digest: str) -> Shard | None:
-    """The shard of a trial of that digest that ended well; None where there is none, or none that can be believed."""
+    """The shard at `path` if it is valid, has status "ok" and that digest; otherwise None."""
     try:
         shard = read_shard(path)
     except ShardError:
@@ -177,5 +177,5 @@ def read_finished(path: Path, digest: str) -> Shard | None:
 
 
 def _digest(row: dict[str, Any]) -> str:
-    """SHA-256 over the row as sorted, compact JSON: the same however the file is laid out."""
+    """SHA-256 over the row as sorted, compact JSON, so that it does not depend on the layout of the file."""
     return hashlib.sha256(json.dumps(row, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""Rows as columns: the shards of a run in one Arrow table, and the file that keeps what has been read.
+"""The shards of a run as one Arrow table, and a cache of shards that were read before.
 
-Shards are small files, and a run may have 100,000. Those that have been read, and have not changed since, are
-taken from a cache, `collected.parquet`, but for the few that came after it was written; it may be deleted at any time.
+Shards are small files, and a run may have 100,000 of them. A shard that was read before, and whose file has not changed
+since, comes from the cache, `collected.parquet`. The cache may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lab2.results.shard import Shard
 from lab2.whole_file import write_whole
 
 _TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
-# How the file looked when it was read: inode, size, time of change.
+# A file stamp: inode, size and time of the last change when the file was read.
 _STAMPS = {"file_number": pa.uint64(), "file_bytes": pa.int64(), "file_nanoseconds": pa.int64()}
 _NAMES = tuple(field.name for field in fields(Shard))
 
@@ -45,21 +45,21 @@ _CACHED = pa.schema([*SCHEMA, *_STAMPS.items()], {"schema": str(shard.SCHEMA)})
 
 
 def as_table(rows: Iterable[Shard]) -> pa.Table:
-    """A column for each field of `Shard`, a row for each of `rows`."""
+    """A table with a column for each field of `Shard` and a row for each of `rows`."""
     values = list(map(attrgetter(*_NAMES), rows))
     columns = zip(*values, strict=True) if values else ([] for _ in _NAMES)
     return pa.table([pa.array(column, kind) for column, kind in zip(columns, SCHEMA.types, strict=True)], SCHEMA)
 
 
 def as_rows(table: pa.Table) -> tuple[Shard, ...]:
-    """The rows of `as_table`."""
+    """The shards in a table: the inverse of `as_table`."""
     return tuple(Shard(**row) for row in table.to_pylist())
 
 
 def as_csv(table: pa.Table) -> bytes:
-    """The columns for programs, with a line of their names; text that a spreadsheet would compute is marked as text."""
+    """The table as CSV with a header. Text that a spreadsheet would take for a formula gets a leading apostrophe."""
     for place, (name, kind) in enumerate(zip(table.column_names, table.schema.types, strict=True)):
-        if pa.types.is_string(kind):  # by the rule of `for_csv`, for all rows at once
+        if pa.types.is_string(kind):  # the rule of `for_csv`, applied to a whole column
             plain = table[name]
             marked = pc.binary_join_element_wise("'", plain, "")
             column = pc.if_else(pc.match_substring_regex(plain, FORMULA), marked, plain)
@@ -72,34 +72,34 @@ def as_csv(table: pa.Table) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class ShardCache:
-    """Shards that have been read before, and how their files looked then."""
+    """Shards that were read before, with the stamps of their files."""
 
     table: pa.Table
     digests: list[str]
-    rows: dict[Any, int]  # by trial and its file's stamp
+    rows: dict[Any, int]  # index of the row, by trial and file stamp
 
     def __len__(self) -> int:
         return len(self.digests)
 
     def number(self, trial: str, stamp: FileStamp | None) -> int | None:
-        """The row of that trial, if its file still looks as it did."""
+        """The index of that trial's row; None if it is not cached or its file has another stamp."""
         return self.rows.get((trial, stamp))
 
 
 def scan(folder: Path) -> dict[str, FileStamp]:
-    """How each shard's file looks now, by its name; those that are being written are not there yet."""
+    """The current stamp of each shard's file, by file name. Temporary files of shards being written are left out."""
     stamps = {}
     with suppress(FileNotFoundError), os.scandir(folder) as entries:  # a copy of a run may lack an empty folder
         for entry in entries:
             if entry.name.endswith(".json") and not entry.name.startswith("."):
-                with suppress(FileNotFoundError):  # its trial begins anew
+                with suppress(FileNotFoundError):  # removed just now, because its trial starts again
                     now = _stat(entry)
                     stamps[entry.name] = now.st_ino, now.st_size, now.st_mtime_ns
     return stamps
 
 
 def _stat(entry: os.DirEntry[str]) -> os.stat_result:
-    """Of what a link leads to; of the link itself, which is no shard, where that is nothing."""
+    """The stat of the file that a link points to; of the link itself where it is broken."""
     try:
         return entry.stat()
     except OSError:
@@ -107,10 +107,10 @@ def _stat(entry: os.DirEntry[str]) -> os.stat_result:
 
 
 def read_cache(path: Path, trials: int) -> ShardCache:
-    """What `write_cache` wrote of a run of so many `trials`; empty, where there is no such file or none to be used."""
+    """The cache of a run with `trials` trials; empty where the file is missing or cannot be used."""
     try:
         table = _read_parquet(path, trials)
-    except (OSError, pa.ArrowException):  # the shards say the same, only more slowly
+    except (OSError, pa.ArrowException):  # not an error: the shards themselves are read instead
         table = None
     if table is None or not table.schema.equals(_CACHED, check_metadata=True):
         table = _CACHED.empty_table()
@@ -121,9 +121,9 @@ def read_cache(path: Path, trials: int) -> ShardCache:
 
 
 def _read_parquet(path: Path, trials: int) -> pa.Table | None:
-    """None for what `write_cache` does not write: more rows than `trials`, or text that no `Shard` has.
+    """The table in the file; None if it has more rows than `trials`, or text with characters that no `Shard` has.
 
-    Too many rows are not even unpacked: a small file can hold them.
+    The sizes are checked before anything is decompressed, because a small file can decompress to a huge table.
     """
     file = pq.ParquetFile(pa.BufferReader(read_regular(path, LISTS)), page_checksum_verification=True)
     unpacked = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
@@ -134,7 +134,7 @@ def _read_parquet(path: Path, trials: int) -> pa.Table | None:
 
 
 def _is_visible(chunk: pa.Array) -> bool:
-    """Whether all text of a column is what `Shard` lets through: it is looked at as it lies in memory, at once."""
+    """Whether all text in a column is what `Shard` accepts. The buffer is checked as one string, which is fast."""
     text = chunk.buffers()[2] if pa.types.is_string(chunk.type) else None
     try:
         return text is None or is_visible(text.to_pybytes().decode())
@@ -143,14 +143,14 @@ def _is_visible(chunk: pa.Array) -> bool:
 
 
 def write_cache(path: Path, table: pa.Table, stamps: Sequence[FileStamp | None]) -> None:
-    """Write the rows of `table` that have a stamp, of their shard's file, for the next reader."""
+    """Write to the cache the rows of `table` that have a file stamp; do nothing where it cannot be written."""
     table = table.filter(pa.array([stamp is not None for stamp in stamps]))
-    there = [stamp for stamp in stamps if stamp]
+    present = [stamp for stamp in stamps if stamp]
     for place, (name, kind) in enumerate(_STAMPS.items()):
-        table = table.append_column(name, pa.array([stamp[place] for stamp in there], kind))
+        table = table.append_column(name, pa.array([stamp[place] for stamp in present], kind))
     sink = pa.BufferOutputStream()
     pq.write_table(table.replace_schema_metadata(_CACHED.metadata), sink, write_page_checksum=True)
     try:
         write_whole(path, sink.getvalue().to_pybytes())
-    except OSError:  # a folder of somebody else: the next reader is no faster, that is all
+    except OSError:  # another user's run: without the cache the next read is slower, not wrong
         return

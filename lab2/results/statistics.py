@@ -1,4 +1,4 @@
-"""Intervals: how far a number may be from what another run, or other test images, would give."""
+"""95 % intervals of a share, over seeds or over test images."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class Interval:
 
 
 def over_seeds(values: Sequence[float]) -> Interval:
-    """Mean of two or more repetitions of a share with Student's t interval, as far as it lies in [0, 1]."""
+    """The mean of two or more shares in [0, 1], one per seed, with Student's t interval clipped to [0, 1]."""
     assert len(values) >= 2
     mean = math.fsum(values) / len(values)
     error = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1) / len(values))
-    reach = float(stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * error  # Student's quantile
-    return Interval(mean, max(0.0, mean - reach), min(1.0, mean + reach))
+    half_width = float(stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * error  # Student's quantile
+    return Interval(mean, max(0.0, mean - half_width), min(1.0, mean + half_width))
 
 
 def of_share(share: float, count: int) -> Interval:
-    """A share of `count` test images with Wilson's score interval (1927): for a single repetition."""
+    """A share of `count` test images, from a single seed, with Wilson's score interval (1927)."""
     z = NormalDist().inv_cdf((1 + LEVEL) / 2)
     centre = (share + z * z / (2 * count)) / (1 + z * z / count)
-    reach = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return Interval(share, max(0.0, centre - reach), min(1.0, centre + reach))
+    half_width = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return Interval(share, max(0.0, centre - half_width), min(1.0, centre + half_width))

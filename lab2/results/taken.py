@@ -1,4 +1,4 @@
-"""Which rows of a run were not computed in it: taken over, as they are, from a run that had finished them."""
+"""Records which results of a run were copied from another run that had finished the same trials."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from lab2.whole_file import write_whole
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """Where a trial's shard came from."""
+    """The run from which a trial's shard was copied."""
 
     run: str
-    started_at: str | None  # as the shard says; a trial that was run again here has another
+    started_at: str | None  # of the copied shard; the shard of a trial that was run again here has another
 
 
 _TAKEN: TypeAdapter[dict[str, Taken]] = TypeAdapter(dict[str, Taken])
 
 
 def write_taken(path: Path, taken: Mapping[str, Taken]) -> None:
-    """Note what is taken over, by trial; raises `OSError` as the disk does."""
+    """Record what was copied, by trial. Raises `OSError` where it cannot be written."""
     write_whole(path, _TAKEN.dump_json(dict(taken), indent=2))
 
 
 def read_taken(path: Path) -> dict[str, Taken]:
-    """By trial; nothing, where nothing was taken over or the note cannot be read."""
+    """By trial, what was copied; empty where nothing was, or where the record cannot be read."""
     try:
         return _TAKEN.validate_json(read_regular(path, LISTS))
     except (OSError, ValidationError):

@@ -1,4 +1,4 @@
-"""A lock that a trial holds while it runs: the kernel lets go of it however the process ends."""
+"""A lock that a trial's process holds while it runs. The kernel releases it when the process ends, even in a crash."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from lab2.errors import RunError
 from lab2.regular_file import SMALL, IrregularFileError, check_open, read_regular, regular_file
 
 _NO_LOCKS_HERE = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
-ASKING_SECONDS = 5.0  # patience for somebody who is just asking
-DEAD_NODE_SECONDS = 180.0  # patience for a file server that has not yet noticed that the holder's node died
+ASKING_SECONDS = 5.0  # longer than the moment for which `is_held` of another process takes the lock
+DEAD_NODE_SECONDS = 180.0  # longer than a file server needs to release the locks of a node that died
 
 
 @contextmanager
 def held(
     path: Path, otherwise: str = "another process is running this trial", patience_seconds: float = ASKING_SECONDS
 ) -> Iterator[None]:
-    """Hold the lock at `path`; raises `RunError` that says `otherwise` where another process holds it.
+    """Hold the lock at `path`, waiting up to `patience_seconds` for it.
 
-    Raises `IrregularFileError` where no regular file lies there.
+    Raises `RunError` with the text `otherwise` where another process still holds it, and `IrregularFileError` where
+    `path` is no regular file.
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o644)
     try:
         check_open(handle, path)
-        until = time.monotonic() + patience_seconds
+        deadline = time.monotonic() + patience_seconds
         while not _try(handle, fcntl.LOCK_EX):
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 raise RunError(f"{path}: {otherwise}; wait for it, or stop it")
             time.sleep(0.05)
         os.ftruncate(handle, 0)
@@ -44,17 +45,20 @@ def held(
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process of this machine holds the lock. Asking is shared: two who ask do not see each other."""
+    """Whether a process holds the lock. It tries a shared lock, so that two processes may ask at the same time."""
     try:
         with regular_file(path) as file:
             return not _try(file.fileno(), fcntl.LOCK_SH)
-    except (FileNotFoundError, IrregularFileError):  # what is no file nobody can hold
+    except (FileNotFoundError, IrregularFileError):  # `held` locks regular files only
         return False
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a lock. On another machine, or in a container, its process id means another process here."""
+    """The process that holds a lock. Its process id is valid only if it runs `here`.
+
+    On another machine or in a container the same number names another process.
+    """
 
     pid: int
     where: str
@@ -65,17 +69,17 @@ class Holder:
 
 
 def holder(path: Path) -> Holder | None:
-    """Whoever holds the lock; None where nobody does, or has just begun to."""
+    """The process that holds the lock; None where none does, or where it has not yet written its process id."""
     text = read_regular(path, SMALL).decode(errors="replace").strip() if is_held(path) else ""
     pid, _, where = text.partition(" ")
     return Holder(int(pid), where) if pid.isdecimal() else None
 
 
 def _where() -> str:
-    """This machine, and the processes that see each other on it."""
+    """The host's name, and its PID namespace where there are any."""
     try:
         return f"{socket.gethostname()} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:  # not Linux
+    except OSError:  # not Linux: no PID namespaces
         return socket.gethostname()
 
 
@@ -87,5 +91,5 @@ def _try(handle: int, kind: int) -> bool:
     except OSError as error:
         if error.errno not in _NO_LOCKS_HERE:
             raise
-        return True  # some cluster file systems have none; there the scheduler keeps trials apart
+        return True  # some cluster file systems have no locks; there only the scheduler keeps trials apart
     return True

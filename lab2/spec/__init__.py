@@ -1,1 +1,1 @@
-"""What is to be run: configs, jobs and trials, all frozen, all checked where they are written."""
+"""Configs, jobs, trials, plans and cluster profiles: frozen dataclasses that check their values when they are made."""

@@ -1,8 +1,8 @@
-"""What all architectures have in common, and how they are found.
+"""The base of all architecture configs, and the search for architectures.
 
-An architecture is one file in `lab2/models/`, which binds `ARCHITECTURE`: its config, how its network is built, its
-paper. The file is found by looking there; nobody lists it. It imports torch only when it builds, so that a login node
-without torch can read every config.
+An architecture is one file in `lab2/models/` that defines `ARCHITECTURE`: its config, a function that builds its
+network, and its paper. The files are found by listing that folder, so no other file has to name them. They import
+torch only when they build a network, so that a login node without torch can read every config.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from lab2.spec.checks import require
 if TYPE_CHECKING:
     from torch import nn
 
-_MODELS = "lab2.models"  # by its name alone: the files there import this one
+_MODELS = "lab2.models"  # imported by name when needed: an import above would be circular
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
-    """Base of the configs. None states channels, image side or number of classes: those belong to the data.
+    """Base of the configs. A config has no channels and no number of classes: those come from the data.
 
-    Each has a field `architecture: Literal[name] = name`, by which a plan tells them apart.
+    Each has a field `architecture: Literal[name] = name`, by which a plan identifies its class.
     """
 
-    detects: ClassVar[bool] = False  # it is trained on scenes with boxes, and gives boxes
+    detects: ClassVar[bool] = False  # a detector: trained on scenes with boxes, predicts boxes
 
     if TYPE_CHECKING:
         architecture: str
 
     @property
     def has_small_products(self) -> bool:
-        """Whether its products are so small that converting numbers for them costs more than it saves."""
+        """Whether its matrix products are so small that converting to a lower precision costs more than it saves."""
         return False
 
 
@@ -47,15 +47,15 @@ NAMED_WEIGHTS = ("auto", "imagenet", "random")  # anything else is the path of a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferConfig(ModelConfig):
-    """What VGG16 and AlexNet share: where their weights come from, and how large an image they see."""
+    """What VGG16 and AlexNet share: the origin of their weights, the size of their images, and fine-tuning."""
 
-    # "auto": ImageNet weights where `lab2 prepare` put them, random ones elsewhere.
-    # "imagenet", "random", or the path of a lab2 checkpoint: that, or an error.
+    # "auto": ImageNet's weights where `lab2 prepare` has stored them, otherwise random ones.
+    # "imagenet", "random" or the path of a lab2 checkpoint: exactly that, or an error.
     weights: str = "auto"
     image_side: int = 64  # pixels; images are resized to it inside the network
     dropout: float = 0.0  # share of the classifier's units, [0, 1)
     head_epochs: int = 2  # pre-trained weights only: epochs of the classifier on frozen features
-    feature_lr_scale: float = 0.1  # pre-trained weights only: learning rate of the features over the head's
+    feature_lr_scale: float = 0.1  # pre-trained weights only: learning rate of the features over the classifier's
 
     def __post_init__(self) -> None:
         name = self.architecture
@@ -70,7 +70,7 @@ class TransferConfig(ModelConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedConfig(ModelConfig):
-    """A sixth architecture: any classifier that Python can import, trained from random weights."""
+    """Any classifier that Python can import, trained from random weights."""
 
     architecture: Literal["imported"] = "imported"
     network: str  # "torchvision.models:resnet18", or "my/net.py:Net"; called with num_classes and the options
@@ -89,16 +89,17 @@ class ImportedConfig(ModelConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
-    """One file of `lab2/models/`."""
+    """An architecture, as one file of `lab2/models/` defines it."""
 
     config: type[ModelConfig]
-    # From its config and the `DataShape` of the images to a network: of (B, C, S, S) images, normalised, and with
-    # `colours` of three channels at the config's `image_side`, to (B, K) logits. Raises `ConfigError`.
+    # Takes its config and the `DataShape` of the images. Returns a network from normalised (B, C, S, S) images to
+    # (B, K) logits; with `colours` the images have three channels and the config's `image_side`. Raises `ConfigError`
+    # where the config does not fit the images.
     build: Callable[[Any, Any], nn.Module]
     paper: str
-    differs: str = ""  # from the paper
-    parameters: int | None = None  # of the default config, on grey images of 28 pixels and ten classes
-    colours: bool = False
+    differs: str = ""  # how it differs from the paper
+    parameters: int | None = None  # of the default config, for grey images of 28 pixels and ten classes
+    colours: bool = False  # whether the network needs three channels
 
     @property
     def name(self) -> str:
@@ -108,25 +109,25 @@ class Architecture:
 @cache
 def architectures() -> dict[str, Architecture]:
     """Every architecture by its name."""
-    folder = importlib.import_module(_MODELS)
-    found = {}
-    for module in pkgutil.iter_modules(folder.__path__):
-        if not module.ispkg:  # the packages beside them need torch
-            one: Architecture = importlib.import_module(f"{_MODELS}.{module.name}").ARCHITECTURE
-            found[one.name] = one
-    return found
+    package = importlib.import_module(_MODELS)
+    by_name = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        if not module.ispkg:  # the packages in that folder hold no architectures, and import torch
+            architecture: Architecture = importlib.import_module(f"{_MODELS}.{module.name}").ARCHITECTURE
+            by_name[architecture.name] = architecture
+    return by_name
 
 
 def any_config() -> Any:
-    """The type of all configs, for pydantic, which tells them apart by `architecture`."""
-    configs = tuple(one.config for one in architectures().values())
-    return Annotated[Union[configs], Field(discriminator="architecture")]  # noqa: UP007  # of what is found
+    """The union of all configs, for pydantic, which selects one by its field `architecture`."""
+    configs = tuple(architecture.config for architecture in architectures().values())
+    return Annotated[Union[configs], Field(discriminator="architecture")]  # noqa: UP007  # built at run time
 
 
 def __getattr__(name: str) -> Any:
-    """The config class of that name: job files of older versions import it from here."""
+    """The config class of that name: job files for older versions of lab2 import it from here."""
     if name.endswith("Config"):
-        for one in architectures().values():
-            if one.config.__name__ == name:
-                return one.config
+        for architecture in architectures().values():
+            if architecture.config.__name__ == name:
+                return architecture.config
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Reads a folder of job files: each is a Python file that binds `JOB` to one `JobSpec`."""
+"""Reads a folder of job files: each is a Python file that defines `JOB`, a `JobSpec`."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def named_folder(name: str) -> Path:
 
 
 def read_catalogue(folder: Path) -> dict[str, Entry]:
-    """Every job of `folder` by its name, in the order of the file names.
+    """Every job of `folder` by its name, in the order of the file names. Files that begin with "_" are skipped.
 
-    Raises `ConfigError` for a folder without jobs, a file without `JOB`, or a name given twice.
+    Raises `ConfigError` for a folder without jobs, a file without `JOB`, or a name that two jobs have.
     """
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder of jobs; give one with --jobs")
@@ -92,7 +92,7 @@ def _read_job(path: Path) -> Entry:
         spec.loader.exec_module(module)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
-    except (Exception, SystemExit) as error:  # the file is the user's: whatever it raises is theirs to mend
+    except (Exception, SystemExit) as error:  # the file is the user's code and may raise anything
         raise ConfigError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from error
     job = getattr(module, "JOB", None)
     if not isinstance(job, JobSpec):
@@ -102,7 +102,7 @@ def _read_job(path: Path) -> Entry:
 
 
 def _as_planned(job: JobSpec, path: Path) -> JobSpec:
-    """`job` as a plan that holds it will be read: Python itself asks no field for its type."""
+    """`job` after a round trip through JSON, as a plan stores it. This checks the types of all fields."""
     try:
         return _JOB.validate_json(_JOB.dump_json(job, warnings=False))
     except ValidationError as error:
@@ -112,6 +112,7 @@ def _as_planned(job: JobSpec, path: Path) -> JobSpec:
 
 
 def _line(error: BaseException, path: Path) -> str:
+    """The line of `path` in which the error was raised, as ":12"; empty where it is not known."""
     if isinstance(error, SyntaxError):
         return f":{error.lineno}"
     file = path.resolve()

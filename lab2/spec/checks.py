@@ -1,4 +1,4 @@
-"""The one way a config refuses an impossible value, and says which."""
+"""Checks of the values in configs and files, and the messages of the errors that they raise."""
 
 import math
 
@@ -8,7 +8,7 @@ from lab2.errors import ConfigError
 
 
 def require_positive(name: str, value: float) -> None:
-    """Raise `ConfigError` unless `value` is a number above 0 that a file can hold."""
+    """Raise `ConfigError` unless `value` is finite and above 0."""
     require(math.isfinite(value) and value > 0, f"{name}={value} must be positive")
 
 
@@ -19,7 +19,10 @@ def require(claim: bool, message: str) -> None:
 
 
 def wrong_schema(found: object, read: int, anew: str) -> str:
-    """What is wrong with a file of schema `found`, and what to do; `anew` is how to get one that this version reads."""
+    """The message for a file of schema `found` where this version reads `read`.
+
+    `anew` says how the user gets a file that this version reads.
+    """
     if not isinstance(found, int):
         return f"schema {found!r}, this version reads {read}; another program wrote it"
     if found > read:
@@ -28,7 +31,7 @@ def wrong_schema(found: object, read: int, anew: str) -> str:
 
 
 def first_wrong(error: ValidationError) -> str:
-    """The first thing that is wrong: the field, what was found, what is wanted."""
-    one = error.errors()[0]
-    wanted = one["msg"].removeprefix("Input should be ").replace("a valid tuple", 'a list, as in ["..."]')
-    return f"{'.'.join(map(str, one['loc'])) or 'all of it'}: found {one['input']!r}, wanted {wanted}"
+    """The first error of a validation as a message: the field, what was found, what is wanted."""
+    first = error.errors()[0]
+    wanted = first["msg"].removeprefix("Input should be ").replace("a valid tuple", 'a list, as in ["..."]')
+    return f"{'.'.join(map(str, first['loc'])) or 'all of it'}: found {first['input']!r}, wanted {wanted}"

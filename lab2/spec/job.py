@@ -24,7 +24,7 @@ Optimizer = Literal["adamw", "sgd", "muon"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """The recipe. The learning rate rises to its peak and falls to nothing: one cycle (arXiv:1708.07120)."""
+    """The training recipe. The learning rate rises to its peak and falls to about 0: one cycle (arXiv:1708.07120)."""
 
     epochs: float = 3.0  # passes over the training images; 1.5 is one and a half
     batch_size: int = 256  # images a step
@@ -46,8 +46,8 @@ class TrainConfig:
         require_positive("train.batch_size", self.batch_size)
         require_positive("train.learning_rate", self.learning_rate)
         for name, known in (("optimizer", Optimizer), ("precision", Precision)):
-            found, words = getattr(self, name), get_args(known)
-            require(found in words, f"train.{name}={found!r}, wanted {', '.join(words)}")
+            value, allowed = getattr(self, name), get_args(known)
+            require(value in allowed, f"train.{name}={value!r}, wanted {', '.join(allowed)}")
         require(0 <= self.weight_decay < math.inf, f"train.weight_decay={self.weight_decay} is negative or infinite")
         require(0 <= self.warmup < 1, f"train.warmup={self.warmup} is not in [0, 1)")
         require(0 <= self.label_smoothing < 1, f"train.label_smoothing={self.label_smoothing} is not in [0, 1)")
@@ -65,7 +65,7 @@ _FOR_CLASSIFIERS = ("label_smoothing", "rotation", "stretch", "shift")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What one trial needs of a machine."""
+    """The resources of a machine that one trial needs."""
 
     gpus: int = 1  # on machines that have any
     cpus: int = 4  # cores
@@ -83,7 +83,7 @@ class Resources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataConfig:
-    """Which images. Limits take the first images of a seeded, stratified draw, the same for every trial."""
+    """The images to use. A limit takes the first images of a seeded, stratified draw, the same for every trial."""
 
     dataset: str = "mnist"  # a name that `lab2 doctor` lists, or the path of an image folder
     image_side: int | None = None  # pixels; image folders only: images are resized to it
@@ -99,7 +99,7 @@ class DataConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """One architecture, its recipe and what it needs: the noun that a file in `jobs/` holds."""
+    """A job: one architecture with its recipe and its resources. Each file in `jobs/` defines one."""
 
     name: str
     model: AnyConfig
@@ -114,10 +114,10 @@ class JobSpec:
         is_config = isinstance(self.model, ModelConfig)
         require(is_config, f"{self.name}: model={self.model!r}, wanted a config, as in ViTConfig()")
         if self.model.detects:
-            idle = [name for name in _FOR_CLASSIFIERS if getattr(self.train, name)]
+            unused = [name for name in _FOR_CLASSIFIERS if getattr(self.train, name)]
             require(
-                not idle,
-                f"{self.name}: train.{', train.'.join(idle)} would do nothing to a detector; "
+                not unused,
+                f"{self.name}: train.{', train.'.join(unused)} would do nothing to a detector; "
                 "set it for the classifiers alone, as in --set cnn:train.shift=1",
             )
             require(
@@ -128,12 +128,12 @@ class JobSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One job with one seed on one data set: what one process runs, and what one shard reports."""
+    """One job with one seed on one data set. One process runs it, and one shard holds its result."""
 
     job: JobSpec
     data: DataConfig
     seed: int
-    # What it reads, by name: the SHA-256 of it, or a version, when the run was planned (`lab2/measure/inputs.py`).
+    # By name of an input: its SHA-256 or its version when the run was planned (`lab2/measure/inputs.py`).
     inputs: dict[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -146,12 +146,12 @@ class Trial:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over configuration and inputs: equal digests ask for the same computation, with whatever resources.
+        """SHA-256 over configuration and inputs, without resources: trials with equal digests compute the same.
 
-        Without inputs it is what it was before there were any: the shards of older runs stay theirs.
+        A trial without inputs has the digest of older versions, which had no inputs: old shards still belong to it.
         """
-        without = {} if self.inputs else {"inputs": True}
-        return hashlib.sha256(TRIAL.dump_json(self, exclude={"job": {"resources"}, **without})).hexdigest()
+        no_inputs = {} if self.inputs else {"inputs": True}
+        return hashlib.sha256(TRIAL.dump_json(self, exclude={"job": {"resources"}, **no_inputs})).hexdigest()
 
 
 TRIAL: TypeAdapter[Trial] = TypeAdapter(Trial)

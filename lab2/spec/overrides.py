@@ -1,4 +1,4 @@
-"""`--set train.epochs=3`: any field of a trial by its dotted name, checked against the field's type."""
+"""Applies `--set train.epochs=3`: sets any field of a trial by its dotted name, and checks the value's type."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _ROOTS = {"model": "job", "train": "job", "resources": "job", "data": None}
 
 
 def override(trials: Sequence[Trial], settings: Sequence[str]) -> list[Trial]:
-    """Each trial with every `name=value` of `settings` that it has a field for.
+    """The trials with the `settings`, each `name=value`, applied to every trial that has a field of that name.
 
-    A name may begin with a job and a colon (`vit:train.epochs=3`) to reach that job alone.
+    A name may begin with a job and a colon (`vit:train.epochs=3`); then it applies to that job only.
     Raises `ConfigError` for a name that no trial has (with the nearest one that exists), for a value
     of the wrong type, and for a value that the config refuses.
     """
@@ -30,16 +30,16 @@ def override(trials: Sequence[Trial], settings: Sequence[str]) -> list[Trial]:
         if not equals:
             raise ConfigError(f"--set {setting}: wanted name=value, for example train.epochs=3")
         job, colon, path = name.strip().rpartition(":")
-        reached = [i for i, trial in enumerate(changed) if not colon or trial.job.name == job]
-        if not reached:
+        of_job = [i for i, trial in enumerate(changed) if not colon or trial.job.name == job]
+        if not of_job:
             raise ConfigError(f"--set {setting}: no chosen job is called {job!r}")
-        hits = [i for i in reached if path in set(_paths(changed[i]))]
-        if not hits:
-            known = sorted({p for i in reached for p in _paths(changed[i])})
+        with_field = [i for i in of_job if path in set(_paths(changed[i]))]
+        if not with_field:
+            known = sorted({p for i in of_job for p in _paths(changed[i])})
             close = difflib.get_close_matches(path, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
             raise ConfigError(f"--set {setting}: no field is called {path!r}; {hint}")
-        for i in hits:
+        for i in with_field:
             changed[i] = _replace(changed[i], path, value.strip(), setting)
     return changed
 
@@ -68,7 +68,7 @@ def _replace(trial: Trial, path: str, text: str, setting: str) -> Trial:
 
 
 def _parse(text: str, hint: Any, setting: str) -> Any:
-    """`text` as JSON of the wanted type, or as a bare string where a string is wanted."""
+    """`text` parsed as JSON of the type `hint`, or taken as a string if the type allows it."""
     adapter: TypeAdapter[Any] = TypeAdapter(hint)
     literal = {"True": "true", "False": "false", "None": "null"}.get(text, text)
     try:
@@ -76,7 +76,7 @@ def _parse(text: str, hint: Any, setting: str) -> Any:
     except ValidationError as error:
         try:
             return adapter.validate_json(json.dumps(text), strict=True)
-        except ValidationError as as_word:
-            first = (as_word if error.errors()[0]["type"] == "json_invalid" else error).errors()[0]
+        except ValidationError as as_string:
+            first = (as_string if error.errors()[0]["type"] == "json_invalid" else error).errors()[0]
             wanted = first["msg"].removeprefix("Input should be ")
             raise ConfigError(f"--set {setting}: found {text!r}, wanted {wanted}") from None

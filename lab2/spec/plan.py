@@ -1,6 +1,6 @@
-"""What a run is expected to produce: every trial with its whole configuration, written before any starts.
+"""The plan of a run: every trial with its whole configuration, written before any trial starts.
 
-It lives below both the launcher, which works it off, and the collector, which holds the shards against it.
+The launcher runs the trials of the plan, and the collector compares the shards with it. Both import it from here.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class Plan:
 
     run_id: str
     created_at: str  # UTC, ISO 8601
-    smoke: bool  # a fraction of the data, to see that everything works: not a comparison
+    smoke: bool  # a smoke run on a fraction of the data: its scores are no comparison
     trials: tuple[Trial, ...]
     device: str = "auto"
-    digests: tuple[str, ...] = ()  # of the trials, as the version of lab2 that planned them computed them
+    digests: tuple[str, ...] = ()  # of the trials, computed by the version of lab2 that made the plan
 
     def __post_init__(self) -> None:
         if len(set(self.names)) < len(self.names):
@@ -40,19 +40,18 @@ class Plan:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Of the trials, in their order."""
+        """The names of the trials, in the order of the plan."""
         return tuple(trial.name for trial in self.trials)
 
     def trial(self, name: str) -> Trial:
-        """The trial of that name; raises `ConfigError` that lists what there is."""
-        found = next((trial for trial in self.trials if trial.name == name), None)
-        if found is None:
-            there = ", ".join(self.names)
-            raise ConfigError(f"run {self.run_id} has no trial {name!r}; there are: {there}")
-        return found
+        """The trial of that name. Raises `ConfigError` where there is none; its message lists the trials."""
+        match = next((trial for trial in self.trials if trial.name == name), None)
+        if match is None:
+            raise ConfigError(f"run {self.run_id} has no trial {name!r}; there are: {', '.join(self.names)}")
+        return match
 
     def expects(self, trial: Trial, digest: str) -> bool:
-        """Whether a shard of that digest is of `trial`: as the version computed it that planned it, or as this does."""
+        """Whether `digest` is that of `trial`, as this version or as the version that made the plan computes it."""
         return digest == self._planned.get(trial.name) or digest == trial.digest
 
     @cached_property
@@ -61,23 +60,25 @@ class Plan:
 
 
 def some_of(trials: Sequence[str]) -> str:
-    """The first of the names `trials`, and how many there are besides."""
+    """The first three of the names `trials`, and the number of the others, as a text."""
     return ", ".join(trials[:3]) + (f" and {len(trials) - 3} more" if len(trials) > 3 else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seeds:
-    """Trials that differ in nothing but their seed: a job stands in the file once, however often it is run."""
+    """Trials that differ only in their seed, as the file stores them: their job is written once."""
 
     job: JobSpec
     data: DataConfig
     seeds: tuple[int, ...]
-    digests: tuple[str, ...]  # one a seed, or none
+    digests: tuple[str, ...]  # one per seed, or none
     inputs: dict[str, str] = field(default_factory=dict)  # plans of older versions have none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
+    """The content of a plan's file."""
+
     run_id: str
     created_at: str
     smoke: bool
@@ -102,7 +103,7 @@ def dump_plan(plan: Plan) -> bytes:
 
 
 def load_plan(text: bytes) -> Plan:
-    """What `dump_plan` wrote; raises pydantic's `ValidationError`, or `ConfigError`, for anything else."""
+    """The plan in a text that `dump_plan` made. Raises pydantic's `ValidationError` or `ConfigError` for any other."""
     file = _FILE.validate_json(text)
     return Plan(
         run_id=one_line(file.run_id),
@@ -110,7 +111,9 @@ def load_plan(text: bytes) -> Plan:
         smoke=file.smoke,
         device=file.device,
         trials=tuple(
-            Trial(job=one.job, data=one.data, seed=seed, inputs=one.inputs) for one in file.jobs for seed in one.seeds
+            Trial(job=entry.job, data=entry.data, seed=seed, inputs=entry.inputs)
+            for entry in file.jobs
+            for seed in entry.seeds
         ),
-        digests=tuple(digest for one in file.jobs for digest in one.digests),
+        digests=tuple(digest for entry in file.jobs for digest in entry.digests),
     )

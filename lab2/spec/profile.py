@@ -1,7 +1,7 @@
-"""The profile of a cluster: facts that whoever has the account writes down once, in TOML.
+"""The profile of a cluster: a TOML file with the facts that a submission to this cluster needs.
 
-One rule merges them with what a job asks for: the job says what it needs, a value in the profile's
-`[resources]` replaces it, and `--set resources.…` on the command line replaces both.
+Resources come from three places. The job gives the defaults, a value in the profile's `[resources]` replaces them, and
+`--set resources.…` on the command line replaces both.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lab2.spec.checks import first_wrong, require
 from lab2.spec.job import Resources, Trial
 from lab2.spec.shipped import chosen
 
-# What lab2 writes into the batch script itself: elsewhere in a profile these would contradict it.
+# Options of sbatch that lab2 sets itself. A profile may not set them, because it would contradict lab2.
 OURS = frozenset(
     """array chdir dependency error exclude job-name nodes no-requeue ntasks ntasks-per-node open-mode output requeue
     signal wrap""".split()
@@ -29,7 +29,7 @@ OURS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceOverride:
-    """The `[resources]` of a profile: what is given here replaces what each job asks for."""
+    """The `[resources]` of a profile: a value that is given replaces that of every job."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -43,13 +43,13 @@ class ResourceOverride:
         self.applied_to(Resources())  # refuses what `Resources` refuses
 
     def applied_to(self, asked: Resources) -> Resources:
-        """What a job gets that asks for `asked`."""
+        """The resources that a job gets if it asks for `asked`."""
         return replace(asked, **{name: value for name, value in asdict(self).items() if value is not None})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """How this cluster wants its jobs. Whatever is left out, sbatch's own default holds."""
+    """How jobs are submitted to a cluster. For a field that is left out, sbatch's default is used."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -57,16 +57,16 @@ class Profile:
     account: str | None = None
     qos: str | None = None
     constraint: str | None = None  # features that a node must have
-    gres: str | None = None  # "gpu:a100:1" where GPUs are asked for by kind; else resources.gpus says how many
-    array_parallelism: int | None = None  # seeds of one job that may run at once
+    gres: str | None = None  # "gpu:a100:1" to ask for a kind of GPU; left out: resources.gpus gives their number
+    array_parallelism: int | None = None  # the most seeds of one job that run at the same time
     wckey: str | None = None
-    signal_delay_s: int = 90  # before the time limit, for a checkpoint
-    python: str | None = None  # on the compute nodes; left out: the one that submits
+    signal_delay_s: int = 90  # seconds before the time limit at which a trial is told to write a checkpoint
+    python: str | None = None  # the python of the compute nodes; left out: the one that submits
     container: Literal["apptainer", "pyxis", "podman", "docker", "oci"] | None = None  # needs an image
     image: str | None = None  # a name or .tar for podman and docker; a .sif, .sqsh or bundle for the others
-    workdir: str | None = None  # where the job starts; left out: where it was submitted
-    setup: tuple[str, ...] = ()  # shell lines before the trial: module load ...
-    sbatch: dict[str, str | int | bool] = field(default_factory=dict)  # further options, without --
+    workdir: str | None = None  # the folder in which the job starts; left out: the one from which it was submitted
+    setup: tuple[str, ...] = ()  # shell lines that run before the trial, such as module load ...
+    sbatch: dict[str, str | int | bool] = field(default_factory=dict)  # further options of sbatch, without --
     srun: tuple[str, ...] = ()  # further arguments of srun
     resources: ResourceOverride = field(default_factory=ResourceOverride)
 
@@ -84,10 +84,12 @@ class Profile:
             f"python={self.python!r} does not go with container: the image has its own; take it out",
         )
         require(self.signal_delay_s > 0, f"signal_delay_s={self.signal_delay_s} must be positive")
-        own = {f.name for f in fields(self)} | {"gpus-per-node", "cpus-per-task", "mem", "time"}
-        for name in (option.replace("_", "-") for option in self.sbatch):  # submitit takes either
+        with_field = {f.name for f in fields(self)} | {"gpus-per-node", "cpus-per-task", "mem", "time"}
+        for name in (option.replace("_", "-") for option in self.sbatch):  # submitit accepts both spellings
             require(name not in OURS, f"sbatch.{name}: lab2 sets it itself; take it out")
-            require(name not in own, f"sbatch.{name}: has a field of its own; write it there, or under [resources]")
+            require(
+                name not in with_field, f"sbatch.{name}: has a field of its own; write it there, or under [resources]"
+            )
 
     def applied_to(self, trials: Sequence[Trial]) -> list[Trial]:
         """`trials` with the resources that this profile gives them."""
@@ -103,7 +105,7 @@ def profile_folder() -> Path:
 
 
 def read_profile(name: str) -> Profile:
-    """The profile of that name, or in that file; raises `ConfigError` naming the field and what it wants."""
+    """The profile of that name, or in that .toml file. Raises `ConfigError` that says what a wrong field wants."""
     path = Path(name).expanduser() if name.endswith(".toml") else profile_folder() / f"{name}.toml"
     if not path.is_file():
         known = sorted(p.stem for p in path.parent.glob("*.toml"))
@@ -116,27 +118,27 @@ def read_profile(name: str) -> Profile:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     try:
         profile = PROFILE.validate_python(raw, strict=False)
-        return replace(profile, image=_from_anywhere(profile.image)) if profile.image else profile
+        return replace(profile, image=_absolute_image(profile.image)) if profile.image else profile
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_first(error)}") from error
+        raise ConfigError(f"{path}: {_first_error(error)}") from error
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def _from_anywhere(image: str) -> str:
-    """A file of that name by its whole path; the name of an image as it is."""
+def _absolute_image(image: str) -> str:
+    """The absolute path of an image file; the name of an image in a registry is not changed."""
     path = Path(image).expanduser()
     return str(path.absolute()) if path.exists() or path.suffix in (".sif", ".sqsh", ".tar") else image
 
 
-def _first(error: ValidationError) -> str:
-    """The first thing that is wrong; of an unknown field, the nearest known."""
-    one = error.errors()[0]
-    if one["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        where = ".".join(map(str, one["loc"]))
+def _first_error(error: ValidationError) -> str:
+    """The first error as a message; for an unknown field it suggests the most similar known one."""
+    first = error.errors()[0]
+    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        where = ".".join(map(str, first["loc"]))
         kind: Any = ResourceOverride if where.startswith("resources.") else Profile
         known = [f.name for f in fields(kind)]
-        close = difflib.get_close_matches(str(one["loc"][-1]), known, n=1)
+        close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
         return f"no field is called {where!r}; {hint}"
     return first_wrong(error)

@@ -1,6 +1,6 @@
-"""A trial that can go on: all that the rest of it depends on, in one file.
+"""Checkpoints: one file with everything that the rest of a trial depends on.
 
-Source: `torch.save`, read back as data alone (`weights_only=True`), so that opening it executes nothing.
+They are written by `torch.save` and read with `weights_only=True`, so that opening one executes no code.
 """
 
 from __future__ import annotations
@@ -22,37 +22,38 @@ LOG = logging.getLogger("lab2")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """Where a trial stood, and what it had measured by then."""
+    """The state of a trial's training, and what the trial had measured until then."""
 
-    digest: str  # of the trial's configuration
-    made_by: str  # versions of what computed it: others need not go on to the same bits
+    digest: str  # of the trial
+    made_by: str  # the versions that computed it: other versions may not continue to the same bits
     trainer: State
-    so_far: dict[str, Any]  # numbers and words; their names are the caller's
+    so_far: dict[str, Any]  # the caller's measurements: numbers, strings, and lists and dicts of them
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write it whole; what stood there before stays until then. Raises `OSError` as the disk does."""
+    """Write it atomically. Raises `OSError` where it cannot be written; an older checkpoint is not changed then."""
     with whole_file(path) as file:
         try:
             torch.save({name: getattr(checkpoint, name) for name in Checkpoint.__slots__}, file)
         except RuntimeError as error:
-            if isinstance(error.__context__, OSError):  # torch, closing what the disk refused, raises its own over it
+            if isinstance(error.__context__, OSError):  # torch raises it while it closes a file that failed to write
                 raise error.__context__ from None
             raise
 
 
 def load_checkpoint(path: Path, *, digest: str, made_by: str) -> Checkpoint | None:
-    """The checkpoint at `path`; None, and a line in the log, where there is none to go on from."""
+    """The checkpoint at `path`; None where there is none, or none that can be used (then a warning is logged)."""
     try:
         check_regular(path, LARGE)
-        found = Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
+        checkpoint = Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
     except FileNotFoundError:
         return None
     except (OSError, RuntimeError, EOFError, TypeError, pickle.UnpicklingError) as error:
         LOG.warning("%s cannot be read (%s); the trial starts over", path, str(error) or "it ends too soon")
         return None
     for name, wanted in (("digest", digest), ("made_by", made_by)):
-        if getattr(found, name) != wanted:
-            LOG.warning("%s: %s is %s, now it is %s; the trial starts over", path, name, getattr(found, name), wanted)
+        found = getattr(checkpoint, name)
+        if found != wanted:
+            LOG.warning("%s: %s is %s, now it is %s; the trial starts over", path, name, found, wanted)
             return None
-    return found
+    return checkpoint

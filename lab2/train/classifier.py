@@ -1,4 +1,4 @@
-"""The loop for classifiers."""
+"""The training loop for classifiers, and their trainer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lab2.train.precision import autocast
 from lab2.train.stage import Stage, Step
 from lab2.train.trainer import Trainer, evaluating
 
-PREDICT_BATCH = 500  # images at a time; it changes memory, not results
+PREDICT_BATCH = 500  # images at a time; it affects memory, not results
 
 Forward = Callable[[Tensor], Tensor]
 
@@ -29,10 +29,10 @@ Forward = Callable[[Tensor], Tensor]
 def fit(
     forward: Forward, stage: Stage, inputs: Tensor, labels: Tensor, config: TrainConfig, *, precision: str
 ) -> Iterator[Step]:
-    """Train what `stage` moves so that `forward` of `inputs` gives `labels`.
+    """Train the parameters of `stage` so that `forward` of `inputs` predicts `labels`; yields after each step.
 
-    `inputs` are (N, C, S, S) uint8 images, augmented as the recipe says, or float features, taken as they
-    are; both lie on the device of the network. Between two steps the caller may look at the network.
+    `inputs` are either (N, C, S, S) uint8 images, which are augmented by the recipe, or float features, which are used
+    unchanged. `inputs` and `labels` (N,) are on the network's device. Between two steps the caller may use the network.
     """
     for order in stage:
         with record_function("data"):
@@ -48,7 +48,7 @@ def fit(
 
 
 class ClassifierTrainer(Trainer):
-    """A classifier: its images lie on its device."""
+    """Trains a classifier. All its images are kept on its device."""
 
     def __init__(
         self, model: nn.Module, config: TrainConfig, train: Images, *, device: torch.device, precision: str, seed: int
@@ -57,7 +57,7 @@ class ClassifierTrainer(Trainer):
         self.images, self.labels = self.images.to(device), self.labels.to(device)
 
     def fit(self) -> Iterator[Step]:
-        """Train everything from where its weights are."""
+        """Train all parameters in one stage, from the network's current weights."""
         self.model.train()
         with self.ready_to_train():
             stage = self.start_stage("all", groups(self.model, self.config), self.config.epochs)
@@ -65,11 +65,14 @@ class ClassifierTrainer(Trainer):
 
     @contextmanager
     def ready_to_train(self) -> Iterator[None]:
-        """Inside, copies of single cells are folded, and it is known which layers run first and last."""
-        one = to_unit(self.images[:1])
+        """Inside, weights over equal inputs are folded into their sum. For Muon, `outer` is set before.
+
+        `folded` says which inputs are equal.
+        """
+        sample = to_unit(self.images[:1])
         if self.config.optimizer == "muon":
-            self.outer = outer_layers(self.model, one)
-        with folded(self.model, one):
+            self.outer = outer_layers(self.model, sample)
+        with folded(self.model, sample):
             yield
 
     def infer(self, images: Tensor) -> Tensor:
@@ -79,7 +82,7 @@ class ClassifierTrainer(Trainer):
         return logits.float()
 
     def predict(self, images: Images) -> Predictions:
-        """The likeliest class of each image, and all probabilities: not a number where a logit is not finite."""
+        """The most probable class and the class probabilities of each image: NaN where a logit is not finite."""
         batches = torch.from_numpy(images.pixels).split(PREDICT_BATCH)
         with evaluating(self.model):
             logits = torch.cat([self.infer(batch.to(self.device)).cpu() for batch in batches])

@@ -1,4 +1,4 @@
-"""The loop for detectors: trained on scenes, asked about scenes and about single images."""
+"""The training loop for detectors, and their trainer: trained on scenes, tested on scenes and on single images."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from lab2.train.precision import autocast
 from lab2.train.stage import Stage, Step
 from lab2.train.trainer import Trainer, evaluating
 
-SCENE_SEED = 20260102  # of the test scenes, never of a trial
-PREDICT_PIXELS = 250 * 112 * 112  # at a time, in no more than PREDICT_BATCH images: it changes memory, not results
-PREDICT_BATCH = 250
+SCENE_SEED = 20260102  # of the test scenes: the same for all trials, whatever their seed
+PREDICT_PIXELS = 250 * 112 * 112  # the most pixels at a time; it affects memory, not results
+PREDICT_BATCH = 250  # the most images at a time
 
-Found = dict[str, Tensor]  # of one image: (D, 4) boxes in pixels, (D,) labels, and scores where it was found
+Found = dict[str, Tensor]  # for one image: (D, 4) boxes in pixels, (D,) labels; for detections also (D,) scores
 
 
 def scene_side(config: FasterRCNNConfig, image_side: int) -> int:
-    """Side of a scene in pixels: a multiple of the backbone's stride."""
+    """The side of a scene in pixels, rounded up to a multiple of the backbone's stride."""
     return -(-round(config.canvas * image_side) // STRIDE) * STRIDE
 
 
 def fit(model: Detector, stage: Stage, images: Tensor, labels: Tensor, *, precision: str) -> Iterator[Step]:
-    """Train `model` on scenes that are composed anew for each batch.
+    """Train `model` on scenes that are composed anew for each batch; yields after each step.
 
-    `images` are (N, C, S, S) uint8 on the CPU. `batch_size` counts images, as for a classifier: a batch
-    has as many scenes as it takes to paste them all.
+    `images` are (N, C, S, S) uint8 on the CPU. `batch_size` counts images, as for a classifier: a batch has as many
+    scenes as are needed to show them all.
     """
     device = next(model.parameters()).device
     boxes = ink_boxes(images, model.shape.plain_background)
@@ -56,32 +56,32 @@ def fit(model: Detector, stage: Stage, images: Tensor, labels: Tensor, *, precis
 
 
 def targets(scenes: Scenes, device: torch.device) -> list[dict[str, Tensor]]:
-    """torchvision's form: for each scene its boxes and labels, which count the background as 0."""
+    """The boxes and labels of each scene in torchvision's form. Labels begin at 1, because 0 is the background."""
     boxes, labels = scenes.boxes.to(device), scenes.labels.to(device) + 1
-    return [{"boxes": boxes[i][there], "labels": labels[i][there]} for i, there in enumerate(scenes.present.to(device))]
+    return [{"boxes": boxes[i][mask], "labels": labels[i][mask]} for i, mask in enumerate(scenes.present.to(device))]
 
 
 class DetectorTrainer(Trainer):
-    """A detector: trained on scenes, asked about single images."""
+    """Trains a detector on scenes. It predicts the labels of single images, and boxes in scenes."""
 
     model: Detector
 
     def fit(self) -> Iterator[Step]:
-        """Train everything, region proposals and RoI heads together."""
+        """Train all parameters, region proposals and RoI heads together."""
         self.model.train()
         stage = self.start_stage("all", groups(self.model, self.config), self.config.epochs)
         yield from fit(self.model, stage, self.images, self.labels, precision=self.precision)
 
     def infer(self, images: Tensor) -> list[dict[str, Tensor]]:
-        """The detections in (N, C, W, W) uint8 images."""
+        """The `boxes`, `labels` and `scores` that it detects in each of the (N, C, W, W) uint8 images."""
         with autocast(self.device, self.precision):
-            found: list[dict[str, Tensor]] = self.model(to_unit(images))
-        return found
+            detections: list[dict[str, Tensor]] = self.model(to_unit(images))
+        return detections
 
     def predict(self, images: Images) -> Predictions:
-        """The detector as a classifier: the label of its best box, `NO_PREDICTION` where it found none.
+        """The label of the best box in each image, `NO_PREDICTION` where it found none: the detector as a classifier.
 
-        In the place of probabilities, of each class the score of its best box, 0 where there is none.
+        Instead of probabilities it gives, for each class, the score of the best box, 0 where there is none.
         """
         labels = torch.full((len(images),), NO_PREDICTION)
         scores = torch.zeros(len(images), len(self.model.shape.classes))
@@ -92,26 +92,26 @@ class DetectorTrainer(Trainer):
         return Predictions(images.labels, labels.numpy(), scores.numpy())
 
     def detect_scenes(self, images: Images) -> tuple[list[Found], list[Found]]:
-        """What it finds in scenes of `images` that are the same for every trial, and what is there."""
+        """Its detections in test scenes made of `images`, and the truth. The scenes are the same for every trial."""
         config = self.model.config
-        wanted = -(-config.test_scenes * config.max_objects // len(images))
-        pixels = torch.from_numpy(images.pixels).repeat(wanted, 1, 1, 1)
+        repeats = -(-config.test_scenes * config.max_objects // len(images))  # enough images for all scenes
+        pixels = torch.from_numpy(images.pixels).repeat(repeats, 1, 1, 1)
         scenes = compose(
             pixels,
-            torch.from_numpy(images.labels).repeat(wanted),
+            torch.from_numpy(images.labels).repeat(repeats),
             ink_boxes(pixels, self.model.shape.plain_background),
             side=scene_side(config, images.pixels.shape[-1]),
             max_objects=config.max_objects,
             generator=torch.Generator().manual_seed(SCENE_SEED),
         )
         truth = [
-            {"boxes": boxes[there], "labels": labels[there]}
-            for boxes, labels, there in zip(scenes.boxes, scenes.labels, scenes.present, strict=True)
+            {"boxes": boxes[mask], "labels": labels[mask]}
+            for boxes, labels, mask in zip(scenes.boxes, scenes.labels, scenes.present, strict=True)
         ]
         return list(self._detect(scenes.images[: config.test_scenes])), truth[: config.test_scenes]
 
     def _detect(self, images: Tensor) -> Iterator[dict[str, Tensor]]:
-        """For each of the (N, C, W, W) uint8 images its `boxes`, `labels` and `scores`, on the CPU."""
+        """What `infer` gives for each of the (N, C, W, W) uint8 images, in batches, moved to the CPU."""
         with evaluating(self.model):
             for batch in images.split(min(PREDICT_BATCH, max(1, PREDICT_PIXELS // images.shape[-1] ** 2))):
                 for found in self.infer(batch.to(self.device)):

@@ -1,4 +1,4 @@
-"""A training that has led nowhere is ended: where its loss, its gradient, its weights or its answers are not finite."""
+"""Detects a training that has diverged: its loss, gradient, weights or logits are not finite."""
 
 from __future__ import annotations
 
@@ -14,22 +14,26 @@ _ADVICE = "try a smaller train.learning_rate, or a longer train.warmup"
 
 
 class Guard:
-    """Finds the first step whose loss or gradient is not finite, without making the accelerator wait at each."""
+    """Finds the first step whose loss or gradient is not finite.
+
+    It collects the steps and reads their tensors only in `check`: reading after each step would wait for the
+    accelerator each time.
+    """
 
     def __init__(self) -> None:
         self._unread: list[tuple[Step, Tensor]] = []
 
     def saw(self, step: Step) -> None:
-        """Take note of a step; nothing is read of it yet."""
-        # Finite where both are; a step that fp16 left out is told by its loss alone.
+        """Collect a step for the next `check`. Its tensors are not read yet."""
+        # The sum is finite if both are. For a step that fp16 skipped only the loss counts: its gradient overflowed.
         self._unread.append((step, step.loss if step.skipped else step.loss + step.gradient_norm))
 
     def check(self) -> None:
-        """Raise `TrainingError` that names the first step, of those seen since the last check, that diverged."""
+        """Raise `TrainingError` that names the first step since the last check that diverged; nothing if none did."""
         if not self._unread:
             return
         finite = torch.stack([total for _, total in self._unread]).isfinite().tolist()
-        bad = next((step for (step, _), fine in zip(self._unread, finite, strict=True) if not fine), None)
+        bad = next((step for (step, _), is_finite in zip(self._unread, finite, strict=True) if not is_finite), None)
         self._unread.clear()
         if bad is not None:
             raise TrainingError(
@@ -39,7 +43,7 @@ class Guard:
 
 
 def check_weights(model: nn.Module, step: int) -> None:
-    """Raise `TrainingError` where a parameter or a statistic of `model` is not finite after `step`."""
+    """Raise `TrainingError` where a parameter or a buffer of `model` is not finite after `step`."""
     state = model.state_dict().items()
     wrong = [name for name, value in state if value.is_floating_point() and not bool(value.isfinite().all())]
     if wrong:
@@ -49,7 +53,7 @@ def check_weights(model: nn.Module, step: int) -> None:
 
 
 def check_answers(predictions: Predictions, step: int) -> None:
-    """Raise `TrainingError` where logits after `step` were not finite: their probabilities are not numbers."""
+    """Raise `TrainingError` where logits after `step` were not finite: their probabilities are NaN."""
     assert predictions.probabilities is not None
     wrong = int(np.isnan(predictions.probabilities).any(1).sum())
     if wrong:

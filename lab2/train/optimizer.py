@@ -1,4 +1,4 @@
-"""Optimisers, the one-cycle schedule, and the scale of losses in fp16."""
+"""Optimisers, the one-cycle schedule of the learning rate, and loss scaling for fp16."""
 
 from __future__ import annotations
 
@@ -17,38 +17,39 @@ from lab2.spec.job import TrainConfig
 from lab2.train.muon import Muon
 
 ADAMW_BETAS = (0.9, 0.98)
-MAX_GRADIENT_NORM = 1.0  # one bad batch must not undo an epoch: VGG16 and AlexNet have no normalisation
+MAX_GRADIENT_NORM = 1.0  # clipped, because VGG16 and AlexNet have no normalisation: one batch could undo an epoch
 
 Group = dict[str, Any]
 
 
 def groups(module: nn.Module, config: TrainConfig, scale: float = 1.0) -> list[Group]:
-    """The trainable parameters of `module`, their learning rates at `scale` times the recipe's.
+    """The trainable parameters of `module` as parameter groups, with `scale` times the recipe's learning rate.
 
-    Biases, gains and tokens do not decay.
+    Only matrices have weight decay: biases, gains and tokens have none.
     """
     rate = config.learning_rate * scale
-    made: dict[float, list[nn.Parameter]] = {}
+    by_decay: dict[float, list[nn.Parameter]] = {}
     for parameter in module.parameters():
         if parameter.requires_grad:
             decay = config.weight_decay if is_matrix(parameter) else 0.0
-            made.setdefault(decay, []).append(parameter)
+            by_decay.setdefault(decay, []).append(parameter)
     return [
-        {"params": parameters, "lr": rate, "max_lr": rate, "weight_decay": decay} for decay, parameters in made.items()
+        {"params": parameters, "lr": rate, "max_lr": rate, "weight_decay": decay}
+        for decay, parameters in by_decay.items()
     ]
 
 
 def is_matrix(parameter: nn.Parameter) -> bool:
-    """Whether it maps many numbers to many: a layer's weights, not a bias, a gain, a token or positions (1, T, D)."""
+    """Whether it is the weight matrix of a layer, and not a bias, a gain, a token or positions of shape (1, T, D)."""
     return parameter.ndim > 1 and len(parameter) > 1
 
 
 @torch.no_grad()
 def outer_layers(model: nn.Module, images: Tensor) -> set[nn.Parameter]:
-    """The matrices of the first and of the last layer that run when `model`, in evaluation, sees `images`.
+    """The matrices of the first and of the last layer that run in a forward pass of `model` on `images`.
 
-    The order of running counts, not that of definition: a network may define its head first. Layers whose weights
-    another module uses do not run themselves, and are taken for hidden ones.
+    The order of execution counts, not the order of definition: a network may define its head first. The forward pass
+    is in evaluation mode. A layer that never runs itself, because another module uses its weights, counts as hidden.
     """
     ran: list[nn.Module] = []
     hooks = [
@@ -67,11 +68,11 @@ def outer_layers(model: nn.Module, images: Tensor) -> set[nn.Parameter]:
 
 
 class OneCycle:
-    """Optimisers whose learning rates rise to their peaks and fall to nothing within `steps`.
+    """Optimisers whose learning rates rise to their peaks and fall to about 0 within `steps`.
 
-    Source: Smith and Topin 2018 (arXiv:1708.07120); for fp16's losses Micikevicius et al. 2018 (arXiv:1710.03740).
-    Gradients keep their buffers between steps: giving them back costs a large network more than the backward pass (see
-    `launch/environment.py`).
+    Source: Smith and Topin 2018 (arXiv:1708.07120); for loss scaling in fp16 Micikevicius et al. 2018
+    (arXiv:1710.03740). Gradients are set to zero and not to None after a step, so that their memory is kept: for a
+    large network, giving it back and paging it in again takes longer than the backward pass (`launch/environment.py`).
     """
 
     def __init__(
@@ -83,18 +84,18 @@ class OneCycle:
         precision: str = "fp32",
         outer: Collection[nn.Parameter] = (),
     ) -> None:
-        """`outer` are the parameters that Muon leaves to AdamW: those of `outer_layers`."""
+        """`outer` are the parameters of `outer_layers`: with Muon, AdamW takes them."""
         self.parameters = [p for group in parameter_groups for p in group["params"]]
         self.optimizers = list(_optimizers(parameter_groups, config, outer))
         self.scaler = GradScaler(self.parameters[0].device.type, enabled=precision == "fp16")
-        self.skipped = False  # whether the last step was left out, as fp16 sometimes asks for
+        self.skipped = False  # whether the last step was skipped, because the scaled gradient overflowed in fp16
         total = max(steps, 2)
         self.schedules: list[LRScheduler] = [
             OneCycleLR(
                 optimizer,
                 max_lr=[group["max_lr"] for group in optimizer.param_groups],
                 total_steps=total,
-                # A rise of exactly one step is none: OneCycleLR divides by the steps of the rise less one.
+                # A warm-up of exactly one step is left out: OneCycleLR divides by the steps of the warm-up minus one.
                 pct_start=0.0 if math.isclose(config.warmup * total, 1) else config.warmup,
                 cycle_momentum=False,
                 final_div_factor=1e3,
@@ -103,11 +104,12 @@ class OneCycle:
         ]
 
     def step(self, loss: Tensor) -> Tensor:
-        """Backward, clip, move, and leave zeros behind; returns the gradient's norm before it was clipped, a scalar.
+        """Backward pass, clipping, update, gradients set to zero; returns the norm before clipping, a scalar tensor.
 
-        In fp16 gradients are those of the loss times a scale, so that small ones do not vanish. Where they overflow,
-        the norm is not finite, nothing moves, and the scale is halved for the next step; to know that, fp16 waits for
-        the accelerator. `skipped` is true as long as the scale is to blame: below 1 it is the gradient itself.
+        In fp16 the loss is multiplied by a scale, so that small gradients do not become 0. If the scaled gradients
+        overflow, the norm is not finite, nothing is updated, and the scale is halved for the next step. Checking this
+        makes fp16 wait for the accelerator. `skipped` says whether the scale caused the overflow: with a scale below 1
+        the gradient itself is not finite, and the training has diverged.
         """
         with record_function("backward"):
             self.scaler.scale(loss).backward()
@@ -115,10 +117,10 @@ class OneCycle:
             for optimizer in self.optimizers:
                 self.scaler.unscale_(optimizer)
             norm = nn.utils.clip_grad_norm_(self.parameters, MAX_GRADIENT_NORM)
-            overflown = self.scaler.is_enabled() and not bool(norm.isfinite())
-            self.skipped = overflown and self.scaler.get_scale() >= 1
+            overflowed = self.scaler.is_enabled() and not bool(norm.isfinite())
+            self.skipped = overflowed and self.scaler.get_scale() >= 1
             for optimizer, schedule in zip(self.optimizers, self.schedules, strict=True):
-                if not overflown:
+                if not overflowed:
                     optimizer.step()
                     schedule.step()
                 optimizer.zero_grad(set_to_none=False)
@@ -126,7 +128,7 @@ class OneCycle:
         return norm
 
     def state(self) -> dict[str, Any]:
-        """To be taken between two steps."""
+        """The state of optimisers, schedules and loss scaling. Call it between two steps."""
         return {
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "schedules": [schedule.state_dict() for schedule in self.schedules],
@@ -134,7 +136,7 @@ class OneCycle:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from where `state` was taken, with the zeros that a step leaves behind."""
+        """Continue from `state`. Gradients are set to zero, as they are after a step."""
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         for schedule, saved in zip(self.schedules, state["schedules"], strict=True):
@@ -147,7 +149,7 @@ class OneCycle:
 def _optimizers(
     parameter_groups: list[Group], config: TrainConfig, outer: Collection[nn.Parameter]
 ) -> Iterator[Optimizer]:
-    """Who moves what: one optimiser everything, or Muon the hidden layers' matrices and AdamW the rest."""
+    """The optimisers of the recipe: one for all parameters, or Muon for the hidden matrices and AdamW for the rest."""
     parameters = [p for group in parameter_groups for p in group["params"]]
     fused = _has_fused(parameters)
     match config.optimizer:
@@ -158,16 +160,18 @@ def _optimizers(
         case "muon":
             hidden = set(filter(is_matrix, parameters)).difference(outer)
             if hidden:
-                yield Muon(_only(parameter_groups, lambda p: p in hidden))
-            yield AdamW(_only(parameter_groups, lambda p: p not in hidden), betas=ADAMW_BETAS, fused=fused)
+                yield Muon(_filtered(parameter_groups, lambda p: p in hidden))
+            yield AdamW(_filtered(parameter_groups, lambda p: p not in hidden), betas=ADAMW_BETAS, fused=fused)
         case _:
             assert_never(config.optimizer)
 
 
-def _only(parameter_groups: list[Group], wanted: Callable[[nn.Parameter], bool]) -> list[Group]:
-    kept = [{**group, "params": [p for p in group["params"] if wanted(p)]} for group in parameter_groups]
-    return [group for group in kept if group["params"]]
+def _filtered(parameter_groups: list[Group], wanted: Callable[[nn.Parameter], bool]) -> list[Group]:
+    """The groups with their `wanted` parameters only, without groups that become empty."""
+    filtered = [{**group, "params": [p for p in group["params"] if wanted(p)]} for group in parameter_groups]
+    return [group for group in filtered if group["params"]]
 
 
 def _has_fused(parameters: Iterable[nn.Parameter]) -> bool:
+    """Whether torch has a fused implementation of its optimisers for these parameters."""
     return all(p.device.type in ("cpu", "cuda", "mps") and torch.is_floating_point(p) for p in parameters)

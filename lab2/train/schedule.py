@@ -1,4 +1,4 @@
-"""When a training is validated."""
+"""Decides after which training steps the network is validated."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from lab2.train.stage import Step
 
 
 class ValidationSchedule:
-    """After how many images seen: the same numbers for all trainings, whatever their epochs and batches.
+    """Validates after a number of training images that does not depend on a training's epochs or batch size.
 
-    Every 2 V images for V validation images, for looking at them then costs about a sixth of the training; beyond 40 V
-    every twentieth more, so that a long training is not validated hundreds of times. And at its end.
+    With V validation images, it validates every 2 V training images: validation then costs about a sixth of the
+    training. Beyond 40 V images the gap grows to a twentieth of the images so far, so that a long training is not
+    validated hundreds of times. The last step is always validated.
     """
 
     def __init__(self, validation_images: int, seen: int = 0) -> None:
@@ -18,10 +19,10 @@ class ValidationSchedule:
         self.go_on_from(seen)
 
     def asks_at(self, step: Step) -> bool:
-        """Whether `step` is one to validate after."""
+        """Whether to validate after `step`."""
         return step.last or step.images >= self.next
 
     def go_on_from(self, images: int) -> None:
-        """So many have been seen: what was to be validated by then has been."""
+        """Set the next validation to the first one that is due after so many training images."""
         while self.next <= images:
             self.next += max(self.gap, self.next // 20)

@@ -1,4 +1,4 @@
-"""One stage of training: the order of the images, the optimiser, and where it stands."""
+"""One stage of training: the order of the images, the optimiser, and the progress."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from torch import Tensor, nn
 from lab2.spec.job import TrainConfig
 from lab2.train.optimizer import Group, OneCycle
 
-State = dict[str, Any]  # tensors, numbers, words, and dicts and lists of them: what `torch.load` reads as data
+State = dict[str, Any]  # tensors, numbers, strings, and dicts and lists of them: `torch.load` reads them as data
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step is done. Tensors stay on their device: reading one would make the accelerator wait."""
+    """A training step that is done. Its tensors stay on their device: reading one waits for the accelerator."""
 
     number: int  # from 1
     total: int
-    images: int  # seen so far, each as often as it was
+    images: int  # training images so far, repetitions included
     epoch: float  # passes over the training images so far
     loss: Tensor  # scalar, detached
     gradient_norm: Tensor  # scalar, before clipping
-    skipped: bool = False  # fp16: its scaled gradient overflowed, nothing moved, and the next scale is smaller
+    skipped: bool = False  # fp16: the scaled gradient overflowed, so nothing was updated; the next scale is smaller
 
     @property
     def last(self) -> bool:
@@ -33,15 +33,15 @@ class Step:
 
 
 def count_steps(images: int, batch_size: int, epochs: float) -> int:
-    """Whole batches in `epochs` passes; at least one."""
+    """The number of whole batches in `epochs` passes over `images`, at least one."""
     return max(1, int(images * epochs / batch_size))
 
 
 class Stage:
-    """Gives the indices of one batch after another; told the batch's loss, makes the step.
+    """Iterates over batches of image indices; the caller computes the loss and passes it to `step`.
 
-    All batches have one size: a new permutation follows on the last one. Between two steps `state` is all
-    that the rest depends on, besides the network and torch's own random numbers.
+    All batches have the same size: at the end of a permutation the batch is filled from the next one. The rest of the
+    stage depends only on `state`, the network and torch's random number generators.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Stage:
         self.total = count_steps(images, config.batch_size, epochs)
         self.optimizer = OneCycle(parameter_groups, config, self.total, precision=precision, outer=outer)
         self.number = 0  # steps that are done
-        self.left = torch.empty(0, dtype=torch.int64)  # of the permutations drawn so far
+        self.left = torch.empty(0, dtype=torch.int64)  # indices of the current permutation that are not yet used
 
     def __iter__(self) -> Iterator[Tensor]:
         while self.number < self.total:
@@ -71,7 +71,7 @@ class Stage:
             yield batch
 
     def step(self, loss: Tensor) -> Step:
-        """Move the weights against the gradient of the scalar `loss`."""
+        """Update the parameters by the gradient of the scalar `loss`."""
         gradient_norm = self.optimizer.step(loss)
         self.number += 1
         seen = self.number * self.batch_size
@@ -80,7 +80,7 @@ class Stage:
         )
 
     def state(self) -> State:
-        """To be taken between two steps."""
+        """The state of the stage. Call it between two steps."""
         return {
             "number": self.number,
             "left": self.left,
@@ -89,7 +89,7 @@ class Stage:
         }
 
     def restore(self, state: State) -> None:
-        """Go on from where `state` was taken, bit for bit."""
+        """Continue from `state`, bit for bit."""
         self.number = state["number"]
         self.left = state["left"]
         self.generator.set_state(state["generator"])

@@ -1,4 +1,4 @@
-"""What both loops share: a network, its recipe and its images, and how to go on after an interruption."""
+"""The base class of the trainers: a network, its recipe and its images, and resuming from a checkpoint."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lab2.train.stage import Stage, State, Step
 
 
 class Trainer(ABC):
-    """`fit` it, then let it `predict`; between two steps `state` holds all that the rest depends on."""
+    """Trains a network with `fit`, then infers with `predict`. A training can be resumed from its `state`."""
 
     def __init__(
         self,
@@ -32,65 +32,68 @@ class Trainer(ABC):
         seed: int,
     ) -> None:
         self.model = model.to(device)
-        self.model.to(memory_format=torch.channels_last)  # nearly all are faster so: benchmarks/LOG.md
+        self.model.to(memory_format=torch.channels_last)  # faster for nearly all networks: benchmarks/LOG.md
         self.config = config
         self.device = device
         self.precision = precision
         self.generator = torch.Generator().manual_seed(seed)
         self.images = torch.from_numpy(train.pixels)
         self.labels = torch.from_numpy(train.labels)
-        self.resumed: State | None = None  # where `fit` is to go on
-        self.outer: set[nn.Parameter] = set()  # of the first and the last layer, where the recipe's optimiser is Muon
-        self.trained_parameters = 0  # numbers that the optimiser moves, of the stage that moves most
+        self.resumed: State | None = None  # the state from which `fit` continues
+        self.outer: set[nn.Parameter] = set()  # matrices of the first and last layer; empty unless Muon is used
+        self.trained_parameters = 0  # parameters that the optimiser updates, in the stage that updates the most
         self._resumed_from = Path()
         self._stage_name = ""
         self._stage: Stage | None = None
 
     @abstractmethod
     def fit(self) -> Iterator[Step]:
-        """Train; between two steps the caller may look at the network."""
+        """Train; yields after each step, when the caller may use the network."""
 
     def release(self) -> None:
-        """Give back what only training needs; from here on there is `infer` and `predict`."""
+        """Free what only training needs: optimiser, images, gradients. Only `infer` and `predict` work after this."""
         self._stage = None
         self.images, self.labels = self.images.new_empty(0), self.labels.new_empty(0)
         self.model.zero_grad(set_to_none=True)
 
     @abstractmethod
     def infer(self, images: Tensor) -> object:
-        """What the network makes of (N, C, S, S) uint8 images."""
+        """The network's output for (N, C, S, S) uint8 images."""
 
     @abstractmethod
     def predict(self, images: Images) -> Predictions:
-        """What is in each image, and how sure that is."""
+        """The predicted label and the class probabilities of each image."""
 
     def state(self) -> State:
-        """To be taken between two steps of `fit`: what training changes, and the random numbers to come."""
+        """The state of the training, with that of the random number generators. Call it between two steps of `fit`."""
         assert self._stage is not None
         on_gpu = self.device.type == "cuda"
         return {
             "stage": self._stage_name,
             "precision": self.precision,
-            "model": self._trained(),
-            "moved": self._moved(self._stage),
+            "model": self._trained_state(),
+            "moved": self._parameter_order(self._stage),
             "position": self._stage.state(),
             "random": torch.get_rng_state(),
             "gpu_random": torch.cuda.get_rng_state(self.device) if on_gpu else None,
         }
 
     def go_on(self, state: State, file: Path) -> None:
-        """Let `fit` go on from where `state`, which `file` held, was taken, and in its precision.
+        """Let `fit` continue from `state`, in its precision. `file`, which held it, is named in errors.
 
-        `fit` raises `CheckpointError` where that is of another network or recipe.
+        `fit` then raises `CheckpointError` where the state is of another network or recipe.
         """
         self.resumed, self._resumed_from = state, file
-        self.precision = state["precision"]  # another node may have chosen another
+        self.precision = state["precision"]  # "auto" may mean another precision on this node
 
     def start_stage(self, name: str, parameter_groups: list[Group], epochs: float) -> Stage:
-        """The stage of training of that name, from its start, or from where `resumed` was taken in it."""
+        """Start the stage of that name, or restore it from `resumed`.
+
+        Raises `CheckpointError` where `resumed` is not of this stage.
+        """
         self._stage_name = name
-        moved = sum(p.numel() for group in parameter_groups if group["max_lr"] for p in group["params"])
-        self.trained_parameters = max(self.trained_parameters, moved)
+        updated = sum(p.numel() for group in parameter_groups if group["max_lr"] for p in group["params"])
+        self.trained_parameters = max(self.trained_parameters, updated)
         self._stage = Stage(
             parameter_groups,
             self.config,
@@ -103,39 +106,41 @@ class Trainer(ABC):
         if self.resumed is not None:
             state, self.resumed = self.resumed, None
             self._check(state)
-            self.model.load_state_dict(state["model"], strict=False)  # the frozen ones are not in it
+            self.model.load_state_dict(state["model"], strict=False)  # not strict: it has no frozen parameters
             self._stage.restore(state["position"])
             torch.set_rng_state(state["random"])
             if state["gpu_random"] is not None:
                 torch.cuda.set_rng_state(state["gpu_random"], self.device)
         return self._stage
 
-    def _trained(self) -> dict[str, Tensor]:
-        """What training changes of the network: all but the frozen parameters."""
+    def _trained_state(self) -> dict[str, Tensor]:
+        """The network's parameters and buffers without the frozen parameters."""
         frozen = {name for name, p in self.model.named_parameters() if not p.requires_grad}
         return {name: value for name, value in self.model.state_dict().items() if name not in frozen}
 
-    def _moved(self, stage: Stage) -> list[list[str | list[str]]]:
-        """Who moves what: of each optimiser its kind and its groups, in order, for its state numbers the parameters."""
+    def _parameter_order(self, stage: Stage) -> list[list[str | list[str]]]:
+        """For each optimiser its class and the names of its parameters, by group and in order.
+
+        The state of an optimiser refers to parameters by their position, so a checkpoint must have the same order.
+        """
         names = {parameter: name for name, parameter in self.model.named_parameters()}
         return [
-            [type(one).__name__, *([names[p] for p in group["params"]] for group in one.param_groups)]
-            for one in stage.optimizer.optimizers
+            [type(optimizer).__name__, *([names[p] for p in group["params"]] for group in optimizer.param_groups)]
+            for optimizer in stage.optimizer.optimizers
         ]
 
     def _check(self, state: State) -> None:
         """Raise `CheckpointError` where `state` is not of the stage that is about to start."""
         assert self._stage is not None
-        ours, theirs = ({name: tuple(t.shape) for name, t in m.items()} for m in (self._trained(), state["model"]))
-        wrong = [f"{name} is not in it" for name in ours.keys() - theirs.keys()]
-        wrong += [f"{name} is in it, and not here" for name in theirs.keys() - ours.keys()]
-        shared = ours.keys() & theirs.keys()
-        wrong += [
-            f"{name} has shape {theirs[name]}, here {ours[name]}" for name in shared if theirs[name] != ours[name]
-        ]
+        here = {name: tuple(value.shape) for name, value in self._trained_state().items()}
+        saved = {name: tuple(value.shape) for name, value in state["model"].items()}
+        wrong = [f"{name} is not in it" for name in here.keys() - saved.keys()]
+        wrong += [f"{name} is in it, and not here" for name in saved.keys() - here.keys()]
+        shared = here.keys() & saved.keys()
+        wrong += [f"{name} has shape {saved[name]}, here {here[name]}" for name in shared if saved[name] != here[name]]
         if state["stage"] != self._stage_name:
             wrong.append(f"it was made in the stage {state['stage']}, here that is {self._stage_name}")
-        elif not wrong and state["moved"] != self._moved(self._stage):
+        elif not wrong and state["moved"] != self._parameter_order(self._stage):
             wrong.append("its optimisers moved the parameters in other groups, or in another order")
         if wrong:
             more = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""
@@ -147,7 +152,7 @@ class Trainer(ABC):
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Inside, `model` is asked and not trained: no dropout, no gradients."""
+    """Inside, `model` is in evaluation mode and no gradients are computed; afterwards it is in training mode."""
     model.eval()
     try:
         with torch.inference_mode():

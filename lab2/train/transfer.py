@@ -1,4 +1,4 @@
-"""Fine-tuning: the classifier on frozen features first, then everything, the features more slowly.
+"""Fine-tuning in two stages: first the classifier on frozen features, then all parameters, the features more slowly.
 
 Source: Howard and Ruder 2018 (arXiv:1801.06146) for the two stages and the differential learning rates.
 """
@@ -25,11 +25,11 @@ from lab2.train.optimizer import groups
 from lab2.train.precision import autocast
 from lab2.train.stage import Step, count_steps
 
-IN_MEMORY_SHARE = 0.1  # of the memory that there is; larger feature caches are mapped from a file
+IN_MEMORY_SHARE = 0.1  # features that need more than this share of the memory are stored in a memory-mapped file
 
 
 class TransferTrainer(ClassifierTrainer):
-    """A classifier whose features are pre-trained."""
+    """Trains a classifier whose features are pre-trained."""
 
     model: TransferNet
 
@@ -48,7 +48,7 @@ class TransferTrainer(ClassifierTrainer):
         self.transfer = transfer
 
     def fit(self) -> Iterator[Step]:
-        """Two stages, told as one: the steps are numbered through."""
+        """Train in two stages; steps, images and epochs are counted through both."""
         config, head_epochs = self.config, self.transfer.head_epochs
         size = len(self.images)
         head = count_steps(size, config.batch_size, head_epochs) if head_epochs else 0
@@ -72,7 +72,7 @@ class TransferTrainer(ClassifierTrainer):
 
     @torch.no_grad()
     def _features(self, folder: str) -> Tensor:
-        """(N, D, P, P) pooled features of all training images, computed once."""
+        """The (N, D, P, P) pooled features of all training images, computed once. `folder` is for large ones."""
         cache: Tensor | None = None
         self.model.eval()
         for start in range(0, len(self.images), PREDICT_BATCH):
@@ -88,9 +88,10 @@ class TransferTrainer(ClassifierTrainer):
 
 
 def _empty(shape: tuple[int, ...], device: torch.device, folder: str) -> Tensor:
+    """An uninitialised float32 tensor, on the device or, if it is large on a CPU, in a memory-mapped file."""
     size = torch.Size(shape).numel()
     if device.type != "cpu" or size * 4 <= IN_MEMORY_SHARE * memory_limit():
         return torch.empty(shape, device=device)
     with Path(folder, "features").open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, size * 4)  # a full disk is an error here, not a bus error later
+        os.posix_fallocate(file.fileno(), 0, size * 4)  # so that a full disk raises here, and not SIGBUS later
     return torch.from_file(f"{folder}/features", shared=True, size=size).view(shape)
