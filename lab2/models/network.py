@@ -45,4 +45,4 @@ def _find(network: str) -> Callable[..., nn.Module]:
     return own
 
 
-ARCHITECTURE = Architecture(config=ImportedConfig, build=build, paper="whoever wrote it knows", colours=True)
+ARCHITECTURE = Architecture(config=ImportedConfig, build=build, paper="that of the imported network", colours=True)
