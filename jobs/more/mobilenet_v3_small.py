@@ -1,4 +1,7 @@
-"""MobileNetV3-Small: does a network made for phones suit images this small?"""
+"""MobileNetV3-Small: does a network made for phones suit images this small?
+
+Its recipe is not measured yet.
+"""
 
 from lab2.models.mobilenet_v3_small import MobileNetV3SmallConfig
 from lab2.spec.job import JobSpec, Resources, TrainConfig
