@@ -1,6 +1,7 @@
 """ResNet-20: what do residual connections buy at a quarter of a million parameters?
 
-Measured: 99.26 and 99.08 % of the validation images, seeds 1 and 2, in bf16 on two busy cores of an Intel Xeon with AMX.
+Measured: 99.26 and 99.08 % of the validation images
+(seeds 1 and 2, bf16, two busy cores of an Intel Xeon with AMX, commit 1dca9f1).
 The test images were not read. No other recipe was compared yet.
 """
 
