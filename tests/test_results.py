@@ -86,9 +86,10 @@ class TestShard:
         assert "lab2 resume runs its trial again" in said
         assert "update" not in said
 
-    def test_a_schema_that_is_no_number_is_another_programs(self, tmp_path: Path):
-        said = self.refused(tmp_path / "a.json", "x")
-        assert "schema 'x'" in said
+    @pytest.mark.parametrize("schema", ["x", [2], {}, None], ids=str)
+    def test_a_schema_that_is_no_number_is_another_programs(self, tmp_path: Path, schema: object):
+        said = self.refused(tmp_path / "a.json", schema)
+        assert f"schema {schema!r}" in said
         assert "another program wrote it" in said
 
     def test_one_of_an_older_schema_is_read_without_what_meant_something_else(self):

@@ -153,7 +153,7 @@ def read_shard(path: Path) -> Shard:
     if not isinstance(row, dict):
         raise ShardError(f"{path}: not a shard; wanted an object with sha256 and row")
     schema = row.get("schema")
-    if schema != SCHEMA and schema not in OLDER:
+    if not isinstance(schema, int) or (schema != SCHEMA and schema not in OLDER):
         raise ShardError(f"{path}: {wrong_schema(schema, SCHEMA, 'lab2 resume runs its trial again')}")
     if raw.get("sha256") != _digest(row):
         raise ShardError(f"{path}: its checksum does not fit; it was altered after it was written")
