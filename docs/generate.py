@@ -107,10 +107,16 @@ def _schema() -> Iterator[str]:
     yield MEASURED.strip()
     yield ""
     measured = [
-        (f"`{metric.name}`", _json(hints[metric.name]), metric.about, "predictions" if metric.of else "the run")
+        (
+            f"`{metric.name}`",
+            _json(hints[metric.name]),
+            metric.unit or "–",
+            metric.about + f" ({metric.applies_to})" * (metric.applies_to != "all"),
+            "predictions" if metric.of else "the run",
+        )
         for metric in METRICS
     ]
-    yield from _table(("field", "type", "what it is", "comes from"), measured)
+    yield from _table(("field", "type", "unit", "what it is", "comes from"), measured)
 
 
 def _json(hint: Any) -> str:

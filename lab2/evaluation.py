@@ -45,7 +45,8 @@ def with_test_scores(
     predictions = trainer.predict(test)
     check_answers(predictions, step)
     write_predictions(run.predictions(trial.name), predictions)
-    measured: dict[str, Any] = from_predictions(predictions)
+    detects = isinstance(trainer, DetectorTrainer)
+    measured: dict[str, Any] = from_predictions(predictions, detects=detects)
     if isinstance(trainer, DetectorTrainer):
         measured |= asdict(score_detections(*trainer.detect_scenes(test)))
     shard = shard.updated(**measured, classes=len(data.shape.classes))

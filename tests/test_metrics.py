@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from collections.abc import Callable
@@ -14,12 +15,12 @@ import torch
 from torchmetrics.classification import MulticlassCalibrationError
 
 from lab2.measure.metrics import METRICS, Metric
-from lab2.measure.predictions import NO_PREDICTION, Predictions
+from lab2.measure.predictions import NO_PREDICTION, Predictions, write_predictions
 from lab2.measure.scores import balanced_accuracy, calibration_error, log_loss
 from lab2.report.summary import summarise
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir
-from lab2.results.shard import read_shard, write_shard
+from lab2.results.shard import SCHEMA, read_shard, write_shard
 from tests.conftest import finished, make_run, make_trial
 
 OLD_RUN = Path(__file__).parent / "shards" / "run-0.1.0"  # by `lab2 train` at 350f218c9066
@@ -93,6 +94,40 @@ class TestOldRuns:
         (row,) = collect(RunDir(tmp_path / "run")).rows
         assert (row.accuracy, row.balanced_accuracy, row.log_loss) == (0.18, None, None)
 
+    def test_they_count_as_soon_as_they_have_come(self, tmp_path: Path):
+        shutil.copytree(OLD_RUN, tmp_path / "run")
+        (tmp_path / "run" / "predictions").rename(tmp_path / "later")
+        (before,) = collect(RunDir(tmp_path / "run")).rows  # and is cached
+        (tmp_path / "later").rename(tmp_path / "run" / "predictions")
+        (after,) = collect(RunDir(tmp_path / "run")).rows
+        (cached,) = collect(RunDir(tmp_path / "run")).rows
+        assert before.log_loss is None
+        assert after.log_loss == cached.log_loss
+        assert after.log_loss > 2
+
+    @pytest.mark.parametrize("images", [7, 100])
+    def test_those_of_another_trial_are_not_believed(self, tmp_path: Path, images: int):
+        shutil.copytree(OLD_RUN, tmp_path / "run")
+        run = RunDir(tmp_path / "run")
+        labels = np.zeros(images, dtype=np.int64)
+        write_predictions(run.predictions("cnn-seed1"), Predictions(labels, labels, np.ones((images, 1), np.float32)))
+        for _ in range(2):
+            comparison = collect(run)
+            (row,) = comparison.rows
+            assert (row.accuracy, row.balanced_accuracy, row.log_loss) == (0.18, None, None)
+            (warning,) = comparison.warnings
+            assert f"{images} images, 100.0000% of them right, but the trial's shard says 100 and 18.0000%" in warning
+
+    def test_a_detector_has_no_calibration_even_where_its_scores_add_up_to_1(self, tmp_path: Path):
+        trial = make_trial("faster_rcnn")
+        run = make_run(tmp_path, trial)
+        truth = np.array([0, 1])
+        scores = np.array([[0.997, 0.003], [0.003, 0.997]], dtype=np.float32)
+        write_predictions(run.predictions(trial.name), Predictions(truth, truth, scores))
+        write_shard(run.shard(trial.name), finished(trial, 1.0, test_images=2))
+        (row,) = collect(run).rows
+        assert (row.balanced_accuracy, row.calibration_error, row.log_loss) == (1.0, None, None)
+
     def test_what_a_run_measured_itself_stays(self, tmp_path: Path):
         trial = make_trial()
         run = make_run(tmp_path, trial)
@@ -108,5 +143,6 @@ def test_no_two_metrics_share_a_name_or_a_title():
 
 
 def test_each_older_shard_is_still_read():
-    for path in sorted((Path(__file__).parent / "shards").rglob("*seed*.json")):
-        assert read_shard(path).status == "ok"
+    paths = [path for path in (Path(__file__).parent / "shards").rglob("*.json") if path.name != "plan.json"]
+    assert {json.loads(path.read_text())["row"]["schema"] for path in paths} == set(range(1, SCHEMA + 1))
+    assert all(read_shard(path).status == "ok" for path in paths)

@@ -54,7 +54,7 @@ def majority_accuracy(predictions: Predictions) -> float:
     return float(np.bincount(predictions.y_true).max() / len(predictions.y_true))
 
 
-def test_images(predictions: Predictions) -> int:
+def count_images(predictions: Predictions) -> int:
     """The number of test images."""
     return len(predictions.y_true)
 

@@ -11,8 +11,7 @@ import pyarrow as pa
 
 from lab2.errors import ShardError
 from lab2.foreign_text import one_line
-from lab2.measure.metrics import METRICS
-from lab2.measure.predictions import read_predictions
+from lab2.results.completion import complete, incomplete_rows
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, Status, read_shard, unfinished
 from lab2.results.shard_table import FileStamp, as_csv, as_rows, as_table, read_cache, scan, write_cache
@@ -70,6 +69,7 @@ def collect(run: RunDir, explain_missing: ExplainMissing | None = None) -> Compa
     warnings: list[str] = []
     reasons: Mapping[str, tuple[Status, str]] = {}
     cache = read_cache(run.collected, len(plan.trials))
+    incomplete = incomplete_rows(cache.table)
     files = scan(run.shards)
     absent = [t for t, name in zip(plan.trials, plan.names, strict=True) if f"{name}.json" not in files]
     if explain_missing and absent:
@@ -81,6 +81,8 @@ def collect(run: RunDir, explain_missing: ExplainMissing | None = None) -> Compa
     for trial, name in zip(plan.trials, plan.names, strict=True):
         stamp = files.pop(f"{name}.json", None)
         number = cache.number(name, stamp)
+        if number in incomplete and run.predictions(name).is_file():
+            number = None  # its predictions may have come since, or it was cached before a metric came
         if number is None or not plan.expects(trial, cache.digests[number]):
             number = len(cache) + len(fresh)
             try:
@@ -89,7 +91,7 @@ def collect(run: RunDir, explain_missing: ExplainMissing | None = None) -> Compa
                 warnings.append(str(error))
                 reason = str(error).removeprefix(f"{run.shard(trial.name)}: ")
                 row, stamp = unfinished(trial, "missing", f"its shard cannot be believed: {reason}"), None
-            fresh.append(row)
+            fresh.append(_completed(run, row, warnings))
         numbers.append(number)
         stamps.append(stamp)
     warnings += [f"{run.shards / name}: the plan expects no such shard; it is left out" for name in sorted(files)]
@@ -129,6 +131,14 @@ def _taken(run: RunDir, table: pa.Table) -> dict[str, str]:
     return {t: taken.run for t, taken in origins.items() if t in started and started[t] == taken.started_at}
 
 
+def _completed(run: RunDir, shard: Shard, warnings: list[str]) -> Shard:
+    try:
+        return complete(run, shard)
+    except ShardError as error:
+        warnings.append(str(error))
+        return shard
+
+
 def _read(run: RunDir, plan: Plan, trial: Trial) -> Shard:
     path = run.shard(trial.name)
     shard = read_shard(path)
@@ -136,16 +146,4 @@ def _read(run: RunDir, plan: Plan, trial: Trial) -> Shard:
         raise ShardError(f"{path}: a copy of the shard of {shard.trial}")
     if not plan.expects(trial, shard.digest):
         raise ShardError(f"{path}: of another configuration than the plan's; run the trial again")
-    return _completed(run, shard)
-
-
-def _completed(run: RunDir, shard: Shard) -> Shard:
-    """`shard` with the metrics that its version of lab2 did not have, computed from the saved predictions."""
-    lacking = [metric for metric in METRICS if metric.of and getattr(shard, metric.name) is None]
-    if shard.status != "ok" or not lacking:
-        return shard
-    try:
-        predictions = read_predictions(run.predictions(shard.trial))
-    except ShardError:
-        return shard  # not measured
-    return shard.updated(**{metric.name: metric.of(predictions) for metric in lacking if metric.of})
+    return shard
