@@ -16,10 +16,12 @@ from torchvision.models import mobilenetv3
 from lab2.data.datasets import DataShape
 from lab2.errors import ConfigError
 from lab2.measure.cost import count_parameters
+from lab2.models import resnet20
 from lab2.models.building import build, check_model
 from lab2.models.layers.residual import HalfSide, Residual
 from lab2.models.mobilenet_v3_small import MobileNetV3SmallConfig
 from lab2.models.resnet20 import ResNet20Config
+from lab2.spec import architectures as in_spec
 from lab2.spec.architectures import Architecture, ModelConfig, architectures
 from lab2.spec.catalogue import default_folder, read_catalogue
 from lab2.trial import run_trial
@@ -45,6 +47,38 @@ def test_it_states_its_paper_and_has_the_parameters_that_it_states(one: Architec
 def test_each_file_of_the_folder_is_one():
     folder = Path(sys.modules["lab2.models.resnet20"].__file__ or "").parent
     assert set(architectures()) - {"imported"} == {path.stem for path in folder.glob("*.py")} - {"__init__", "network"}
+
+
+class TestFound:
+    """In a folder of its own: what lies there is found, or named."""
+
+    ONE = Path(resnet20.__file__).read_text()
+
+    @pytest.fixture
+    def models(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setattr(in_spec, "_MODELS", tmp_path.name)
+        (tmp_path / tmp_path.name).mkdir()
+        (tmp_path / tmp_path.name / "__init__.py").touch()
+        return tmp_path / tmp_path.name
+
+    def found(self) -> set[str]:
+        return set(architectures.__wrapped__())
+
+    def test_a_file_is_enough(self, models: Path):
+        (models / "mine.py").write_text(self.ONE.replace('"resnet20"', '"mine"'))
+        assert self.found() == {"mine"}
+
+    def test_two_of_one_name_are_refused(self, models: Path):
+        for name in ("first", "second"):
+            (models / f"{name}.py").write_text(self.ONE)
+        with pytest.raises(ConfigError, match=r"second\.py: its config is called 'resnet20', as that of .*first\.py"):
+            self.found()
+
+    def test_a_file_without_one_is_named(self, models: Path):
+        (models / "notes.py").write_text("x = 1\n")
+        with pytest.raises(ConfigError, match=r"notes\.py: binds no ARCHITECTURE"):
+            self.found()
 
 
 def test_reading_them_all_imports_no_torch():
@@ -95,7 +129,9 @@ class TestMobileNetV3Small:
         images = torch.rand(2, 3, 32, 32)
         torch.testing.assert_close(ours(images), theirs((images - 0.5) / 0.25), rtol=1e-4, atol=1e-5)
 
-    @pytest.mark.parametrize(("field", "value"), [("image_side", 31), ("width", 0.0), ("dropout", 1.0)])
+    @pytest.mark.parametrize(
+        ("field", "value"), [("image_side", 31), ("width", 0.0), ("width", float("inf")), ("dropout", 1.0)]
+    )
     def test_impossible_values_are_refused(self, field: str, value: float):
         with pytest.raises(ConfigError, match=f"mobilenet_v3_small: {field}={value}"):
             MobileNetV3SmallConfig(**{field: value})

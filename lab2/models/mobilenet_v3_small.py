@@ -20,7 +20,7 @@ class MobileNetV3SmallConfig(ModelConfig):
 
     architecture: Literal["mobilenet_v3_small"] = "mobilenet_v3_small"
     image_side: int = 64  # pixels; images are resized to it inside the network
-    width: float = 1.0  # all numbers of channels over the paper's
+    width: float = 1.0  # all numbers of channels over the paper's, [0.05, 10]
     dropout: float = 0.2  # before the last layer
 
     def __post_init__(self) -> None:
@@ -28,7 +28,7 @@ class MobileNetV3SmallConfig(ModelConfig):
             self.image_side >= 32,
             f"mobilenet_v3_small: image_side={self.image_side}, five halvings need 32 or more",
         )
-        require(self.width > 0, f"mobilenet_v3_small: width={self.width} must be positive")
+        require(0.05 <= self.width <= 10, f"mobilenet_v3_small: width={self.width} is not in [0.05, 10]")
         require(0 <= self.dropout < 1, f"mobilenet_v3_small: dropout={self.dropout} is not in [0, 1)")
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
 
 from pydantic import Field
 
+from lab2.errors import ConfigError
 from lab2.spec.checks import require
 
 if TYPE_CHECKING:
@@ -108,13 +109,24 @@ class Architecture:
 
 @cache
 def architectures() -> dict[str, Architecture]:
-    """Every architecture by its name."""
+    """Every architecture by its name.
+
+    Raises `ConfigError` for a file there that binds no architecture, or one whose name another file has.
+    """
     package = importlib.import_module(_MODELS)
-    by_name = {}
-    for module in pkgutil.iter_modules(package.__path__):
-        if not module.ispkg:  # the packages in that folder hold no architectures, and import torch
-            architecture: Architecture = importlib.import_module(f"{_MODELS}.{module.name}").ARCHITECTURE
-            by_name[architecture.name] = architecture
+    by_name: dict[str, Architecture] = {}
+    files: dict[str, str] = {}
+    for info in pkgutil.iter_modules(package.__path__):
+        if info.ispkg:  # the packages in that folder hold no architectures, and import torch
+            continue
+        module = importlib.import_module(f"{_MODELS}.{info.name}")
+        file = str(module.__file__)
+        architecture = getattr(module, "ARCHITECTURE", None)
+        if not isinstance(architecture, Architecture):
+            raise ConfigError(f"{file}: binds no ARCHITECTURE; each file of that folder is one (docs/extending.md)")
+        if twin := files.get(architecture.name):
+            raise ConfigError(f"{file}: its config is called {architecture.name!r}, as that of {twin}; choose another")
+        by_name[architecture.name], files[architecture.name] = architecture, file
     return by_name
 
 
