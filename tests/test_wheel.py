@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 import lab2
+from lab2.errors import ConfigError
 from lab2.launch.container import wrapper
-from lab2.spec.catalogue import default_folder, named_folder, read_catalogue
-from lab2.spec.profile import profile_folder
+from lab2.spec.catalogue import default_folder, named_folder, passed_over, read_catalogue
+from lab2.spec.profile import profile_folder, profiles, read_profile
 from lab2.spec.shipped import FILES, shipped, write_copies
 
 ROOT = Path(lab2.__file__).parents[1]
@@ -92,8 +93,34 @@ class TestWhichAreUsed:
 
     def test_a_folder_of_that_name_that_is_not_lab2s_is_left_alone(self, here: Path):
         (here / "jobs").mkdir()
+        assert passed_over() == ""
         (here / "jobs" / "nightly.py").write_text("raise SystemExit('this must not run')")
         assert default_folder() == shipped("jobs")
+        assert passed_over().startswith(f"no file in {here}/jobs binds JOB; the jobs are those of {shipped('jobs')}")
+
+    def test_that_it_is_left_alone_is_said(self, run_cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        here = tmp_path
+        monkeypatch.chdir(here)
+        (here / "jobs").mkdir()
+        (here / "jobs" / "nightly.py").write_text("raise SystemExit('this must not run')")
+        code, said, warned = run_cli("jobs")
+        assert (code, "vgg16" in said) == (0, True)
+        assert "warning: no file in" in warned
+
+    def test_a_job_counts_that_only_binds_one(self, here: Path):
+        (here / "jobs").mkdir()
+        (here / "jobs" / "mine.py").write_text("from base import make\nJOB = make('mine')\n")
+        assert default_folder() == Path("jobs")
+        assert passed_over() == ""
+
+    def test_profiles_here_stand_beside_lab2s_and_before_them(self, here: Path):
+        (here / "slurm" / "profiles").mkdir(parents=True)
+        (here / "slurm" / "profiles" / "mine.toml").write_text('partition = "here"\n')
+        (here / "slurm" / "profiles" / "gpu-cluster.toml").write_text('partition = "ours"\n')
+        assert (read_profile("mine").partition, read_profile("gpu-cluster").partition) == ("here", "ours")
+        assert {"mine", "gpu-cluster", "cpu-cluster"} <= set(profiles())
+        with pytest.raises(ConfigError, match=r"no such profile; did you mean 'mine'\? There are: .*cpu-cluster.*mine"):
+            read_profile("mien")
 
     def test_what_a_variable_names_in_any_case(self, here: Path, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("LAB2_JOBS", "jobs")

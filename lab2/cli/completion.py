@@ -14,7 +14,7 @@ from lab2.data.places import NAMED
 from lab2.errors import Lab2Error
 from lab2.results.run_dir import known_runs, open_run
 from lab2.spec.catalogue import default_folder, named_folder, read_catalogue
-from lab2.spec.profile import profile_folder
+from lab2.spec.profile import profiles
 
 
 def job(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -50,7 +50,7 @@ def trial(ctx: typer.Context, incomplete: str) -> list[str]:
 def profile(incomplete: str) -> list[str]:
     """A cluster's profile."""
     with suppress(OSError):
-        return _beginning(incomplete, sorted(path.stem for path in profile_folder().glob("*.toml")))
+        return _beginning(incomplete, sorted(profiles()))
     return []
 
 

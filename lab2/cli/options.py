@@ -1,4 +1,4 @@
-"""What several commands ask for, and what they make of it."""
+"""Options that several commands have, and how their values are read."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from lab2.cli import completion
+from lab2.cli.screen import warn
 from lab2.errors import ConfigError
 from lab2.results.run_dir import RunDir
-from lab2.spec.catalogue import choose, default_folder, named_folder, read_catalogue
+from lab2.spec.catalogue import choose, default_folder, named_folder, passed_over, read_catalogue
 from lab2.spec.job import JobSpec
 
 Jobs = Annotated[
@@ -72,6 +73,8 @@ def folder_and_names(jobs: list[str] | None) -> tuple[Path, list[str]]:
     if len(folders) > 1:
         raise ConfigError(f"--jobs names {len(folders)} folders; give one")
     folder = named_folder(folders[0]) if folders else default_folder()
+    if not folders and (why := passed_over()):
+        warn(f"warning: {why}")
     return folder, [word for word in words if word not in folders]
 
 

@@ -1,4 +1,4 @@
-"""The commands that look at a run."""
+"""The commands that show a run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 Follow = Annotated[bool, typer.Option("--follow", help="Go on until the end.")]
 
-LOCAL_SECONDS, SLURM_SECONDS = 1, 10  # between two looks; Slurm is asked no more often than its admins like
+LOCAL_SECONDS, SLURM_SECONDS = 1, 10  # between two updates; Slurm's administrators dislike frequent queries
 
 
 @command(app, WATCH, name="status", example="lab2 status --follow")
@@ -38,7 +38,7 @@ def show_status(
     run = open_run(runs, run_id)
     plan = run.read_plan()
     if follow or watch_on:
-        watch(_looks(run, plan))
+        watch(_updates(run, plan))
         return
     now = status(run, plan)
     say(f"run {plan.run_id}")
@@ -89,7 +89,7 @@ def collect(run_id: RunId = "latest", runs: Runs = DEFAULT_RUNS) -> None:
     report(run_id, quiet=True, runs=runs)
 
 
-def _looks(run: RunDir, plan: Plan) -> Iterator[list[TrialStatus]]:
+def _updates(run: RunDir, plan: Plan) -> Iterator[list[TrialStatus]]:
     said = ""
     while True:
         now = status(run, plan)

@@ -6,6 +6,7 @@ import difflib
 import importlib.util
 import inspect
 import os
+import re
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from lab2.spec.checks import first_wrong
 from lab2.spec.job import JobSpec
 from lab2.spec.shipped import chosen, shipped
 
+_BINDS_JOB = re.compile(rb"^JOB\b", re.MULTILINE)
 _JOB: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
 
 
@@ -39,8 +41,16 @@ def default_folder() -> Path:
 
 
 def _has_jobs(folder: Path) -> bool:
-    """Whether a file there is a job of lab2. Others have folders of that name, whose files must not be run to see."""
-    return any(path.is_file() and b"JobSpec" in path.read_bytes() for path in _files(folder))
+    """Whether a file there may be a job of lab2. Others have such folders too; their files must not be run to see."""
+    return any(path.is_file() and _BINDS_JOB.search(path.read_bytes()) for path in _files(folder))
+
+
+def passed_over() -> str:
+    """Why `jobs/` of the working directory is not the default folder; empty where it is, or where there is none."""
+    here, used = Path("jobs"), default_folder()
+    if used == here or os.environ.get("LAB2_JOBS") or not _files(here):
+        return ""
+    return f"no file in {here.absolute()} binds JOB; the jobs are those of {used}; --jobs names another folder"
 
 
 def named_folder(name: str) -> Path:

@@ -7,6 +7,7 @@ Resources come from three places. The job gives the defaults, a value in the pro
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -18,7 +19,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from lab2.errors import ConfigError
 from lab2.spec.checks import first_wrong, require
 from lab2.spec.job import Resources, Trial
-from lab2.spec.shipped import chosen
+from lab2.spec.shipped import chosen, shipped
 
 # Options of sbatch that lab2 sets itself. A profile may not set them, because it would contradict lab2.
 OURS = frozenset(
@@ -104,11 +105,19 @@ def profile_folder() -> Path:
     return chosen("LAB2_PROFILES", "slurm/profiles")
 
 
+def profiles() -> dict[str, Path]:
+    """The file of each profile by its name: of `profile_folder()`, and without $LAB2_PROFILES also lab2's own."""
+    folders = [] if os.environ.get("LAB2_PROFILES") else [shipped("slurm/profiles")]
+    return {path.stem: path for folder in (*folders, profile_folder()) for path in sorted(folder.glob("*.toml"))}
+
+
 def read_profile(name: str) -> Profile:
     """The profile of that name, or in that .toml file. Raises `ConfigError` that says what a wrong field wants."""
-    path = Path(name).expanduser() if name.endswith(".toml") else profile_folder() / f"{name}.toml"
+    by_name = profiles()
+    is_file = name.endswith(".toml")
+    path = Path(name).expanduser() if is_file else by_name.get(name, profile_folder() / f"{name}.toml")
     if not path.is_file():
-        known = sorted(p.stem for p in path.parent.glob("*.toml"))
+        known = sorted(p.stem for p in path.parent.glob("*.toml")) if is_file else sorted(by_name)
         close = difflib.get_close_matches(path.stem, known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else "copy one and adapt it."
         raise ConfigError(f"{path}: no such profile; {hint} There are: {', '.join(known) or 'none'}")
