@@ -46,8 +46,6 @@ RUN apt-get update && apt-get install -y --no-install-recommends python3-venv \
  && apt-get purge -y --auto-remove python3-venv \
  && rm -rf /var/lib/apt/lists/* /var/log/* /var/cache/*
 COPY --from=code /opt/lab2/code /opt/lab2/code
-COPY jobs /opt/lab2/jobs
-COPY slurm/profiles /opt/lab2/profiles
 ARG VERSION=unknown
 ARG COMMIT
 ARG SOURCE
@@ -62,8 +60,6 @@ ENV PATH=/opt/lab2/venv/bin:$PATH \
     PYTHONSAFEPATH=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    LAB2_JOBS=/opt/lab2/jobs \
-    LAB2_PROFILES=/opt/lab2/profiles \
     LAB2_CACHE=/cache \
     LAB2_BILL=/opt/lab2/sbom.cdx.json \
     LAB2_COMMIT=${COMMIT} \
