@@ -10,7 +10,7 @@ SETUP_DEV := $(VENV)/.ready-dev
 SETUP_LOGIN := $(VENV)/.ready-login
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' lab2/__init__.py)
 COMMIT = $(shell git rev-parse HEAD 2>/dev/null)$(if $(shell git status --porcelain -- lab2 jobs 2>/dev/null),-dirty)
-SOURCE = $(shell git config --get remote.origin.url | sed 's|//[^@/]*@|//|')# a password in it is nobody's business
+SOURCE = $(shell git config --get remote.origin.url | sed 's|//[^@/]*@|//|')# without a password in it
 ENGINE = $(shell for tool in docker podman buildah; do $$tool info >/dev/null 2>&1 && echo $$tool && break; done)
 TAG = $(or $(IMAGE),lab2:$(VERSION))
 quote = '$(subst ','\'',$(1))'# as one word for the shell, whatever is in it

@@ -90,16 +90,16 @@ class TestBatches:
         assert [t for batch in made for t in batch.trials] == trials
         assert all(len(batch.trials) <= largest and len({t.job for t in batch.trials}) == 1 for batch in made)
         if parallel is None:
-            assert all(batch.after is None and batch.at_once is None for batch in made)
+            assert all(batch.after is None and batch.max_running is None for batch in made)
             return
         lanes: dict[int, int] = {}  # the first batch of a lane, and the most of its trials that run at once
         first: dict[int, int] = {}
         for i, batch in enumerate(made):
-            assert batch.at_once is not None
+            assert batch.max_running is not None
             assert batch.after is None or batch.after < i
             lane = i if batch.after is None else first[batch.after]
             first[i] = lane
-            lanes[lane] = max(lanes.get(lane, 0), batch.at_once)
+            lanes[lane] = max(lanes.get(lane, 0), batch.max_running)
         assert 1 <= sum(lanes.values()) <= parallel
 
     def test_other_resources_are_another_batch(self):

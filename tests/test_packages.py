@@ -46,6 +46,14 @@ def package(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+def test_no_file_is_longer_than_one_reads_in_a_sitting():
+    root = PACKAGE.parent
+    files = [
+        path for folder in ("lab2", "jobs", "benchmarks", "docs", "tests") for path in (root / folder).rglob("*.py")
+    ]
+    assert {str(p.relative_to(root)): n for p in files if (n := len(p.read_text().splitlines())) > 300} == {}
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_point_one_way(path: Path):
     for module in imported_modules(path):

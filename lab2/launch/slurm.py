@@ -39,7 +39,7 @@ class Batch:
     """The trials of one sbatch call: seeds of one job, with the same resources."""
 
     trials: tuple[Trial, ...]
-    at_once: int | None = None  # the most of them that run at the same time
+    max_running: int | None = None  # the most of them that run at the same time
     after: int | None = None  # index of the batch that has to end before this one starts
 
     @property
@@ -219,7 +219,7 @@ def _executor(
         mem=f"{math.ceil(need.memory_gb * 1024)}M",
         time=math.ceil(need.timeout_min),
         signal_delay_s=profile.signal_delay_s,
-        array_parallelism=part.at_once or profile.array_parallelism or len(part.trials),
+        array_parallelism=part.max_running or profile.array_parallelism or len(part.trials),
         dependency=f"afterany:{after}" if after else None,
         exclude=",".join(exclude) or None,
         wckey=profile.wckey,
