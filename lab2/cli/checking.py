@@ -1,4 +1,4 @@
-"""What is settled before anything starts: the plan, what its trials read, and what other runs have finished of it."""
+"""Decisions before anything starts: the plan, its inputs, and which trials another run has already finished."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def planned(
     smoke: bool = False,
     profile: Profile | None = None,
 ) -> list[Trial]:
-    """The trials that are asked for; says from which weights training starts where nobody has said it."""
+    """The trials that the options ask for. Where the weights are "auto", it prints what that means here."""
     trials = plan_trials(jobs, seeds, DataConfig(dataset=dataset), settings or [], smoke=smoke, profile=profile)
     trials, starts = resolve_weights(trials)
     if starts:
@@ -35,7 +35,7 @@ def planned(
 
 
 def check_here(trials: Sequence[Trial], device: str) -> tuple[list[Trial], list[int]]:
-    """Refuse what cannot work before anything starts; returns `trials` with what they read, and the GPUs to share."""
+    """Refuse what cannot work. Returns `trials` with the digests of their inputs, and the GPUs that they share."""
     from lab2.check import check_trials, local_gpus
 
     with err.status("reading the data"):
@@ -44,7 +44,7 @@ def check_here(trials: Sequence[Trial], device: str) -> tuple[list[Trial], list[
 
 
 def check_for_elsewhere(trials: Sequence[Trial], profile: Profile) -> list[Trial]:
-    """The same where nothing is going to be trained, and where torch may not be installed."""
+    """The same on a machine that only submits, where torch may not be installed."""
     from lab2.data.datasets import check_data
 
     try:
@@ -83,7 +83,7 @@ def _dataset_now(config: DataConfig) -> str | None:
 
 
 def take_over(run: RunDir, trials: list[Trial], profile: Profile, device: str) -> list[Trial]:
-    """Take over what other runs have finished, and say why not where it is not; returns the rest."""
+    """Take over trials that other runs have finished, and say why others are not taken over. Returns the rest."""
     commit, changed = source_commit()
     found = reuse(run, trials, profile, device=device, commit=None if changed else commit)
     names: dict[tuple[str, str], list[str]] = {}

@@ -1,4 +1,4 @@
-"""How a command shows itself in help: its panel and its example; flags and arguments without the name of a type."""
+"""How a command appears in the help: its panel, its example, and flags and arguments without type names."""
 
 from __future__ import annotations
 

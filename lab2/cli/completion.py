@@ -1,4 +1,4 @@
-"""What the shell offers when Tab is pressed: names that are there now, and nothing where they cannot be read."""
+"""Shell completion: the names that exist now, or none if they cannot be read."""
 
 from __future__ import annotations
 

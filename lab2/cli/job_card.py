@@ -1,4 +1,4 @@
-"""One job as a person reads it: what it asks, its network, and all that `--set` can change."""
+"""`lab2 jobs NAME`: a job's question, its network, and every field that `--set` can change."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST_VALUE = 20  # characters; what is longer goes on in the next line
 
 
 def show_job(entry: Entry) -> None:
-    """Print it."""
+    """Print the card of one job."""
     job = entry.job
     say(f"{job.name}  ({entry.path})", "bold")
     say(entry.question)

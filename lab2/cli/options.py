@@ -65,7 +65,7 @@ def chosen_jobs(jobs: list[str] | None) -> list[JobSpec]:
 
 
 def folder_and_names(jobs: list[str] | None) -> tuple[Path, list[str]]:
-    """The words of `--jobs`: at most one folder, and names of jobs in it."""
+    """The folder that `--jobs` names, or the default one, and names of jobs. Raises `ConfigError` for two folders."""
     words = [word for text in jobs or [] for word in _split(text)]
     if jobs and not words:
         raise ConfigError("--jobs names nothing; give names (cnn,vit) or a folder, or leave it out for all")

@@ -232,12 +232,12 @@ def cancel(
 
 
 def _launching(run: RunDir) -> AbstractContextManager[None]:
-    """One lab2 at a time decides what of a run is to be started; raises `RunError` for a second one."""
+    """Hold the lock under which trials of a run are started. Raises `RunError` if another lab2 holds it."""
     return held(run.launcher, "another lab2 is launching this run")
 
 
 def _launch(run: RunDir, plan: Plan, trials: list[Trial], parallel: int, gpus: list[int]) -> None:
-    """Run `trials`, show them, then the table; exit code 1 where one of them is not well."""
+    """Run `trials`, show their progress, then the table. Exits with 1 if any trial has not ended well."""
     from lab2.launch.local import run_locally
     from lab2.measure.hardware import available_cores
 

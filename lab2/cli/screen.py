@@ -1,4 +1,4 @@
-"""What a person sees: lines, live views, the table."""
+"""Output for a person: lines, live views, the table."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ err = Console(stderr=True, highlight=False, emoji=False)
 
 
 def say(text: str, style: str = "") -> None:
-    """Lines for standard output: what stands in them may come from anybody, and is shown, not obeyed."""
+    """Print to standard output. Control characters in the text are shown as escapes: it may come from anybody."""
     out.print(for_terminal(text), style=style, markup=False, soft_wrap=True)
 
 
 def warn(text: str, style: str = "yellow") -> None:
-    """Lines for standard error, by the same rule."""
+    """Print to standard error, with the same escapes."""
     err.print(for_terminal(text), style=style, markup=False, soft_wrap=True)
 
 
 class _Visible(logging.Formatter):
-    """A record with its traceback, by the same rule: the messages of a user's network are in it."""
+    """A log record with its traceback, with the same escapes: it may hold messages of a user's network."""
 
     def format(self, record: logging.LogRecord) -> str:
         return for_terminal(super().format(record))
 
 
 def show_log() -> None:
-    """Let what lab2 logs go to standard error, and what others warn of."""
+    """Send lab2's log and the warnings of other libraries to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Visible("%(asctime)s %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
@@ -59,7 +59,7 @@ def pass_on(text: str) -> None:
 
 
 def gather(run: RunDir) -> tuple[Comparison, RunStatus]:
-    """The shards of a run, and what is known of the trials that have none."""
+    """The collected shards of a run, and the status of its trials without a shard."""
     from lab2.results.collect import collect
 
     unreported = RunStatus([])
@@ -73,7 +73,7 @@ def gather(run: RunDir) -> tuple[Comparison, RunStatus]:
 
 
 def show_table(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None, *, quiet: bool = False) -> None:
-    """Print the table, unless `quiet`, and write the report; a disk that refuses it does not hide what is known."""
+    """Print the table, unless `quiet`, and write the report. A disk that refuses the report does not stop the table."""
     from lab2.report.caption import caption, failures, remarks
     from lab2.report.summary import summarise
     from lab2.report.terminal import terminal_table
@@ -126,7 +126,7 @@ def show_trace(trace: Trace) -> None:
 
 
 def watch(updates: Iterable[Sequence[TrialStatus]]) -> None:
-    """Show what comes: as a live table, or as plain lines where there is no terminal."""
+    """Show status updates: in a live table, or as plain lines where there is no terminal."""
     if out.is_terminal:
         with Live(console=out, refresh_per_second=4) as live:
             for lines in updates:

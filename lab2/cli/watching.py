@@ -103,7 +103,7 @@ def _updates(run: RunDir, plan: Plan) -> Iterator[list[TrialStatus]]:
 
 
 def _with_shards(run: RunDir) -> tuple[Comparison, RunStatus]:
-    """What there is of a run's trials; raises `RunError` that says where to look where none has ended."""
+    """The collected run. Raises `RunError` if no trial has ended yet; it names the command that shows the status."""
     comparison, unreported = gather(run)
     ended = any(line.ended and line.state != "lost" for line in unreported.trials)
     if not ended and not comparison.warnings and set(comparison.statuses) == {"missing"}:

@@ -1,4 +1,4 @@
-"""The idx format of MNIST and its kin.
+"""The idx format of MNIST and of data sets derived from it.
 
 Source: http://yann.lecun.com/exdb/mnist/ ("FILE FORMATS FOR THE MNIST DATABASE"): two zero bytes, a type
 (0x08: unsigned byte), the number of dimensions, each dimension as a big-endian 32-bit integer, the data.

@@ -1,1 +1,1 @@
-"""What this machine has, and what can be brought to it: `lab2 doctor` and `lab2 prepare`."""
+"""`lab2 doctor` checks this machine; `lab2 prepare` downloads data sets and weights."""

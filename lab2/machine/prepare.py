@@ -1,4 +1,4 @@
-"""Downloads, once, on a machine with a network, into the one folder that jobs then only read."""
+"""Downloads into the cache folder, on a machine with a network. Jobs only read that folder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PREPARED = (*_DATASETS, *IMAGENET)
 
 
 def prepare_all(names: Iterable[str]) -> Iterator[tuple[str, Path]]:
-    """Each name and where it lies now; what is there already is left alone.
+    """Download each of the names, and yield it with its path. What is already complete is not downloaded again.
 
     Raises `DataError` for an unknown name, and where the network or the disk fails.
     """
@@ -62,7 +62,7 @@ def _dataset(name: str) -> Path:
 
 
 def _whole(name: str) -> Path | None:
-    """Where the data set lies, if it is there and whole: a download that broke off leaves a part."""
+    """The path of the data set if it is complete. An interrupted download leaves only a part of it."""
     folder = NAMED[name].find()
     try:
         if folder is not None:
@@ -73,7 +73,7 @@ def _whole(name: str) -> Path | None:
 
 
 def _read(name: str, folder: Path) -> None:
-    """Whole, or a `DataError` now rather than in a job."""
+    """Read the whole data set, to raise `DataError` now and not in a job."""
     source = NAMED[name].open(folder)
     source.read("train"), source.read("test")
 

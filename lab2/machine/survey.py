@@ -1,4 +1,4 @@
-"""What this machine can do, and what is missing."""
+"""What `lab2 doctor` checks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _NEEDED_DISK_GB = 2  # a run with saved weights of VGG16 and AlexNet
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked for."""
+    """The result of one check."""
 
     what: str
     there: bool
@@ -48,7 +48,7 @@ class Finding:
 
 
 def survey(root: Path = ROOT) -> Iterator[Finding]:
-    """Look at everything; nothing raises, what is missing says what to do. `root` is where /dev lies."""
+    """Run all checks. None raises; the result of a failed one says what to do. `root` is the folder that holds dev/."""
     cpu = torch.device("cpu")
     yield Finding("cores", True, f"{available_cores()} to use, {device_name(cpu)}")
     memory = memory_limit() / 2**30
@@ -82,7 +82,7 @@ def _gpus(root: Path) -> Finding:
 
 
 def _image(bill: Path) -> Finding:
-    """Whether the image that this runs in still has what its bill of materials lists, and lab2's files unchanged."""
+    """Compare the image that this runs in with its bill of materials, and lab2's files with their hashes."""
     try:
         listed = {part["name"]: part["version"] for part in json.loads(read_regular(bill, LISTS))["components"]}
     except (OSError, ValueError, LookupError) as error:

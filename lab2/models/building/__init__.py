@@ -1,4 +1,4 @@
-"""From a config to a network that is ready to train: `build` is the one door in."""
+"""`build` makes a network that is ready to train from a config."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ class Built(NamedTuple):
 
 
 def build(config: ModelConfig, shape: DataShape) -> Built:
-    """The network of `config` for images of `shape`, of (B, C, S, S) images in [0, 1]: what all share is done here.
+    """The network of `config`, which takes (B, C, S, S) images in [0, 1] of `shape`.
 
-    Raises `ConfigError` or `WeightsError`.
+    What all architectures share is added here: normalisation, three channels and another side, faster convolutions,
+    weights. Raises `ConfigError` or `WeightsError`.
     """
     kind = architectures()[config.architecture]
     network, origin, side = kind.build(config, shape), "random", shape.side
@@ -47,7 +48,7 @@ def build(config: ModelConfig, shape: DataShape) -> Built:
 
 
 def check_model(config: ModelConfig, shape: DataShape) -> None:
-    """Raise what `build` would, without memory or time for weights, and where the network gives no logits."""
+    """Raise what `build` would raise, and `ConfigError` if the network gives no logits. Allocates no weights."""
     if isinstance(config, TransferConfig):
         asked = config.weights
         if asked == "imagenet" or (asked == "auto" and imagenet_file(config.architecture).is_file()):
@@ -67,14 +68,14 @@ def _side(kind: Architecture, config: ModelConfig, shape: DataShape) -> int:
 
 
 def _colours(kind: Architecture, shape: DataShape) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of each channel, three where a network of colours is given grey."""
+    """Mean and deviation of each channel; of three equal ones if the network needs colours and the images are grey."""
     if kind.colours and shape.channels == 1:
         return shape.mean * 3, shape.std * 3
     return shape.mean, shape.std
 
 
 def _check_output(built: Built, config: ModelConfig, shape: DataShape) -> None:
-    """Ask a network, which has shapes and no weights, for the logits of two images. Raises `ConfigError`."""
+    """Check the logits of a network on the meta device, for two images. Raises `ConfigError`."""
     named = getattr(config, "network", None)
     where, wanted = f"{config.architecture}: network={named}" if named else config.architecture, (2, len(shape.classes))
     try:

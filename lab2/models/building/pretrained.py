@@ -55,7 +55,7 @@ class TransferNet(nn.Module):
 
 @contextmanager
 def folded(model: nn.Module, images: Tensor) -> Iterator[None]:
-    """Train inside: layers that `images` would reach as copies of single cells are folded meanwhile."""
+    """Inside, `PooledLinear` layers are folded if their features of `images` are a single cell. Train inside."""
     layers = []
     if isinstance(model, TransferNet):
         with torch.no_grad():

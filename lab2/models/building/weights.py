@@ -1,4 +1,4 @@
-"""Where pre-trained weights come from: checked, and loaded without executing what is in them."""
+"""Loading pre-trained weights: files are checked first, and no code in them is executed."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ _MIN_CHANNELS = 48  # of input and output; fewer do not pay for the transforms
 
 
 def use_conv3x3(network: nn.Module) -> None:
-    """Make a `Conv3x3` of each wide convolution inside `network` that can be one; its hooks stay."""
+    """Turn each wide 3 x 3 convolution inside `network` into a `Conv3x3`. Hooks on it stay."""
     for layer in network.modules():
         if type(layer) is nn.Conv2d and _is_wide(layer) and _is_padded_3x3(layer):
             # The object itself changes its class: others may hold it already, in attributes, lists and hooks.
@@ -69,7 +69,7 @@ class Conv3x3(nn.Conv2d):
 
 
 class LinearCells(nn.Linear):
-    """What `Conv3x3` is on maps of one cell, or of 2 x 2, with its weights laid out for them."""
+    """The linear map that `Conv3x3` is on maps of one cell, or of 2 x 2."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__(weight.shape[1], weight.shape[0], bias is not None, device="meta")

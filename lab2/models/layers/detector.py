@@ -123,7 +123,7 @@ def _convolution(inside: int, outside: int) -> tuple[nn.Module, ...]:
 
 
 class AtOwnScale(nn.Module):
-    """Stands where torchvision resizes and normalises: images go in as they are, boxes come out so."""
+    """Replaces torchvision's transform, which resizes and normalises: images and boxes pass unchanged."""
 
     def forward(
         self, images: Tensor, targets: list[dict[str, Tensor]] | None = None
