@@ -20,7 +20,7 @@ from lab2.measure.scores import balanced_accuracy, calibration_error, log_loss
 from lab2.report.summary import summarise
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir
-from lab2.results.shard import SCHEMA, read_shard, write_shard
+from lab2.results.shard import SCHEMA, read_shard, unfinished, write_shard
 from tests.conftest import finished, make_run, make_trial
 
 OLD_RUN = Path(__file__).parent / "shards" / "run-0.1.0"  # by `lab2 train` at 350f218c9066
@@ -116,7 +116,16 @@ class TestOldRuns:
             (row,) = comparison.rows
             assert (row.accuracy, row.balanced_accuracy, row.log_loss) == (0.18, None, None)
             (warning,) = comparison.warnings
-            assert f"{images} images, 100.0000% of them right, but the trial's shard says 100 and 18.0000%" in warning
+            assert f"{images} images, a share of 1.000000 right, but the trial's shard says 100 and 0.18;" in warning
+
+    def test_a_shard_that_says_no_accuracy_gets_it(self, tmp_path: Path):
+        trial = make_trial()
+        run = make_run(tmp_path, trial)
+        labels = np.array([0, 1])
+        write_predictions(run.predictions(trial.name), Predictions(labels, labels, np.eye(2, dtype=np.float32)))
+        write_shard(run.shard(trial.name), unfinished(trial, "ok", ""))
+        (row,) = collect(run).rows
+        assert (row.accuracy, row.test_images, row.log_loss) == (1.0, 2, 0.0)
 
     def test_a_detector_has_no_calibration_even_where_its_scores_add_up_to_1(self, tmp_path: Path):
         trial = make_trial("faster_rcnn")

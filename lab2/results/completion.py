@@ -54,8 +54,9 @@ def _lacking(shard: Shard) -> list[Metric]:
 
 def _check(predictions: Predictions, shard: Shard, path: str) -> None:
     images, share = len(predictions.y_true), accuracy(predictions)
-    if shard.test_images not in (None, images) or abs(share - shard.accuracy) > SAME_ACCURACY:
+    differ = shard.accuracy is not None and abs(share - shard.accuracy) > SAME_ACCURACY
+    if differ or shard.test_images not in (None, images):
         raise ShardError(
-            f"{path}: {images} images, {share:.4%} of them right, but the trial's shard says {shard.test_images} and "
-            f"{shard.accuracy:.4%}; the metrics that its row lacks are not computed; copy the run's predictions/ again"
+            f"{path}: {images} images, a share of {share:.6f} right, but the trial's shard says {shard.test_images} and "
+            f"{shard.accuracy}; the metrics that its row lacks are not computed; copy the run's predictions/ again"
         )
