@@ -116,7 +116,7 @@ class TestOldRuns:
             (row,) = comparison.rows
             assert (row.accuracy, row.balanced_accuracy, row.log_loss) == (0.18, None, None)
             (warning,) = comparison.warnings
-            assert f"{images} images, a share of 1.000000 right, but the trial's shard says 100 and 0.18;" in warning
+            assert f"{images} images, a share of 1.000000 right, but its shard says 100 and 0.18;" in warning
 
     def test_a_shard_that_says_no_accuracy_gets_it(self, tmp_path: Path):
         trial = make_trial()

@@ -57,6 +57,6 @@ def _check(predictions: Predictions, shard: Shard, path: str) -> None:
     differ = shard.accuracy is not None and abs(share - shard.accuracy) > SAME_ACCURACY
     if differ or shard.test_images not in (None, images):
         raise ShardError(
-            f"{path}: {images} images, a share of {share:.6f} right, but the trial's shard says {shard.test_images} and "
+            f"{path}: {images} images, a share of {share:.6f} right, but its shard says {shard.test_images} and "
             f"{shard.accuracy}; the metrics that its row lacks are not computed; copy the run's predictions/ again"
         )
