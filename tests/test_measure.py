@@ -15,7 +15,7 @@ import torch
 import lab2
 from lab2.errors import ResourceError
 from lab2.measure import cost
-from lab2.measure.cost import Stopwatch, latency, throughput
+from lab2.measure.cost import LEAST_SECONDS, Stopwatch, latency, throughput
 from lab2.measure.hardware import available_cores, choose_device, product_rate
 from lab2.measure.provenance import provenance, source_commit
 from lab2.models.cnn import CNNConfig
@@ -181,6 +181,15 @@ def test_latency_is_the_median_and_the_95th_percentile_of_all(monkeypatch):
     images = torch.arange(1, 101, dtype=torch.uint8).view(100, 1, 1, 1)
     p50, p95 = latency(lambda one: float(one.max()), images)  # 1 to 100 seconds, each once
     assert (p50, p95) == pytest.approx((50.5, 95.05))
+
+
+@pytest.mark.parametrize(("seconds", "calls"), [(0.1, 5), (0.3, 3), (0.01, 50)])
+def test_short_calls_are_repeated_until_they_take_half_a_second(monkeypatch, seconds: float, calls: int):
+    monkeypatch.setattr(cost, "LEAST_SECONDS", LEAST_SECONDS)
+    monkeypatch.setattr(cost, "_seconds", lambda predict, batch: timed.append(len(batch)) or seconds * (1 + 1e-9))
+    timed: list[int] = []
+    assert throughput(lambda images: images, torch.zeros(300, 1, 1, 1)) == pytest.approx(250 / seconds)
+    assert timed == [250] * calls
 
 
 def test_a_core_that_this_process_may_not_use_is_not_counted():
