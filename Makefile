@@ -102,7 +102,7 @@ cluster-down: ## end it
 	@slurm/testcluster/cluster down
 
 check: lint ## lint, types and the fast tests: before each commit
-	@OMP_NUM_THREADS=1 $(VENV)/bin/pytest -q -n auto -m 'not slow and not slurm and not image'
+	@OMP_NUM_THREADS=1 $(VENV)/bin/pytest -q -n auto --dist worksteal -m 'not slow and not slurm and not image'
 
 lint: $(SETUP_DEV) ## lint and types
 	@$(VENV)/bin/ruff check .

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import gzip
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -38,6 +40,14 @@ TINY: dict[str, Any] = {
     "alexnet": AlexNetConfig(weights="random"),
     "vgg16": VGG16Config(weights="random"),
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Count what runs VGG16 among the slow tests: its 134 million parameters take seconds whatever is asked."""
+    for item in items:
+        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if any(value == "vgg16" or isinstance(value, VGG16Config) for value in parameters):
+            item.add_marker(pytest.mark.slow)
 
 
 def make_trial(name: str = "cnn", *, seed: int = 1, model: ModelConfig | None = None, **train: object) -> Trial:
@@ -86,6 +96,15 @@ def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def short_measurements(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time as few calls as may be: most trials of the tests run for their other results. It saves a second each."""
     monkeypatch.setattr(cost, "LEAST_SECONDS", 0.0)
+
+
+unpack_once = functools.lru_cache(maxsize=8)(gzip.decompress)
+
+
+@pytest.fixture(autouse=True)
+def unpacked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unpack each file of MNIST once a process: most trials of the tests are shorter than unpacking it is."""
+    monkeypatch.setattr(gzip, "decompress", unpack_once)
 
 
 @pytest.fixture(autouse=True)

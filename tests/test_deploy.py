@@ -90,6 +90,7 @@ def test_a_layer_that_inference_does_not_reach_stays():
     assert isinstance(model.aside, PooledLinear)
 
 
+@pytest.mark.slow
 def test_what_is_replaced_by_what():
     images = torch.from_numpy(load_training(SMALL).train.pixels[:2])
     vgg = trainer_of("vgg16", "bf16")

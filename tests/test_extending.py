@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # each works on a copy of the package, in processes of its own
+
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text()
 OLD_RUN = ROOT / "tests" / "shards" / "run-0.1.0"

@@ -109,6 +109,7 @@ class TestDifferentialRates:
 
 
 class TestFeatureCache:
+    @pytest.mark.slow
     def test_features_are_computed_once_and_only_the_head_moves(self, tmp_path: Path, monkeypatch):
         trial = make_trial("alexnet", epochs=1, batch_size=100)
         data = load_training(trial.data)
@@ -131,6 +132,7 @@ class TestFeatureCache:
         assert [s.number for s in steps] == [7, 8, 9]
         assert not all(torch.equal(a, b) for a, b in zip(before, built.model.features.parameters(), strict=True))
 
+    @pytest.mark.slow
     def test_who_goes_on_behind_them_does_not_compute_them_again(self, tmp_path: Path, monkeypatch):
         data = load_training(SMALL)
         path = tmp_path / "w.safetensors"
@@ -153,6 +155,7 @@ class TestFeatureCache:
         assert [step.number for step in second.fit()] == [5, 6]
         assert 300 not in calls
 
+    @pytest.mark.slow
     def test_they_are_computed_in_the_precision_in_which_the_trial_began(self, tmp_path: Path, monkeypatch):
         data = load_training(SMALL)
         path = tmp_path / "w.safetensors"

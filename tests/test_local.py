@@ -66,6 +66,7 @@ def children(run: Path) -> list[int]:
     return [int(pid) for pid in found.split()]
 
 
+@pytest.mark.slow
 def test_a_second_launcher_of_one_run_is_refused(tmp_path: Path):
     run = make_run(tmp_path, make_trial())
     with held(run.launcher):

@@ -28,13 +28,12 @@ def traced(tmp_path: Path, model, **recipe):
     return trace_trial(replace(trial, job=job, data=FEW), tmp_path / "traces" / "t.json", device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     [
         pytest.param(CNNConfig(filters=(4, 8), hidden=16), id="classifier"),
-        pytest.param(
-            FasterRCNNConfig(widths=(8, 8, 16), hidden=16, proposals=8), id="detector", marks=pytest.mark.slow
-        ),
+        pytest.param(FasterRCNNConfig(widths=(8, 8, 16), hidden=16, proposals=8), id="detector"),
     ],
 )
 def test_the_shares_are_of_one_whole_and_the_file_names_the_parts(tmp_path: Path, model):

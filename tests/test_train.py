@@ -39,8 +39,8 @@ from lab2.train.stage import Stage, Step, count_steps
 from lab2.trial import run_trial, set_up
 from tests.conftest import SMALL, TINY, make_run, make_trial, on_folder
 
-FAST = ("cnn", "vit", "faster_rcnn")
 DETECTOR = pytest.param("faster_rcnn", marks=pytest.mark.slow)
+EACH = ("cnn", "vit", DETECTOR)
 CPU = torch.device("cpu")
 TWO_THOUSAND = replace(SMALL, train_images=2000, test_images=500)
 
@@ -96,7 +96,7 @@ def test_a_detector_is_told_what_is_there_and_counts_the_background_as_0():
     assert (second["boxes"].tolist(), second["labels"].tolist()) == ([[5, 5, 9, 9], [0, 0, 1, 1]], [10, 4])
 
 
-@pytest.mark.parametrize("name", FAST)
+@pytest.mark.parametrize("name", EACH)
 def test_a_trial_leaves_a_whole_row_curve_and_predictions(name: str, tmp_path: Path):
     trial = make_trial(name, epochs=2, target_accuracy=0.01)
     run = make_run(tmp_path, trial)
@@ -133,15 +133,15 @@ def test_convolutions_are_held_channels_last(name: str):
     assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in kernels)
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
-@pytest.mark.parametrize("name", ["cnn", "vit", DETECTOR])
+@pytest.mark.parametrize("precision", ["bf16", pytest.param("fp16", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", EACH)
 def test_each_trains_in_a_lower_precision_that_is_asked_for(name: str, precision: str, tmp_path: Path):
     trial = make_trial(name, precision=precision)
     shard = run_trial(trial, make_run(tmp_path, trial), device="cpu")
     assert (shard.status, shard.reason, shard.precision) == ("ok", "", precision)
 
 
-@pytest.mark.parametrize("name", ["cnn", "vit", DETECTOR])  # tests/test_checkpoint.py says more of the others
+@pytest.mark.parametrize("name", EACH)  # tests/test_checkpoint.py says more of the others
 def test_the_same_trial_twice_gives_the_same_bits(name: str, tmp_path: Path):
     trial = make_trial(name, **augmentation(name))
     contents = []
@@ -292,7 +292,7 @@ class TestWhatGoesWrong:
         assert run_trial(trial, make_run(tmp_path, trial), device="cpu").status == "ok"
 
 
-@pytest.mark.parametrize("name", FAST)
+@pytest.mark.parametrize("name", EACH)
 def test_any_image_folder_flows_through(name: str, image_folder: Path, tmp_path: Path):
     trial = on_folder(make_trial(name, batch_size=16), image_folder)
     shard = run_trial(trial, make_run(tmp_path, trial), device="cpu")

@@ -49,6 +49,7 @@ class TestMemory:
         assert meter.usage.peak_bytes is not None
         assert meter.usage.peak_bytes - base == pytest.approx(150 * MIB, abs=8 * MIB)
 
+    @pytest.mark.slow
     def test_it_is_what_the_kernel_told_the_parent(self):
         """A child whose only work is 400 MiB, as `wait4` counts it (getrusage(2), "ru_maxrss")."""
         code = (
