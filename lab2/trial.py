@@ -160,6 +160,8 @@ def _with_training(shard: Shard, attempt: TrialAttempt, ready: Ready) -> Shard:
         weights=built.weights,
         image_side=built.image_side,
         dataset_sha256=ready.data.sha256,
+        split=ready.data.facts.split,
+        left_out=ready.data.facts.left_out_text,
     )
 
 

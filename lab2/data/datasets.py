@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab2.data.places import open_source
-from lab2.data.source import Images
+from lab2.data.source import Facts, Images
 from lab2.data.split import draw, split
 from lab2.errors import DataError
 from lab2.spec.job import DataConfig, Trial
@@ -37,12 +37,15 @@ class TrainingData:
     validation: Images
     shape: DataShape
     sha256: str
+    facts: Facts
 
 
 def load_training(config: DataConfig) -> TrainingData:
     """Training and validation images; the test images are not read. Raises `DataError`."""
     source = open_source(config)
-    train, validation = split(source.read("train"), config)
+    facts = source.facts
+    given = source.read("validation") if facts.validation else None
+    train, validation = split(source.read("train"), config, given)
     pixels = train.pixels
     rim = np.concatenate([pixels[:, :, [0, -1], :].ravel(), pixels[:, :, :, [0, -1]].ravel()])
     colours = [mean_and_deviation(pixels[:, channel]) for channel in range(pixels.shape[1])]
@@ -54,7 +57,7 @@ def load_training(config: DataConfig) -> TrainingData:
         std=tuple(max(deviation / 255, 1e-3) for _, deviation in colours),
         plain_background=bool((rim == 0).mean() > 0.5),
     )
-    return TrainingData(train, validation, shape, source.sha256())
+    return TrainingData(train, validation, shape, source.sha256(), facts)
 
 
 def mean_and_deviation(pixels: NDArray[np.uint8]) -> tuple[float, float]:

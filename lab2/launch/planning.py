@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lab2.data.cache import cache_folder, imagenet_file
-from lab2.data.places import absolute_name
+from lab2.data.places import absolute_name, folders_read
 from lab2.errors import ConfigError
 from lab2.results.run_dir import RunDir, create_run, new_run_id
 from lab2.spec.architectures import NAMED_WEIGHTS, ImportedConfig, TransferConfig
@@ -79,7 +79,7 @@ def resolve_weights(trials: Sequence[Trial]) -> tuple[list[Trial], str]:
 
 def paths_read(trial: Trial) -> list[str]:
     """The files and folders of the user's that `trial` reads: what a container has to be given."""
-    model, found = trial.job.model, [trial.data.dataset]
+    model, found = trial.job.model, folders_read(trial.data.dataset)
     if isinstance(model, TransferConfig):
         found.append(model.weights)
     if isinstance(model, ImportedConfig):

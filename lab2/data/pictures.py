@@ -1,0 +1,165 @@
+"""A set of pictures as a data set: all are brought to one form, which the training pictures decide."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import BinaryIO, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lab2.data.listing import Listing, Picture
+from lab2.data.pixels import BrokenPictureError, Form, Look, colour_of, decode, look
+from lab2.data.source import Facts, Images, Part
+from lab2.errors import DataError
+from lab2.spec.job import DataConfig
+
+DEFAULT_SIDE = 64  # pixels; for images that are not all squares of one size up to this
+_NAMED = 100  # broken pictures named in one message; the others are counted
+_FAINT = 8  # of 255: colours that differ by no more look the same
+
+
+@dataclass(frozen=True)
+class PictureSource:
+    """The pictures of a listing, decoded as `config` says."""
+
+    listing: Listing
+    config: DataConfig
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.listing.classes
+
+    @cached_property
+    def looks(self) -> list[Look | str]:
+        """What each picture of the listing is, or why it cannot be read."""
+        return [_attempt(picture, look) for picture in self.listing.pictures]
+
+    @cached_property
+    def form(self) -> Form:
+        """What all are brought to; raises `DataError` where no training picture can be read."""
+        train = [found for number in self.listing.of("train") if isinstance(found := self.looks[number], Look)]
+        if not train:
+            raise DataError(f"{self.listing.name}: no training picture can be read: {self._broken_text(self._unread)}")
+        return form_of(train, self.config)
+
+    @cached_property
+    def facts(self) -> Facts:
+        """Raises `DataError` as `read` does."""
+        left_out = Counter(self.listing.left_out)
+        broken = len(self.broken)
+        if broken:
+            left_out["broken pictures"] = broken
+        frames = sum(isinstance(found, Look) and found.frames > 1 for found in self.looks)
+        if frames:
+            left_out["pictures' frames after the first"] = frames
+        remarks = list(self.listing.remarks)
+        if left_out:
+            remarks.append(f"{self.listing.name}: left out: {Facts(left_out=left_out).left_out_text}")
+        if self.form.alpha_is_picture:
+            remarks.append(f"{self.listing.name}: only the alpha channel has a shape: it is taken as the picture")
+        validation = any(picture.part == "validation" for picture in self.listing.pictures)
+        return Facts(self.listing.split, validation, left_out, tuple(remarks))
+
+    def read(self, part: Part) -> Images:
+        """Raises `DataError` that names all broken pictures, unless they are to be skipped."""
+        pixels = self._decoded[0]
+        numbers = [number for number in self.listing.of(part) if number not in self.broken]
+        if not numbers:
+            raise DataError(f"{self.listing.name}: all its {part} pictures are broken; mend some")
+        chosen = [self.listing.pictures[number] for number in numbers]
+        labels = np.array([picture.label for picture in chosen], np.int64)
+        if part == "train" and (gone := set(range(len(self.classes))) - set(labels.tolist())):
+            names = ", ".join(self.classes[label] for label in sorted(gone))
+            raise DataError(f"{self.listing.name}: all training pictures of {names} are broken; mend some")
+        return Images(pixels[numbers], labels, _group_numbers(chosen))
+
+    def sha256(self) -> str:
+        """Over all pictures of the listing, broken ones too. Raises `DataError`."""
+        return self.listing.sha256()
+
+    @cached_property
+    def broken(self) -> dict[int, str]:
+        """Which pictures are not whole, and why; raises `DataError` unless they are to be skipped."""
+        found = self._decoded[1]
+        if found and self.config.broken == "stop":
+            raise DataError(
+                f"{self.listing.name}: {len(found)} broken pictures: {self._broken_text(found)}; mend or remove them, "
+                "or go on without them: --set data.broken=skip"
+            )
+        return found
+
+    @cached_property
+    def _unread(self) -> dict[int, str]:
+        return {number: why for number, why in enumerate(self.looks) if isinstance(why, str)}
+
+    @cached_property
+    def _decoded(self) -> tuple[NDArray[np.uint8], dict[int, str]]:
+        """(N, C, S, S) pixels of all pictures of the listing, zeros for broken ones, and why those are broken."""
+        form, pictures = self.form, self.listing.pictures
+        broken = dict(self._unread)
+        pixels = np.zeros((len(pictures), len(form.mode), form.side, form.side), np.uint8)
+        for number, picture in enumerate(pictures):
+            if number not in broken:
+                found = _attempt(picture, partial(decode, form=form))
+                if isinstance(found, str):
+                    broken[number] = found
+                else:
+                    pixels[number] = found
+        return pixels, dict(sorted(broken.items()))
+
+    def _broken_text(self, broken: dict[int, str]) -> str:
+        named = [f"{self.listing.pictures[number].name} ({why})" for number, why in broken.items()]
+        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        return "; ".join(named[:_NAMED]) + more
+
+
+def form_of(train: Sequence[Look], config: DataConfig) -> Form:
+    """The form for training pictures that look so: their own side where all are small squares of one size."""
+    sizes = {one.size for one in train}
+    width, height = next(iter(sizes))
+    own = len(sizes) == 1 and width == height <= DEFAULT_SIDE
+    ranges = [one.range for one in train if one.range]
+    alpha = _alpha_is_picture(train)
+    return Form(
+        side=config.image_side or (width if own else DEFAULT_SIDE),
+        mode="L" if all(one.grey or (alpha and one.alpha) for one in train) else "RGB",
+        background=colour_of(config.background),
+        range=(min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else (0, 65535),
+        alpha_is_picture=alpha,
+    )
+
+
+def _alpha_is_picture(train: Sequence[Look]) -> bool:
+    """Whether most have a transparent part, and all that is visible in those is of one colour."""
+    transparent = [one for one in train if one.alpha]
+    colours = np.array([one.colour for one in transparent if one.colour is not None])
+    if 2 * len(transparent) <= len(train) or len(colours) < len(transparent):
+        return False
+    return bool((np.ptp(colours, axis=0) <= _FAINT).all())
+
+
+def _group_numbers(pictures: Sequence[Picture]) -> NDArray[np.int64] | None:
+    """A number for each group; a picture that has none is one of its own. None where no picture has one."""
+    if not any(picture.group for picture in pictures):
+        return None
+    numbers: dict[str, int] = {}
+    keys = [picture.group or f"\0{place}" for place, picture in enumerate(pictures)]
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
+
+
+Found = TypeVar("Found")
+
+
+def _attempt(picture: Picture, read: Callable[[BinaryIO], Found]) -> Found | str:
+    """What `read` makes of it; why not, where it is broken."""
+    try:
+        with picture.opened() as file:
+            return read(file)
+    except BrokenPictureError as error:
+        return str(error)
+    except OSError as error:
+        return error.strerror or str(error)
