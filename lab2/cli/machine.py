@@ -19,10 +19,12 @@ def prepare(
     names: Annotated[list[str] | None, typer.Argument(help="Data sets and architectures; nothing: list them.")] = None,
 ) -> None:
     """Download data sets and ImageNet weights once, on a machine with a network."""
+    from lab2.data.torchvision_sets import TORCHVISION
     from lab2.machine.prepare import PREPARED, prepare_all
 
     if not names:
         say(f"can be prepared: {', '.join(PREPARED)}")
+        say(f"of torchvision: {', '.join(f'torchvision:{name}' for name in TORCHVISION)}")
         return
     for name, place in prepare_all(names):
         say(f"{name}: {place}")

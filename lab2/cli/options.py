@@ -19,7 +19,9 @@ Jobs = Annotated[
 ]
 Seeds = Annotated[str, typer.Option(help="How many (3), or which (1,5,7).")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="train.epochs=3, or vit:model.dim=24 for one job.")]
-Dataset = Annotated[str, typer.Option(help="mnist, fashion-mnist, kmnist, emnist-letters, cifar10, or a folder.")]
+Dataset = Annotated[
+    str, typer.Option(help="A name that lab2 doctor lists, a folder, table.csv, Parquet, torchvision:X.")
+]
 Device = Annotated[str, typer.Option(help="auto (CUDA, then MPS, then CPU), cpu, mps, cuda, cuda:1.")]
 Quick = Annotated[bool, typer.Option(help="A smoke run on a fraction of the data; compares nothing.")]
 Runs = Annotated[Path, typer.Option(envvar="LAB2_RUNS", help="Where the runs lie.")]

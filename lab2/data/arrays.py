@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
 
 from lab2.data.cifar import ArraysOnly
 from lab2.data.source import Facts, Images, Part
@@ -77,7 +78,10 @@ def _unpickled(path: Path) -> Any:
 
 def read_mat(path: Path) -> dict[str, Any]:
     """The arrays of a MATLAB file by name. Raises `OSError` as the disk does, `ValueError` and others for content."""
-    found: dict[str, Any] = loadmat(io.BytesIO(read_regular(path, LARGE)))  # type: ignore[arg-type]
+    try:
+        found: dict[str, Any] = loadmat(io.BytesIO(read_regular(path, LARGE)))  # type: ignore[arg-type]
+    except MatReadError as error:
+        raise ValueError(f"{path}: {error}") from error
     return found
 
 

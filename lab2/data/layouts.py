@@ -56,8 +56,9 @@ def _by_part(walk: _Walk, root: Path, parts: dict[str, Part], more: int) -> List
     walk.outside(root)
     trained = [name for name, part in parts.items() if part == "train"]
     classes = tuple(sorted({one for name in trained for one in walk.folders(root / name, quiet=True)}))
-    pictures = []
+    pictures: list[Picture] = []
     for name in _ordered(parts):
+        before = len(pictures)
         walk.outside(root / name)
         for label_name in sorted(walk.folders(root / name)):
             if label_name not in classes:
@@ -65,6 +66,8 @@ def _by_part(walk: _Walk, root: Path, parts: dict[str, Part], more: int) -> List
             label = classes.index(label_name)
             for path, key in walk.pictures(root / name / label_name, f"{name}/{label_name}"):
                 pictures.append(Picture(path, key, label, parts[name]))
+        if len(pictures) == before:
+            raise DataError(f"{root / name}: holds no picture in folders; add some, or take it away; {_WANTED}")
     return _listing(walk, classes, pictures, as_given(_ordered(parts)), named=set(parts.values()) != {"train"})
 
 

@@ -141,12 +141,12 @@ def _look(file: BinaryIO) -> Look:
         frames=int(getattr(image, "n_frames", 1)),
         grey=image.mode in _GREY_MODES | _DEEP_MODES,
     )
-    return _looked_into(image, raw, found)
+    return _looked_into(image, file, raw, found)
 
 
-def _looked_into(image: ImageFile, raw: str, found: Look) -> Look:
+def _looked_into(image: ImageFile, file: BinaryIO, raw: str, found: Look) -> Look:
     if image.mode in _DEEP_MODES or raw:
-        pixels = _deep_pixels(image, raw)
+        pixels = _deep_pixels(image, file, raw)
         return replace(found, range=(float(pixels.min()), float(pixels.max())))
     if image.mode in _ALPHA or "transparency" in image.info:
         image.seek(0)
@@ -163,7 +163,7 @@ def _decode(file: BinaryIO, form: Form) -> NDArray[np.uint8]:
     raw = _deep_colours(opened)  # first: it is not known any more when something has decoded the pixels
     orientation = 1 if opened.format == "TIFF" else _orientation(opened)  # Pillow turns a TIFF when it loads it
     if opened.mode in _DEEP_MODES or raw:
-        image = _eight_bits(opened, raw, form)
+        image = _eight_bits(opened, file, raw, form)
     elif opened.mode in _ALPHA or "transparency" in opened.info:
         image = _flattened(opened.convert("RGBA"), form)
     elif opened.mode == "LAB":
@@ -207,10 +207,10 @@ def _deep_colours(image: ImageFile) -> str:
     return next((mode for mode in _LOWER if mode in words), "")
 
 
-def _deep_pixels(image: ImageFile, raw: str) -> NDArray[Any]:
+def _deep_pixels(image: ImageFile, file: BinaryIO, raw: str) -> NDArray[Any]:
     """The (H, W) or (H, W, 3) pixels with all their bits. Raises `ValueError` where not all are numbers."""
     if raw:
-        return _both_bytes(image, raw)[..., :3]
+        return _both_bytes(file, raw)[..., :3]
     if image.mode == "F":
         pixels = np.asarray(image, np.float64)
         if not np.isfinite(pixels).all():
@@ -219,11 +219,10 @@ def _deep_pixels(image: ImageFile, raw: str) -> NDArray[Any]:
     return np.asarray(image).astype(np.int64)
 
 
-def _both_bytes(image: ImageFile, raw: str) -> NDArray[np.int64]:
+def _both_bytes(file: BinaryIO, raw: str) -> NDArray[np.int64]:
     """Colours of 16 bits: decoded once for their upper bytes, and once more, in the other byte order, for the lower."""
-    assert image.fp is not None
-    image.fp.seek(0)
-    content = image.fp.read()
+    file.seek(0)
+    content = file.read()
     upper, lower = (Image.open(io.BytesIO(content), formats=FORMATS) for _ in range(2))
     lower.tile = [tile._replace(args=_swapped(tile.args, raw)) for tile in lower.tile]
     return 256 * np.asarray(upper, np.int64) + np.asarray(lower, np.int64)
@@ -235,8 +234,8 @@ def _swapped(arguments: Any, raw: str) -> Any:
     return _LOWER[raw]
 
 
-def _eight_bits(image: ImageFile, raw: str, form: Form) -> Image.Image:
-    pixels, (low, high) = _deep_pixels(image, raw), form.range
+def _eight_bits(image: ImageFile, file: BinaryIO, raw: str, form: Form) -> Image.Image:
+    pixels, (low, high) = _deep_pixels(image, file, raw), form.range
     scaled = (pixels.clip(low, high) - low) * 255 / max(high - low, 1e-300)
     small = Image.fromarray(np.floor(scaled + 1e-9).astype(np.uint8))
     if image.mode != "RGBA":

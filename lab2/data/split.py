@@ -67,24 +67,35 @@ def held_out(labels: Sequence[int], groups: Sequence[str] | None, share: float) 
 
 
 def _whole_groups(labels: NDArray[np.int64], groups: NDArray[np.int64], share: float) -> NDArray[np.int64]:
-    """The images of some groups, about `share` of each class; some images of each class stay behind where that can be.
+    """The images of some groups, about `share` of each class; none where no group can go and leave each class behind.
 
-    Large groups come first, for small ones can still mend the shares; among equals a fixed seed decides.
+    Large groups come first, for small ones can still mend the shares; among equals a fixed seed decides. Then groups
+    change sides as long as that brings the shares nearer.
     """
     _, owner = np.unique(groups, return_inverse=True)
     sizes = np.zeros((owner.max() + 1, labels.max() + 1))  # of each group and class
     np.add.at(sizes, (owner, labels), 1)
+    whole = sizes.sum(0)
+    sizes, whole = sizes[:, whole > 0], whole[whole > 0]
     order = np.random.default_rng(SPLIT_SEED).permutation(len(sizes))
     order = order[np.argsort(-sizes[order].sum(1), kind="stable")]
-    whole = sizes.sum(0)
-    wanted, taken = share * whole, np.zeros(len(whole))
-    chosen = np.zeros(len(sizes), bool)
-    weight = 1 / np.maximum(whole, 1)
-    for group in order:
-        more = taken + sizes[group]
-        better = ((more - wanted) ** 2 * weight).sum() < ((taken - wanted) ** 2 * weight).sum()
-        if better and (more < whole)[whole > 0].all():
-            taken, chosen[group] = more, True
+    taken, chosen = np.zeros(len(whole)), np.zeros(len(sizes), bool)
+
+    def cost(counts: NDArray[np.float64]) -> float:
+        """How far the shares are from what is wanted; infinite where a class would be gone from the rest."""
+        return float(((counts / whole - share) ** 2).sum()) if (counts < whole).all() else np.inf
+
+    for _ in range(20):
+        before = cost(taken)
+        for group in order:
+            other = taken - sizes[group] if chosen[group] else taken + sizes[group]
+            if cost(other) < cost(taken) and other.any():
+                taken, chosen[group] = other, not chosen[group]
+        if cost(taken) == before:
+            break
+    if not chosen.any():  # each group is more than twice the share: the one that exceeds it least
+        costs = [cost(sizes[group]) for group in order]
+        chosen[order[int(np.argmin(costs))]] = min(costs) < np.inf
     return np.flatnonzero(chosen[owner])
 
 
