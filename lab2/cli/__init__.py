@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import lab2
-from lab2.cli import machine, running, watching
+from lab2.cli import inspecting, machine, running, watching
 from lab2.cli.screen import say, warn
 from lab2.errors import Lab2Error
 from lab2.foreign_text import one_line
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Which vision architecture for this data, this budget, this machine?",
 )
-for part in (running, watching, machine):
+for part in (running, watching, inspecting, machine):
     app.add_typer(part.app)
 
 

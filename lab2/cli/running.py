@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from lab2.cli.checking import check_for_elsewhere, check_here, planned, refuse_changed, take_over
+from lab2.cli.inspecting import inspected, keep_findings
 from lab2.cli.options import (
     HERE,
     Dataset,
@@ -54,7 +55,9 @@ def run_local(
     """Train the architectures on this machine, one process a trial, and show the table."""
     trials = planned(chosen_jobs(jobs), chosen_seeds(seeds), dataset, settings, smoke=quick)
     trials, gpus = check_here(trials, device)
+    found = inspected(trials)
     run = start_run(runs, trials, smoke=quick, device=device)
+    keep_findings(run, found)
     with _launching(run):
         _launch(run, run.read_plan(), trials, parallel, gpus)
 
@@ -86,7 +89,9 @@ def submit(
         return
     trials = check_for_elsewhere(trials, cluster)
     check_submission(where, trials, cluster, parallel=parallel)  # a run that Slurm refuses is none
+    found = inspected(trials)
     run = start_run(runs, trials, smoke=quick, device=device)
+    keep_findings(run, found)
     with _launching(run):
         write_profile(run, cluster)
         left = trials if rerun else take_over(run, trials, cluster, device)
@@ -198,7 +203,9 @@ def train(
             trace = trace_trial(trials[0], file, device=device)
         show_trace(trace)
         return
+    found = inspected(trials)
     run = start_run(runs, trials, smoke=False, device=device)
+    keep_findings(run, found)
     show_log()
     from lab2.trial import run_trial
 

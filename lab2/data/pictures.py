@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lab2.data.listing import Listing, Picture
 from lab2.data.pixels import BrokenPictureError, Form, Look, colour_of, decode, look
-from lab2.data.source import Facts, Images, Part
+from lab2.data.source import Facts, Images, Part, Progress, nothing
 from lab2.errors import DataError
 from lab2.spec.job import DataConfig
 
@@ -28,6 +28,7 @@ class PictureSource:
 
     listing: Listing
     config: DataConfig
+    progress: Progress = nothing
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -36,7 +37,11 @@ class PictureSource:
     @cached_property
     def looks(self) -> list[Look | str]:
         """What each picture of the listing is, or why it cannot be read."""
-        return [_attempt(picture, look) for picture in self.listing.pictures]
+        found = []
+        for number, picture in enumerate(self.listing.pictures, 1):
+            found.append(_attempt(picture, look))
+            self.progress("looking at each picture", number, len(self.listing.pictures))
+        return found
 
     @cached_property
     def form(self) -> Form:
@@ -77,6 +82,10 @@ class PictureSource:
             raise DataError(f"{self.listing.name}: all training pictures of {names} are broken; mend some")
         return Images(pixels[numbers], labels, _group_numbers(chosen))
 
+    def names(self, part: Part) -> list[str]:
+        """Of the pictures that `read` gives, in that order."""
+        return [self.listing.pictures[number].name for number in self.listing.of(part) if number not in self.broken]
+
     def sha256(self) -> str:
         """Over all pictures of the listing, broken ones too. Raises `DataError`."""
         return self.listing.sha256()
@@ -103,6 +112,7 @@ class PictureSource:
         broken = dict(self._unread)
         pixels = np.zeros((len(pictures), len(form.mode), form.side, form.side), np.uint8)
         for number, picture in enumerate(pictures):
+            self.progress("decoding", number + 1, len(pictures))
             if number not in broken:
                 found = _attempt(picture, partial(decode, form=form))
                 if isinstance(found, str):

@@ -15,7 +15,7 @@ from lab2.data.layouts import read_folder
 from lab2.data.listing import Listing, checked
 from lab2.data.parquet import is_parquet, read_parquet
 from lab2.data.pictures import PictureSource
-from lab2.data.source import Source
+from lab2.data.source import Progress, Source, nothing
 from lab2.data.table import is_table, read_table
 from lab2.data.torchvision_sets import PREFIX, open_torchvision, root_of
 from lab2.errors import DataError
@@ -86,7 +86,7 @@ READERS: tuple[tuple[Callable[[Path], bool], Callable[[Path], Listing]], ...] = 
 )
 
 
-def open_source(config: DataConfig) -> Source:
+def open_source(config: DataConfig, progress: Progress = nothing) -> Source:
     """The data set that `config` names; raises `DataError` saying where it was looked for."""
     if (named := NAMED.get(config.dataset)) is not None:
         if config.image_side is not None:
@@ -98,11 +98,11 @@ def open_source(config: DataConfig) -> Source:
         places = ", ".join(str(cache_folder() / "data" / place) for place in named.places)
         raise DataError(f"{config.dataset}: not on this machine (looked in {places}); {named.advice(config.dataset)}")
     if config.dataset.startswith(PREFIX):
-        return open_torchvision(config)
+        return open_torchvision(config, progress)
     path = Path(config.dataset).expanduser()
     for belongs, read in READERS:
         if belongs(path):
-            return PictureSource(checked(read(path), config.test_share), config)
+            return PictureSource(checked(read(path), config.test_share), config, progress)
     close = difflib.get_close_matches(config.dataset, NAMED, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     raise DataError(

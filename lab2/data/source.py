@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -10,6 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Part = Literal["train", "validation", "test"]
+Progress = Callable[[str, int, int], None]  # what is being done, how much of it is done, of how much
+
+
+def nothing(_what: str, _done: int, _total: int) -> None:
+    """Nobody is shown the progress."""
 
 
 @dataclass(frozen=True, slots=True)

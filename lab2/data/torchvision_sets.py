@@ -23,7 +23,7 @@ from lab2.data.idx import IdxSource
 from lab2.data.layouts import read_folder
 from lab2.data.listing import Listing, Picture, Where, as_given, checked
 from lab2.data.pictures import PictureSource
-from lab2.data.source import Source
+from lab2.data.source import Progress, Source, nothing
 from lab2.errors import DataError
 from lab2.regular_file import LISTS, read_regular
 from lab2.spec.job import DataConfig
@@ -31,7 +31,7 @@ from lab2.spec.job import DataConfig
 PREFIX = "torchvision:"
 
 
-def open_torchvision(config: DataConfig) -> Source:
+def open_torchvision(config: DataConfig, progress: Progress = nothing) -> Source:
     """The data set that `config` names. Raises `DataError` where it is not there, not whole, or not known."""
     name, root = _named(config.dataset)
     known = {one.lower(): one for one in (*_PICTURES, *_ARRAYS)}
@@ -58,7 +58,7 @@ def open_torchvision(config: DataConfig) -> Source:
         raise DataError(f"{error.filename or root / folder}: {error.strerror or error}; copy it again") from error
     except (ValueError, LookupError, TypeError) as error:
         raise DataError(f"{root / folder}: not as torchvision leaves it: {error!r}; copy it again") from error
-    return PictureSource(checked(replace(listing, name=config.dataset), config.test_share), config)
+    return PictureSource(checked(replace(listing, name=config.dataset), config.test_share), config, progress)
 
 
 def root_of(dataset: str) -> Path:

@@ -41,6 +41,15 @@ def plan_trials(
     return [_findable_from_anywhere(trial) for trial in changed]
 
 
+def data_config(dataset: str, settings: Sequence[str]) -> DataConfig:
+    """The data that `dataset` names with `settings`, all of which begin with `data.`; raises `ConfigError`."""
+    if other := [one for one in settings if not one.startswith("data.")]:
+        raise ConfigError(f"--set {other[0]}: wanted a setting of the data, as in data.image_side=96")
+    job = JobSpec(name="none", model=ImportedConfig(network="none:none"))
+    (trial,) = override([Trial(job=job, data=DataConfig(dataset=dataset), seed=0)], settings)
+    return replace(trial.data, dataset=absolute_name(trial.data.dataset))
+
+
 def _findable_from_anywhere(trial: Trial) -> Trial:
     """The same trial with whole paths, so that it can be resumed from any folder."""
     job = trial.job

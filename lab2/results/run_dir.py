@@ -4,7 +4,7 @@ plan.json      what is expected          history/      a line a validation and t
 shards/        one row a trial           progress/     what a trial is doing now
 predictions/   labels and probabilities  logs/         submitit's folder, one a trial
 checkpoints/   to go on from             weights/      trained networks, if asked
-report/        the table
+report/        the table                 data/         what was found in the pictures, and samples of them
 
 On Slurm also profile.json, submissions/ (what was handed to it), exits/ (how each job ended) and
 scheduler.json (what it last said) and taken.json (rows of other runs that were taken over); collected.parquet is
@@ -107,6 +107,15 @@ class RunDir:
     @property
     def report(self) -> Path:
         return self.path / "report"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data"
+
+    @property
+    def findings(self) -> Path:
+        """What was found in its data before it started."""
+        return self.data / "findings.json"
 
     @property
     def taken(self) -> Path:
