@@ -60,6 +60,11 @@ def two(root: Path, part: str, count: int = 12, first: int = 0) -> None:
 
 
 class TestFolders:
+    @pytest.fixture(autouse=True)
+    def cache_elsewhere(self, own_places: None, tmp_path_factory, monkeypatch) -> None:
+        """Not among the pictures."""
+        monkeypatch.setenv("LAB2_CACHE", str(tmp_path_factory.mktemp("cache")))
+
     def test_the_middle_part_is_the_validation_part(self, tmp_path: Path):
         for word in ("val", "valid", "validation", "Val"):
             root = tmp_path / word

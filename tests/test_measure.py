@@ -18,8 +18,9 @@ from pycocotools.cocoeval import COCOeval
 import lab2
 from lab2.errors import ResourceError, ShardError
 from lab2.measure import cost
+from lab2.measure.cores import available_cores
 from lab2.measure.cost import Stopwatch, latency, throughput
-from lab2.measure.hardware import available_cores, choose_device, product_rate
+from lab2.measure.hardware import choose_device, product_rate
 from lab2.measure.predictions import NO_PREDICTION, Predictions, read_predictions, write_predictions
 from lab2.measure.provenance import provenance, source_commit
 from lab2.measure.scores import DetectionScores, accuracy, macro_f1, majority_accuracy, score_detections

@@ -14,9 +14,10 @@ PACKAGE = Path(__file__).parents[1] / "lab2"
 # A package imports only from packages of layers before its own.
 LAYERS = [
     ["errors", "foreign_text", "regular_file", "whole_file", "stop", "__init__"],
+    ["file_lock"],
     ["spec"],
-    ["data"],
     ["measure"],
+    ["data"],
     ["results"],
     ["models"],
     ["train"],

@@ -17,8 +17,16 @@ app = typer.Typer()
 @app.command(epilog="Example: lab2 prepare fashion-mnist vgg16 alexnet")
 def prepare(
     names: Annotated[list[str] | None, typer.Argument(help="Data sets and architectures; nothing: list them.")] = None,
+    clean: Annotated[bool, typer.Option("--clean", help="Remove decoded pictures from the cache.")] = False,
 ) -> None:
     """Download data sets and ImageNet weights once, on a machine with a network."""
+    if clean:
+        from lab2.data.decoded import clean as remove_decoded
+        from lab2.data.decoded import decoded_folder
+
+        say(f"{remove_decoded() / 1e9:.2f} GB of decoded pictures removed from {decoded_folder()}")
+        if not names:
+            return
     from lab2.data.torchvision_sets import TORCHVISION
     from lab2.machine.prepare import PREPARED, prepare_all
 

@@ -29,11 +29,11 @@ from lab2.cli.options import (
 )
 from lab2.cli.screen import err, say, show_log, show_table, show_trace, warn, watch
 from lab2.errors import ConfigError
+from lab2.file_lock import held
 from lab2.launch.planning import change_resources, start_run
 from lab2.launch.status import RunStatus, status
 from lab2.launch.verdict import BEING_CANCELLED
 from lab2.results.run_dir import RunDir, new_run_id, open_run
-from lab2.results.trial_lock import held
 from lab2.spec.job import Trial
 from lab2.spec.plan import Plan
 from lab2.spec.profile import Profile, read_profile
@@ -222,7 +222,7 @@ def _launching(run: RunDir) -> AbstractContextManager[None]:
 def _launch(run: RunDir, plan: Plan, trials: list[Trial], parallel: int, gpus: list[int]) -> None:
     """Run `trials`, show them, then the table; exit code 1 where one of them is not well."""
     from lab2.launch.local import run_locally
-    from lab2.measure.hardware import available_cores
+    from lab2.measure.cores import available_cores
 
     smoke = " (smoke run: a fraction of the data)" if plan.smoke else ""
     say(f"run {plan.run_id}: {len(trials)} trial{'s' * (len(trials) > 1)}{smoke}, {run.path}")

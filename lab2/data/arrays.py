@@ -52,7 +52,7 @@ class ArraySource:
     def sha256(self) -> str:
         digest = hashlib.sha256()
         for images in (self.read("train"), self.read("test")):
-            digest.update(images.pixels.data)
+            digest.update(np.asarray(images.pixels).data)
             digest.update(images.labels.data)
         return digest.hexdigest()
 

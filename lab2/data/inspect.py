@@ -6,7 +6,6 @@ however they are packed. A test picture that is also trained on is a leak: its a
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from lab2.data.pictures import PictureSource
 from lab2.data.pixels import Look
 from lab2.data.places import open_source
 from lab2.data.source import Images, Part, Progress, Source, nothing
+from lab2.data.stored import StoredPixels, digest_of
 from lab2.regular_file import LISTS, read_regular
 from lab2.spec.job import DataConfig
 from lab2.whole_file import write_whole
@@ -141,16 +141,18 @@ def _names(source: Source, part: Part, images: Images) -> Sequence[str]:
 
 
 def _digests(images: Images, progress: Progress, part: Part) -> list[bytes]:
+    if isinstance(images.pixels, StoredPixels):
+        return images.pixels.digests()
     found = []
     for number, picture in enumerate(images.pixels, 1):
-        found.append(hashlib.blake2b(picture.tobytes(), digest_size=16).digest())
+        found.append(digest_of(picture))
         if number % 1000 == 0 or number == len(images):
             progress(f"comparing the pictures of {part}", number, len(images))
     return found
 
 
 def _of_files(
-    source: Source, pixels: NDArray[np.uint8]
+    source: Source, pixels: NDArray[np.uint8] | StoredPixels
 ) -> tuple[dict[str, tuple[int, int]], dict[str, int], dict[str, int], tuple[str, ...]]:
     """Sizes, modes and formats of what lies on the disk, and what of it is broken."""
     if not isinstance(source, PictureSource):

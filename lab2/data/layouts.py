@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab2.data.listing import PARTS, Listing, Picture, as_given
+from lab2.data.listing import PARTS, Listing, as_given
+from lab2.data.picture import Picture
 from lab2.data.pixels import SUFFIXES, is_picture
 from lab2.data.source import Part
 from lab2.errors import DataError

@@ -7,22 +7,14 @@ torchvision has downloaded (`torchvision_sets.py`). From there on they are the s
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from io import BufferedReader
-from pathlib import Path
-from typing import Literal
 
-from lab2.data.parquet_cells import read_cell
+from lab2.data.picture import Picture, Where
 from lab2.data.source import Part
 from lab2.data.split import SPLIT_SEED, held_out
 from lab2.errors import DataError
-from lab2.regular_file import LISTS, regular_file
-
-Where = Part | Literal["undecided"]
 
 # What a part is called, in folders' and files' names and in tables.
 PARTS: dict[str, Part] = {
@@ -30,33 +22,6 @@ PARTS: dict[str, Part] = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
     **dict.fromkeys(("test", "testing", "tst"), "test"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One picture, before anybody has looked at it."""
-
-    path: Path
-    key: str  # its name within the data set, wherever that lies
-    label: int
-    part: Where
-    group: str = ""  # pictures of one writer, patient or scene have the same; "": a group of its own
-    row: int | None = None  # of the Parquet file at `path` that holds it; None: `path` is the picture
-    column: str = ""
-
-    @property
-    def name(self) -> str:
-        """For messages."""
-        return str(self.path) if self.row is None else f"{self.path} row {self.row}"
-
-    @contextmanager
-    def opened(self) -> Iterator[BufferedReader | io.BytesIO]:
-        """Its bytes; raises `OSError` for what is no regular file, and whatever the disk does."""
-        if self.row is None:
-            with regular_file(self.path, LISTS) as file:
-                yield file
-        else:
-            yield io.BytesIO(read_cell(self.path, self.column, self.row))
 
 
 @dataclass(frozen=True)
@@ -75,20 +40,21 @@ class Listing:
         """Which of `pictures` are in `part`."""
         return [number for number, picture in enumerate(self.pictures) if picture.part == part]
 
-    def sha256(self) -> str:
-        """Over the name of each picture in the data set, what is known of it, and its bytes; raises `DataError`."""
+    def sha256(self, contents: Sequence[bytes]) -> str:
+        """Over the name of each picture in the data set, what is known of it, and the SHA-256 of its bytes."""
         digest = hashlib.sha256()
-        for picture in self.pictures:
-            digest.update(picture.key.encode(errors="surrogateescape") + b"\0")
-            if not self.layout_names_all:
-                known = f"{self.classes[picture.label]}\0{picture.part}\0{picture.group}\0"
-                digest.update(known.encode(errors="surrogateescape"))
-            try:
-                with picture.opened() as file:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
-            except OSError as error:
-                raise DataError(f"{picture.name}: {error.strerror or error}; mend or remove it") from error
+        for picture, content in zip(self.pictures, contents, strict=True):
+            digest.update(self.identity(picture))
+            digest.update(content)
         return digest.hexdigest()
+
+    def identity(self, picture: Picture) -> bytes:
+        """What a picture is in this data set, wherever it lies."""
+        name = picture.key.encode(errors="surrogateescape") + b"\0"
+        if self.layout_names_all:
+            return name
+        known = f"{self.classes[picture.label]}\0{picture.part}\0{picture.group}\0"
+        return name + known.encode(errors="surrogateescape")
 
 
 def checked(listing: Listing, test_share: float) -> Listing:

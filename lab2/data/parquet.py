@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lab2.data.listing import PARTS, Listing, Picture, Where, as_given
+from lab2.data.listing import PARTS, Listing, as_given
+from lab2.data.picture import Picture, Where
 from lab2.data.table import class_names
 from lab2.errors import DataError
 from lab2.regular_file import LARGE, check_regular

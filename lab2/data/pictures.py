@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import BinaryIO, TypeVar
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lab2.data.listing import Listing, Picture
-from lab2.data.pixels import BrokenPictureError, Form, Look, colour_of, decode, look
+from lab2.data.decoded import Decoded, content_sha256, decoded
+from lab2.data.listing import Listing
+from lab2.data.picture import Picture
+from lab2.data.pixels import Form, Look, colour_of
 from lab2.data.source import Facts, Images, Part, Progress, nothing
 from lab2.errors import DataError
 from lab2.spec.job import DataConfig
 
+IN_MEMORY = 2**29  # bytes of pixels of a whole set that are read into memory; those of larger ones stay in their file
 DEFAULT_SIDE = 64  # pixels; for images that are not all squares of one size up to this
 _NAMED = 100  # broken pictures named in one message; the others are counted
 _FAINT = 8  # of 255: colours that differ by no more look the same
@@ -24,7 +26,7 @@ _FAINT = 8  # of 255: colours that differ by no more look the same
 
 @dataclass(frozen=True)
 class PictureSource:
-    """The pictures of a listing, decoded as `config` says."""
+    """The pictures of a listing, decoded as `config` says: once, for all who ask (`decoded.py`)."""
 
     listing: Listing
     config: DataConfig
@@ -37,42 +39,30 @@ class PictureSource:
     @cached_property
     def looks(self) -> list[Look | str]:
         """What each picture of the listing is, or why it cannot be read."""
-        found = []
-        for number, picture in enumerate(self.listing.pictures, 1):
-            found.append(_attempt(picture, look))
-            self.progress("looking at each picture", number, len(self.listing.pictures))
-        return found
-
-    @cached_property
-    def form(self) -> Form:
-        """What all are brought to; raises `DataError` where no training picture can be read."""
-        train = [found for number in self.listing.of("train") if isinstance(found := self.looks[number], Look)]
-        if not train:
-            raise DataError(f"{self.listing.name}: no training picture can be read: {self._broken_text(self._unread)}")
-        return form_of(train, self.config)
+        return self._decoded.looks()
 
     @cached_property
     def facts(self) -> Facts:
         """Raises `DataError` as `read` does."""
         left_out = Counter(self.listing.left_out)
-        broken = len(self.broken)
-        if broken:
-            left_out["broken pictures"] = broken
-        frames = sum(isinstance(found, Look) and found.frames > 1 for found in self.looks)
-        if frames:
-            left_out["pictures' frames after the first"] = frames
+        if self.broken:
+            left_out["broken pictures"] = len(self.broken)
+        if self._decoded.about.frames:
+            left_out["pictures' frames after the first"] = self._decoded.about.frames
         remarks = list(self.listing.remarks)
         if left_out:
             remarks.append(f"{self.listing.name}: left out: {Facts(left_out=left_out).left_out_text}")
-        if self.form.alpha_is_picture:
+        if self._decoded.about.form.alpha_is_picture:
             remarks.append(f"{self.listing.name}: only the alpha channel has a shape: it is taken as the picture")
         validation = any(picture.part == "validation" for picture in self.listing.pictures)
         return Facts(self.listing.split, validation, left_out, tuple(remarks))
 
     def read(self, part: Part) -> Images:
-        """Raises `DataError` that names all broken pictures, unless they are to be skipped."""
-        pixels = self._decoded[0]
-        numbers = [number for number in self.listing.of(part) if number not in self.broken]
+        """Small sets into memory; the pixels of others stay in their file until they are asked for.
+
+        Raises `DataError` that names all broken pictures, unless they are to be skipped.
+        """
+        numbers = self._numbers(part)
         if not numbers:
             raise DataError(f"{self.listing.name}: all its {part} pictures are broken; mend some")
         chosen = [self.listing.pictures[number] for number in numbers]
@@ -80,51 +70,42 @@ class PictureSource:
         if part == "train" and (gone := set(range(len(self.classes))) - set(labels.tolist())):
             names = ", ".join(self.classes[label] for label in sorted(gone))
             raise DataError(f"{self.listing.name}: all training pictures of {names} are broken; mend some")
-        return Images(pixels[numbers], labels, _group_numbers(chosen))
+        rows, stored = np.array(numbers), self._decoded.pixels
+        pixels = stored[rows] if stored.nbytes <= IN_MEMORY else stored.take(rows)
+        return Images(pixels, labels, _group_numbers(chosen))
 
     def names(self, part: Part) -> list[str]:
         """Of the pictures that `read` gives, in that order."""
-        return [self.listing.pictures[number].name for number in self.listing.of(part) if number not in self.broken]
+        return [self.listing.pictures[number].name for number in self._numbers(part)]
 
     def sha256(self) -> str:
-        """Over all pictures of the listing, broken ones too. Raises `DataError`."""
-        return self.listing.sha256()
+        """Over all pictures of the listing, broken ones too."""
+        return content_sha256(self.listing, self.progress)
 
     @cached_property
     def broken(self) -> dict[int, str]:
         """Which pictures are not whole, and why; raises `DataError` unless they are to be skipped."""
-        found = self._decoded[1]
+        found = self._decoded.about.broken
         if found and self.config.broken == "stop":
+            named = [f"{self.listing.pictures[number].name} ({why})" for number, why in found.items()]
+            more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
             raise DataError(
-                f"{self.listing.name}: {len(found)} broken pictures: {self._broken_text(found)}; mend or remove them, "
-                "or go on without them: --set data.broken=skip"
+                f"{self.listing.name}: {len(found)} broken pictures: {'; '.join(named[:_NAMED])}{more}; "
+                "mend or remove them, or go on without them: --set data.broken=skip"
             )
         return found
 
-    @cached_property
-    def _unread(self) -> dict[int, str]:
-        return {number: why for number, why in enumerate(self.looks) if isinstance(why, str)}
+    def _numbers(self, part: Part) -> list[int]:
+        return [number for number in self.listing.of(part) if number not in self.broken]
 
     @cached_property
-    def _decoded(self) -> tuple[NDArray[np.uint8], dict[int, str]]:
-        """(N, C, S, S) pixels of all pictures of the listing, zeros for broken ones, and why those are broken."""
-        form, pictures = self.form, self.listing.pictures
-        broken = dict(self._unread)
-        pixels = np.zeros((len(pictures), len(form.mode), form.side, form.side), np.uint8)
-        for number, picture in enumerate(pictures):
-            self.progress("decoding", number + 1, len(pictures))
-            if number not in broken:
-                found = _attempt(picture, partial(decode, form=form))
-                if isinstance(found, str):
-                    broken[number] = found
-                else:
-                    pixels[number] = found
-        return pixels, dict(sorted(broken.items()))
+    def _decoded(self) -> Decoded:
+        return decoded(self.listing, self.config, self._form_of, self.progress)
 
-    def _broken_text(self, broken: dict[int, str]) -> str:
-        named = [f"{self.listing.pictures[number].name} ({why})" for number, why in broken.items()]
-        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
-        return "; ".join(named[:_NAMED]) + more
+    def _form_of(self, train: Sequence[Look]) -> Form:
+        if not train:
+            raise DataError(f"{self.listing.name}: none of its training pictures can be read; are they pictures?")
+        return form_of(train, self.config)
 
 
 def form_of(train: Sequence[Look], config: DataConfig) -> Form:
@@ -159,17 +140,3 @@ def _group_numbers(pictures: Sequence[Picture]) -> NDArray[np.int64] | None:
     numbers: dict[str, int] = {}
     keys = [picture.group or f"\0{place}" for place, picture in enumerate(pictures)]
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
-
-
-Found = TypeVar("Found")
-
-
-def _attempt(picture: Picture, read: Callable[[BinaryIO], Found]) -> Found | str:
-    """What `read` makes of it; why not, where it is broken."""
-    try:
-        with picture.opened() as file:
-            return read(file)
-    except BrokenPictureError as error:
-        return str(error)
-    except OSError as error:
-        return error.strerror or str(error)

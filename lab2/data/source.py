@@ -9,6 +9,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lab2.data.stored import StoredPixels
+
 Part = Literal["train", "validation", "test"]
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it is done, of how much
 
@@ -19,9 +21,9 @@ def nothing(_what: str, _done: int, _total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """N labelled images in memory."""
+    """N labelled images, in memory or, where they are many, in a file: both give parts of them as arrays."""
 
-    pixels: NDArray[np.uint8]  # (N, C, S, S)
+    pixels: NDArray[np.uint8] | StoredPixels  # (N, C, S, S)
     labels: NDArray[np.int64]  # (N,), 0 .. classes - 1
     groups: NDArray[np.int64] | None = None  # (N,): images of one writer, patient or scene have one number
 
@@ -31,7 +33,8 @@ class Images:
     def take(self, index: NDArray[np.int64]) -> Images:
         """The images at `index`, in that order."""
         groups = None if self.groups is None else self.groups[index]
-        return Images(self.pixels[index], self.labels[index], groups)
+        pixels = self.pixels.take(index) if isinstance(self.pixels, StoredPixels) else self.pixels[index]
+        return Images(pixels, self.labels[index], groups)
 
 
 @dataclass(frozen=True, slots=True)

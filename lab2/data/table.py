@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab2.data.listing import PARTS, Listing, Picture, Where, as_given
+from lab2.data.listing import PARTS, Listing, as_given
+from lab2.data.picture import Picture, Where
 from lab2.errors import DataError
 from lab2.regular_file import LISTS, read_regular
 

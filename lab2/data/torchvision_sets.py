@@ -21,7 +21,8 @@ from lab2.data.cache import cache_folder
 from lab2.data.cifar import CifarSource
 from lab2.data.idx import IdxSource
 from lab2.data.layouts import read_folder
-from lab2.data.listing import Listing, Picture, Where, as_given, checked
+from lab2.data.listing import Listing, as_given, checked
+from lab2.data.picture import Picture, Where
 from lab2.data.pictures import PictureSource
 from lab2.data.source import Progress, Source, nothing
 from lab2.errors import DataError

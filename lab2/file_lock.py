@@ -1,4 +1,4 @@
-"""A lock that a trial holds while it runs: the kernel lets go of it however the process ends."""
+"""A lock that a process holds while it works on something: the kernel lets go of it however the process ends."""
 
 from __future__ import annotations
 
