@@ -22,15 +22,21 @@ from lab2.data.stored import Measured, StoredPixels
 from lab2.errors import DataError
 from lab2.file_lock import held
 from lab2.measure.predictions import read_predictions
+from lab2.models.alexnet import AlexNetConfig
+from lab2.models.building import build
+from lab2.models.building.weights import save_weights
 from lab2.spec.job import DataConfig
 from lab2.trial import run_trial
-from tests.conftest import make_run, make_trial, on_folder
+from tests.conftest import TINY, make_run, make_trial, on_folder
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
 READ = """
 import logging, sys
 from lab2.data.datasets import load_training
+from lab2.models.alexnet import AlexNetConfig
+from lab2.models.building import build
+from lab2.models.building.weights import save_weights
 from lab2.spec.job import DataConfig
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
@@ -280,6 +286,22 @@ class TestStored:
         self, name: str, image_folder: Path, tmp_path: Path, monkeypatch
     ):
         trial = on_folder(make_trial(name, batch_size=16, precision="fp32"), image_folder)
+        found = []
+        for folder, limit in (("memory", 2**29), ("file", 0)):
+            monkeypatch.setattr(pictures, "IN_MEMORY", limit)
+            run = make_run(tmp_path / folder, trial)
+            shard = run_trial(trial, run, device="cpu", threads=1)
+            assert shard.status == "ok", shard.reason
+            found.append(read_predictions(run.predictions(trial.name)))
+        assert np.array_equal(found[0].probabilities, found[1].probabilities)
+
+    @pytest.mark.slow
+    def test_fine_tuning_from_the_file_gives_the_same_bits(self, image_folder: Path, tmp_path, monkeypatch):
+        weights = tmp_path / "a.safetensors"
+        shape = load_training(config(image_folder)).shape
+        save_weights(weights, build(TINY["alexnet"], shape).model, "alexnet", "mnist")
+        model = AlexNetConfig(weights=str(weights), head_epochs=1)
+        trial = on_folder(make_trial("alexnet", model=model, batch_size=16, precision="fp32"), image_folder)
         found = []
         for folder, limit in (("memory", 2**29), ("file", 0)):
             monkeypatch.setattr(pictures, "IN_MEMORY", limit)
