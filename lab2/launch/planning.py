@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lab2.data.cache import cache_folder, imagenet_file
-from lab2.data.places import absolute_name
+from lab2.data.places import absolute_name, folders_read
 from lab2.errors import ConfigError
 from lab2.results.run_dir import RunDir, create_run, new_run_id
 from lab2.spec.architectures import NAMED_WEIGHTS, ImportedConfig, TransferConfig
@@ -39,6 +39,15 @@ def plan_trials(
     trials = [Trial(job=job, data=data, seed=seed) for job in jobs for seed in seeds]
     changed = override(profile.applied_to(trials) if profile else trials, settings)
     return [_with_absolute_paths(trial) for trial in changed]
+
+
+def data_config(dataset: str, settings: Sequence[str]) -> DataConfig:
+    """The data that `dataset` names with `settings`, all of which begin with `data.`; raises `ConfigError`."""
+    if other := [one for one in settings if not one.startswith("data.")]:
+        raise ConfigError(f"--set {other[0]}: wanted a setting of the data, as in data.image_side=96")
+    job = JobSpec(name="none", model=ImportedConfig(network="none:none"))
+    (trial,) = override([Trial(job=job, data=DataConfig(dataset=dataset), seed=0)], settings)
+    return replace(trial.data, dataset=absolute_name(trial.data.dataset))
 
 
 def _with_absolute_paths(trial: Trial) -> Trial:
@@ -80,7 +89,7 @@ def resolve_weights(trials: Sequence[Trial]) -> tuple[list[Trial], str]:
 
 def paths_read(trial: Trial) -> list[str]:
     """The user's files and folders that `trial` reads, as absolute paths: a container has to mount them."""
-    model, found = trial.job.model, [trial.data.dataset]
+    model, found = trial.job.model, folders_read(trial.data.dataset)
     if isinstance(model, TransferConfig):
         found.append(model.weights)
     if isinstance(model, ImportedConfig):

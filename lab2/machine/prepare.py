@@ -11,9 +11,11 @@ import torch
 import torchvision
 
 from lab2.data.cache import IMAGENET, cache_folder, imagenet_file
-from lab2.data.places import NAMED
+from lab2.data.places import NAMED, open_source
+from lab2.data.torchvision_sets import PREFIX, TORCHVISION
 from lab2.errors import DataError
 from lab2.models.building.weights import check_digest
+from lab2.spec.job import DataConfig
 
 WEIGHTS_URL = "https://download.pytorch.org/models/"
 
@@ -24,6 +26,7 @@ _DATASETS: dict[str, Callable[[Path], object]] = {
     "emnist-letters": lambda root: torchvision.datasets.EMNIST(root, split="letters", download=True),
     "cifar10": lambda root: torchvision.datasets.CIFAR10(root, download=True),
 }
+_SPLIT_DOWNLOADS = ("GTSRB", "SVHN")
 PREPARED = (*_DATASETS, *IMAGENET)
 
 
@@ -34,13 +37,16 @@ def prepare_all(names: Iterable[str]) -> Iterator[tuple[str, Path]]:
     """
     wanted = list(names)
     for name in wanted:
-        if name not in PREPARED and name not in NAMED:
+        if name not in PREPARED and name not in NAMED and not _of_torchvision(name):
             close = difflib.get_close_matches(name, PREPARED, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(PREPARED)}"
             raise DataError(f"prepare: nothing is called {name!r}; {hint}")
     for name in wanted:
         try:
-            yield name, _weights(name) if name in IMAGENET else _dataset(name)
+            if _of_torchvision(name):
+                yield name, _torchvision(name)
+            else:
+                yield name, _weights(name) if name in IMAGENET else _dataset(name)
         except (URLError, RuntimeError) as error:
             raise DataError(
                 f"prepare {name}: {error}; run this on a machine with a network, then copy {cache_folder()}"
@@ -59,6 +65,24 @@ def _dataset(name: str) -> Path:
     assert folder is not None
     _read(name, folder)
     return folder
+
+
+def _of_torchvision(name: str) -> bool:
+    return name.removeprefix(PREFIX) in TORCHVISION and name.startswith(PREFIX)
+
+
+def _torchvision(name: str) -> Path:
+    """Downloaded by torchvision itself, part by part where it keeps them apart."""
+    root = cache_folder() / "data"
+    try:
+        open_source(DataConfig(dataset=name)).sha256()
+    except DataError:
+        root.mkdir(parents=True, exist_ok=True)
+        make = getattr(torchvision.datasets, name.removeprefix(PREFIX))
+        for more in [{"split": "train"}, {"split": "test"}] if make.__name__ in _SPLIT_DOWNLOADS else [{}]:
+            make(root, download=True, **more)
+        open_source(DataConfig(dataset=name)).sha256()
+    return root
 
 
 def _whole(name: str) -> Path | None:

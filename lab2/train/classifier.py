@@ -19,6 +19,7 @@ from lab2.spec.job import TrainConfig
 from lab2.train.optimizer import groups, outer_layers
 from lab2.train.precision import autocast
 from lab2.train.stage import Stage, Step
+from lab2.train.streamed import StreamedImages, batches, on_device
 from lab2.train.trainer import Trainer, evaluating
 
 PREDICT_BATCH = 500  # images at a time; it affects memory, not results
@@ -27,7 +28,13 @@ Forward = Callable[[Tensor], Tensor]
 
 
 def fit(
-    forward: Forward, stage: Stage, inputs: Tensor, labels: Tensor, config: TrainConfig, *, precision: str
+    forward: Forward,
+    stage: Stage,
+    inputs: Tensor | StreamedImages,
+    labels: Tensor,
+    config: TrainConfig,
+    *,
+    precision: str,
 ) -> Iterator[Step]:
     """Train the parameters of `stage` so that `forward` of `inputs` predicts `labels`; yields after each step.
 
@@ -37,7 +44,7 @@ def fit(
     for order in stage:
         with record_function("data"):
             index = order.to(inputs.device, non_blocking=True)
-            batch = inputs[index]
+            batch = inputs[index] if isinstance(inputs, Tensor) else inputs[order]
             if batch.dtype == torch.uint8:
                 batch = augment.warp(to_unit(batch), config.rotation, config.stretch, stage.generator)
                 batch = augment.shift(batch, config.shift, stage.generator)
@@ -48,13 +55,13 @@ def fit(
 
 
 class ClassifierTrainer(Trainer):
-    """Trains a classifier. All its images are kept on its device."""
+    """Trains a classifier. Its images are kept on its device, or streamed to it from a file."""
 
     def __init__(
         self, model: nn.Module, config: TrainConfig, train: Images, *, device: torch.device, precision: str, seed: int
     ) -> None:
         super().__init__(model, config, train, device=device, precision=precision, seed=seed)
-        self.images, self.labels = self.images.to(device), self.labels.to(device)
+        self.images, self.labels = on_device(self.images, device), self.labels.to(device)
 
     def fit(self) -> Iterator[Step]:
         """Train all parameters in one stage, from the network's current weights."""
@@ -83,9 +90,9 @@ class ClassifierTrainer(Trainer):
 
     def predict(self, images: Images) -> Predictions:
         """The most probable class and the class probabilities of each image: NaN where a logit is not finite."""
-        batches = torch.from_numpy(images.pixels).split(PREDICT_BATCH)
         with evaluating(self.model):
-            logits = torch.cat([self.infer(batch.to(self.device)).cpu() for batch in batches])
+            each = [self.infer(batch.to(self.device)).cpu() for batch in batches(images.pixels, PREDICT_BATCH)]
+        logits = torch.cat(each)
         probabilities = logits.softmax(1).where(logits.isfinite().all(1, keepdim=True), math.nan)
         return Predictions(images.labels, logits.argmax(1).numpy(), probabilities.numpy())
 
