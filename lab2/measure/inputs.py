@@ -35,7 +35,7 @@ from itertools import groupby
 from pathlib import Path
 
 from lab2.errors import InputError
-from lab2.spec.architectures import NAMED_WEIGHTS, ImportedConfig, ModelConfig, TransferConfig
+from lab2.spec.architectures import NAMED_WEIGHTS, ModelConfig, TransferConfig
 from lab2.spec.job import DataConfig, Trial
 
 _DATA, _PACKAGE = "data ", "package "
@@ -76,10 +76,11 @@ def packages_of(model: ModelConfig) -> list[str]:
 
 
 def _names(model: ModelConfig, *, elsewhere: bool) -> list[str]:
-    if isinstance(model, TransferConfig) and model.weights not in NAMED_WEIGHTS:
-        return [f"weights {model.weights}"]
     files, packages = _code(model, elsewhere=elsewhere)
-    return [f"network {file}" for file in files] + [f"{_PACKAGE}{name}" for name in packages if not elsewhere]
+    names = [f"network {file}" for file in files] + [f"{_PACKAGE}{name}" for name in packages if not elsewhere]
+    if isinstance(model, TransferConfig) and model.weights not in NAMED_WEIGHTS:
+        return [f"weights {model.weights}", *names]
+    return names
 
 
 def _content(name: str) -> str | None:
@@ -95,9 +96,9 @@ def _content(name: str) -> str | None:
 
 def _code(model: ModelConfig, *, elsewhere: bool) -> tuple[list[Path], list[str]]:
     """The files of the user's that a network is made of, and the other packages that it needs."""
-    if not isinstance(model, ImportedConfig):
+    place = model.code.rpartition(":")[0]
+    if not place:
         return [], []
-    place = model.network.rpartition(":")[0]
     entry = Path(place) if place.endswith(".py") else None
     files: set[Path] = set()
     packages: dict[str, bool] = dict.fromkeys(_RECORDED, False)  # and whether it is one to name

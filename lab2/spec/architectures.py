@@ -10,9 +10,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Union
 
 from pydantic import Field
 
@@ -32,9 +32,15 @@ class ModelConfig:
     """
 
     detects: ClassVar[bool] = False  # it is trained on scenes with boxes, and gives boxes
+    code_field: ClassVar[str] = ""  # the field that names what is imported, where the network is not lab2's own
 
     if TYPE_CHECKING:
         architecture: str
+
+    @property
+    def code(self) -> str:
+        """What is imported: "package.module:name" or "path/to/file.py:name"; empty where the network is lab2's own."""
+        return str(getattr(self, self.code_field)) if self.code_field else ""
 
     @property
     def has_small_products(self) -> bool:
@@ -42,25 +48,29 @@ class ModelConfig:
         return False
 
 
-NAMED_WEIGHTS = ("auto", "imagenet", "random")  # anything else is the path of a checkpoint
+NAMED_WEIGHTS = ("auto", "pretrained", "imagenet", "own", "random")  # anything else is the path of a file
+PRETRAINED = ("pretrained", "imagenet")  # two words for what `lab2 prepare` brings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferConfig(ModelConfig):
-    """What VGG16 and AlexNet share: where their weights come from, and how large an image they see."""
+    """Base of the configs whose network may begin with weights that were trained before."""
 
-    # "auto": ImageNet weights where `lab2 prepare` put them, random ones elsewhere.
-    # "imagenet", "random", or the path of a lab2 checkpoint: that, or an error.
-    weights: str = "auto"
-    image_side: int = 64  # pixels; images are resized to it inside the network
-    dropout: float = 0.0
-    head_epochs: int = 2  # pre-trained weights only: epochs of the classifier on frozen features
-    feature_lr_scale: float = 0.1  # pre-trained weights only: learning rate of the features over the head's
+    if TYPE_CHECKING:
+        # "auto": pre-trained weights where `lab2 prepare` put them, random ones elsewhere.
+        # "pretrained", "random", or the path of a file: that, or an error.
+        weights: str
+        head_epochs: int  # pre-trained weights only: epochs of the head on frozen features
+        feature_lr_scale: float  # pre-trained weights only: learning rate of the features over the head's
+
+    @property
+    def known_as(self) -> str:
+        """The name that `lab2 prepare` brings its weights by; empty where it knows none."""
+        return self.architecture
 
     def __post_init__(self) -> None:
         name = self.architecture
-        require(bool(self.weights), f"{name}: weights is empty; give auto, imagenet, random or a path")
-        require(0 <= self.dropout < 1, f"{name}: dropout={self.dropout} is not in [0, 1)")
+        require(bool(self.weights), f"{name}: weights is empty; give auto, pretrained, random or a path")
         require(self.head_epochs >= 0, f"{name}: head_epochs={self.head_epochs} is negative")
         require(
             0 <= self.feature_lr_scale <= 1,
@@ -69,22 +79,29 @@ class TransferConfig(ModelConfig):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImportedConfig(ModelConfig):
-    """A sixth architecture: any classifier that Python can import, trained from random weights."""
+class PooledConfig(TransferConfig):
+    """What VGG16 and AlexNet share: where their weights come from, and how large an image they see."""
 
-    architecture: Literal["imported"] = "imported"
-    network: str  # "torchvision.models:resnet18", or "my/net.py:Net"; called with num_classes and the options
-    options: dict[str, str | int | float | bool] = field(default_factory=dict)
-    image_side: int | None = None  # pixels; images are resized to it; None: as they are
+    weights: str = "auto"
+    image_side: int = 64  # pixels; images are resized to it inside the network
+    dropout: float = 0.0
+    head_epochs: int = 2
+    feature_lr_scale: float = 0.1
 
     def __post_init__(self) -> None:
-        place, _, name = self.network.rpartition(":")
-        require(
-            bool(place) and name.isidentifier(),
-            f"imported: network={self.network!r}, wanted module:name or path/to/file.py:name",
-        )
-        require("num_classes" not in self.options, "imported: options.num_classes comes from the data; take it out")
-        require(self.image_side is None or self.image_side > 0, f"imported: image_side={self.image_side}")
+        TransferConfig.__post_init__(self)
+        require(0 <= self.dropout < 1, f"{self.architecture}: dropout={self.dropout} is not in [0, 1)")
+        require(self.weights != "own", f"{self.architecture}: weights=own is for a network of your own")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What a network, or weights, say of the images that they were made for. None: nothing is said."""
+
+    image_side: int | None = None  # pixels
+    mean: tuple[float, ...] | None = None  # of each channel, in [0, 1]
+    std: tuple[float, ...] | None = None
+    crop: float = 1.0  # side of the square in the middle that is seen, over the side that images are resized to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +116,8 @@ class Architecture:
     differs: str = ""  # from the paper
     parameters: int | None = None  # of the default config, on grey images of 28 pixels and ten classes
     colours: bool = False
+    # What the network of a config says itself of the images that it was made for: a `Record`.
+    record: Callable[[Any], Record] = lambda _: Record()
 
     @property
     def name(self) -> str:

@@ -14,6 +14,7 @@ from torch.profiler import record_function
 from lab2.data import augment
 from lab2.data.source import Images
 from lab2.measure.predictions import Predictions
+from lab2.models.building.answers import Answer
 from lab2.models.building.pretrained import folded
 from lab2.spec.job import TrainConfig
 from lab2.train.optimizer import groups, outer_layers
@@ -23,7 +24,9 @@ from lab2.train.trainer import Trainer, evaluating
 
 PREDICT_BATCH = 500  # images at a time; it changes memory, not results
 
-Forward = Callable[[Tensor], Tensor]
+AUXILIARY_SHARE = 0.3  # of their losses: Szegedy et al. 2014 (arXiv:1409.4842), section 5
+
+Forward = Callable[[Tensor], Tensor | Answer]
 
 
 def fit(
@@ -42,9 +45,16 @@ def fit(
                 batch = augment.warp(to_unit(batch), config.rotation, config.stretch, stage.generator)
                 batch = augment.shift(batch, config.shift, stage.generator)
         with record_function("forward"), autocast(inputs.device, precision):
-            logits = forward(batch)
-            loss = F.cross_entropy(logits.float(), labels[index], label_smoothing=config.label_smoothing)
+            loss = _loss(forward(batch), labels[index], config.label_smoothing)
         yield stage.step(loss)
+
+
+def _loss(answer: Tensor | Answer, labels: Tensor, smoothing: float) -> Tensor:
+    """Cross-entropy; that of auxiliary classifiers at a share of it."""
+    if isinstance(answer, Tensor):
+        return F.cross_entropy(answer.float(), labels, label_smoothing=smoothing)
+    aside = sum((_loss(one, labels, smoothing) for one in answer.auxiliary), labels.new_zeros((), dtype=torch.float32))
+    return _loss(answer.logits, labels, smoothing) + AUXILIARY_SHARE * aside
 
 
 class ClassifierTrainer(Trainer):

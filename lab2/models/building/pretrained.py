@@ -21,7 +21,7 @@ from lab2.data.datasets import DataShape
 from lab2.models.building.weights import load_imagenet, load_weights
 from lab2.models.layers.front import Front
 from lab2.models.layers.pooled_linear import PooledLinear
-from lab2.spec.architectures import TransferConfig
+from lab2.spec.architectures import PRETRAINED, PooledConfig
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -95,7 +95,7 @@ def initialise(network: nn.Module) -> None:
     nn.init.normal_(layers[-1].weight, std=0.01)
 
 
-def with_weights(network: nn.Module, config: TransferConfig, shape: DataShape) -> tuple[TransferNet, str]:
+def with_weights(network: nn.Module, config: PooledConfig, shape: DataShape) -> tuple[TransferNet, str]:
     """`network` with the weights that `config` asks for, a last layer for the classes of `shape`, and their origin.
 
     Raises `WeightsError`.
@@ -103,7 +103,7 @@ def with_weights(network: nn.Module, config: TransferConfig, shape: DataShape) -
     kind, asked = config.architecture, config.weights
     if asked == "auto":
         asked = "imagenet" if imagenet_file(kind).is_file() else "random"
-    if asked == "imagenet":
+    if asked in PRETRAINED:
         origin = load_imagenet(network, kind)
         adapt(network, len(shape.classes))
         return TransferNet(network, config.image_side, IMAGENET_MEAN, IMAGENET_STD), origin
