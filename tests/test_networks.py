@@ -37,20 +37,20 @@ SMALLEST |= {"inception_v3": 299, "vit_b_16": 16, "vit_h_14": 14, "vit_l_16": 16
 
 
 def train_two_steps(config: NetworkConfig) -> list[float]:
-    """Their losses, on four images; the weights have moved after them, and it answers."""
+    """Their losses, on eight images; the weights have moved after them, and it answers."""
     check_model(config, COLOURS)
     torch.manual_seed(0)
     built = build(config, COLOURS)
     assert built.weights == "random"
-    pixels = np.random.default_rng(0).integers(0, 256, (4, 3, 32, 32), dtype=np.uint8)
-    images = Images(pixels, np.array([0, 1, 2, 0]))
-    job = JobSpec(name="one", model=config, train=TrainConfig(epochs=1, batch_size=2, optimizer="sgd"))
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 3, 32, 32), dtype=np.uint8)
+    images = Images(pixels, np.array([0, 1, 2, 0, 1, 2, 0, 1]))
+    job = JobSpec(name="one", model=config, train=TrainConfig(epochs=1, batch_size=4, optimizer="sgd"))
     trainer = make_trainer(job, built, images, device=torch.device("cpu"), precision="fp32", seed=1)
     weights = list(built.model.parameters())
     before = [weights[0].detach().clone(), weights[-1].detach().clone()]
     losses = [float(step.loss) for step in trainer.fit()]
     assert not any(torch.equal(old, new) for old, new in zip(before, (weights[0], weights[-1]), strict=True))
-    assert trainer.predict(images).y_pred.shape == (4,)
+    assert trainer.predict(images).y_pred.shape == (8,)
     return losses
 
 
@@ -252,8 +252,8 @@ class TestOwnWeights:
     def test_what_its_own_code_brings_is_found_out(self, tmp_path: Path):
         torch.save(torch.rand(8, 3072), tmp_path / "known.pt")
         config = self.write(tmp_path / "net.py", f"net[1].weight.data = torch.load('{tmp_path}/known.pt')")
-        assert build(config, COLOURS).weights.startswith("its own code (100%")
-        assert build(ImportedConfig(network=config.name), COLOURS).weights.startswith("its own code (100%")
+        assert build(config, COLOURS).weights.startswith("own (its code brings 100%")
+        assert build(ImportedConfig(network=config.name), COLOURS).weights.startswith("own (its code brings 100%")
 
     def test_what_is_drawn_is_random_and_the_draw_stays_what_it_was(self, tmp_path: Path):
         config = self.write(tmp_path / "net.py", "pass")

@@ -14,15 +14,15 @@ from lab2.spec.catalogue import read_catalogue
 app = typer.Typer()
 
 
-@app.command(epilog="Example: lab2 prepare fashion-mnist vgg16 alexnet")
+@app.command(epilog="Example: lab2 prepare fashion-mnist vgg16 torchvision:resnet50")
 def prepare(
-    names: Annotated[list[str] | None, typer.Argument(help="Data sets and architectures; nothing: list them.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Data sets and networks; nothing: list them.")] = None,
 ) -> None:
-    """Download data sets and ImageNet weights once, on a machine with a network."""
+    """Download data sets and pre-trained weights once, on a machine with a network."""
     from lab2.machine.prepare import PREPARED, prepare_all
 
     if not names:
-        say(f"can be prepared: {', '.join(PREPARED)}")
+        say(f"can be prepared: {', '.join(PREPARED)}, torchvision:NAME, timm:NAME")
         return
     for name, place in prepare_all(names):
         say(f"{name}: {place}")

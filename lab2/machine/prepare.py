@@ -13,6 +13,8 @@ import torchvision
 from lab2.data.cache import IMAGENET, cache_folder, imagenet_file
 from lab2.data.places import NAMED
 from lab2.errors import DataError
+from lab2.machine.pretrained import bring, is_network
+from lab2.models.building.libraries import library
 from lab2.models.building.weights import check_digest
 
 WEIGHTS_URL = "https://download.pytorch.org/models/"
@@ -30,17 +32,20 @@ PREPARED = (*_DATASETS, *IMAGENET)
 def prepare_all(names: Iterable[str]) -> Iterator[tuple[str, Path]]:
     """Each name and where it lies now; what is there already is left alone.
 
-    Raises `DataError` for an unknown name, and where the network or the disk fails.
+    Raises `DataError` or `ConfigError` for an unknown name, and where the network or the disk fails.
     """
     wanted = list(names)
     for name in wanted:
-        if name not in PREPARED and name not in NAMED:
+        if is_network(name):
+            library(name).record()
+        elif name not in PREPARED and name not in NAMED:
             close = difflib.get_close_matches(name, PREPARED, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(PREPARED)}"
+            there = f"there are: {', '.join(PREPARED)}, torchvision:NAME and timm:NAME"
+            hint = f"did you mean {close[0]!r}?" if close else there
             raise DataError(f"prepare: nothing is called {name!r}; {hint}")
     for name in wanted:
         try:
-            yield name, _weights(name) if name in IMAGENET else _dataset(name)
+            yield name, bring(name) if is_network(name) else _weights(name) if name in IMAGENET else _dataset(name)
         except (URLError, RuntimeError) as error:
             raise DataError(
                 f"prepare {name}: {error}; run this on a machine with a network, then copy {cache_folder()}"

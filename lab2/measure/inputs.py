@@ -3,7 +3,8 @@
 A trial's `inputs` hold, by name:
 
 - `data NAME`: the data set, as its reader hashes it, wherever it lies.
-- `weights PATH`: the checkpoint that it starts from.
+- `weights PATH`: the file of weights that it starts from.
+- `pretrained NAME`: those of the cache, by the hash in their file's name, which is checked when they are loaded.
 - `network FILE`: the user's own code. The file itself, what it imports of the files and folders beside it, and packages
   that no installer put there (on `PYTHONPATH`, editable), each file with what it imports in turn.
 - `package NAME`: the version of any other package that this code imports, or that a network by module comes from. Not
@@ -11,8 +12,8 @@ A trial's `inputs` hold, by name:
 
 Not held there, and why not:
 
-- ImageNet's weights: their file's name holds its hash, which is checked when they are loaded; "auto" is resolved in
-  the plan. Job files, options and the profile's resources stand in the plan or the run by value.
+- ImageNet's weights of VGG16 and AlexNet: their file's name holds its hash, which is checked when they are loaded;
+  "auto" is resolved in the plan. Job files, options and the profile's resources stand in the plan or the run by value.
 - torch, torchvision and lab2's own code: in every shard (the code by its commit), in a checkpoint's `made_by`, and
   compared before a result of another run is taken over (`lab2/launch/reuse.py`), as are the kind of node, the image and
   so what "auto" becomes there.
@@ -34,11 +35,12 @@ from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 
+from lab2.data.cache import IMAGENET, pretrained_file
 from lab2.errors import InputError
-from lab2.spec.architectures import NAMED_WEIGHTS, ModelConfig, TransferConfig
+from lab2.spec.architectures import NAMED_WEIGHTS, PRETRAINED, ModelConfig, TransferConfig
 from lab2.spec.job import DataConfig, Trial
 
-_DATA, _PACKAGE = "data ", "package "
+_DATA, _PACKAGE, _PRETRAINED = "data ", "package ", "pretrained "
 _RECORDED = sys.stdlib_module_names | {"torch", "lab2"}  # their versions stand in the shard
 
 
@@ -80,6 +82,8 @@ def _names(model: ModelConfig, *, elsewhere: bool) -> list[str]:
     names = [f"network {file}" for file in files] + [f"{_PACKAGE}{name}" for name in packages if not elsewhere]
     if isinstance(model, TransferConfig) and model.weights not in NAMED_WEIGHTS:
         return [f"weights {model.weights}", *names]
+    if isinstance(model, TransferConfig) and model.weights in PRETRAINED and model.known_as not in IMAGENET:
+        return [f"{_PRETRAINED}{model.known_as}", *names]
     return names
 
 
@@ -87,6 +91,9 @@ def _content(name: str) -> str | None:
     """The version of the package of that name, or the SHA-256 of the file; None where it is not there."""
     if name.startswith(_PACKAGE):
         return _version(name.removeprefix(_PACKAGE))
+    if name.startswith(_PRETRAINED):
+        weights = pretrained_file(name.removeprefix(_PRETRAINED))
+        return weights.stem.rpartition("-")[2] if weights else None
     path = Path(name.partition(" ")[2])
     if not path.is_file():
         return None

@@ -14,7 +14,7 @@ from torch.profiler import record_function
 from lab2.data import augment
 from lab2.data.source import Images
 from lab2.measure.predictions import Predictions
-from lab2.models.building.answers import Answer
+from lab2.models.building.answers import Answer, Answering
 from lab2.models.building.pretrained import folded
 from lab2.spec.job import TrainConfig
 from lab2.train.optimizer import groups, outer_layers
@@ -82,6 +82,12 @@ class ClassifierTrainer(Trainer):
         with folded(self.model, one):
             yield
 
+    @property
+    def predict_batch(self) -> int:
+        """Images at a time where nothing is trained."""
+        own = self.model.predict_batch if isinstance(self.model, Answering) else None
+        return own or PREDICT_BATCH
+
     def infer(self, images: Tensor) -> Tensor:
         """(N, K) logits of (N, C, S, S) uint8 images."""
         with autocast(self.device, self.precision):
@@ -90,7 +96,7 @@ class ClassifierTrainer(Trainer):
 
     def predict(self, images: Images) -> Predictions:
         """The likeliest class of each image, and all probabilities: not a number where a logit is not finite."""
-        batches = torch.from_numpy(images.pixels).split(PREDICT_BATCH)
+        batches = torch.from_numpy(images.pixels).split(self.predict_batch)
         with evaluating(self.model):
             logits = torch.cat([self.infer(batch.to(self.device)).cpu() for batch in batches])
         probabilities = logits.softmax(1).where(logits.isfinite().all(1, keepdim=True), math.nan)

@@ -22,14 +22,14 @@ MAX_GRADIENT_NORM = 1.0  # one bad batch must not undo an epoch: VGG16 and AlexN
 Group = dict[str, Any]
 
 
-def groups(module: nn.Module, config: TrainConfig, scale: float = 1.0) -> list[Group]:
-    """The trainable parameters of `module`, their learning rates at `scale` times the recipe's.
+def groups(what: nn.Module | Iterable[nn.Parameter], config: TrainConfig, scale: float = 1.0) -> list[Group]:
+    """The trainable parameters of a module, or of those, their learning rates at `scale` times the recipe's.
 
     Biases, gains and tokens do not decay.
     """
     rate = config.learning_rate * scale
     made: dict[float, list[nn.Parameter]] = {}
-    for parameter in module.parameters():
+    for parameter in what.parameters() if isinstance(what, nn.Module) else what:
         if parameter.requires_grad:
             decay = config.weight_decay if is_matrix(parameter) else 0.0
             made.setdefault(decay, []).append(parameter)

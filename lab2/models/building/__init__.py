@@ -14,12 +14,15 @@ from lab2.data.cache import imagenet_file
 from lab2.data.datasets import DataShape
 from lab2.errors import ConfigError
 from lab2.models.building.answers import Answering, read_answer
+from lab2.models.building.headed import HeadedNet
+from lab2.models.building.named import named
 from lab2.models.building.own_weights import brought_by_code
 from lab2.models.building.pretrained import with_weights
 from lab2.models.building.shapes import with_shapes_alone
 from lab2.models.building.weights import find_imagenet, read_weights_metadata
 from lab2.models.layers.conv3x3 import use_conv3x3
 from lab2.models.layers.front import Front
+from lab2.models.network import NetworkConfig
 from lab2.spec.architectures import NAMED_WEIGHTS, PRETRAINED, Architecture, ModelConfig, PooledConfig, architectures
 
 
@@ -41,6 +44,8 @@ def build(config: ModelConfig, shape: DataShape) -> Built:
     if config.code:
         origin = brought_by_code(network, lambda: kind.build(config, shape)) or origin
     use_conv3x3(network)
+    if isinstance(config, NetworkConfig):
+        return Built(*named(network, config, shape, kind.record(config), brought=origin))
     if isinstance(config, PooledConfig):
         network, origin = with_weights(network, config, shape)
         side = config.image_side
@@ -75,7 +80,7 @@ def check_model(config: ModelConfig, shape: DataShape, batch_size: int = 2) -> N
 
 def _side(kind: Architecture, config: ModelConfig, shape: DataShape) -> int:
     asked: int | None = getattr(config, "image_side", None) if kind.colours else None
-    return asked or kind.record(config).image_side or shape.side
+    return asked or shape.side
 
 
 def _colours(kind: Architecture, shape: DataShape) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -107,7 +112,8 @@ def _check_output(built: Built, config: ModelConfig, shape: DataShape, device: t
                 read_answer(found, count, classes)
             except ConfigError as error:
                 raise ConfigError(f"{where}: {error}") from error
-    del found
+    if isinstance(model, HeadedNet) and isinstance(config, NetworkConfig) and config.head_epochs:
+        model.find_parts(torch.empty(2, shape.channels, shape.side, shape.side, device=device))
 
 
 def _refusal(error: Exception, side: int, training: bool, count: int) -> str:

@@ -21,9 +21,10 @@ class Answer(NamedTuple):
 class Answering(nn.Sequential):
     """A front and a network: (B, C, S, S) images to (B, K) logits, in training to an `Answer` where there are more."""
 
-    def __init__(self, front: nn.Module, network: nn.Module, classes: int) -> None:
+    def __init__(self, front: nn.Module, network: nn.Module, classes: int, *, predict_batch: int | None = None) -> None:
         super().__init__(OrderedDict(front=front, network=network))
         self.classes = classes
+        self.predict_batch = predict_batch  # images at a time where nothing is trained; None: the caller's
 
     def forward(self, input: Tensor) -> Tensor | Answer:
         """Raises `ConfigError` where no logits are among what the network answers."""

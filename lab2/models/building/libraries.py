@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 import torchvision
 from torch import nn
 
 from lab2.data.datasets import DataShape
-from lab2.errors import ConfigError
+from lab2.errors import ConfigError, WeightsError
 from lab2.models.building.user_code import find
 from lab2.spec.architectures import Record
 
 Options = Mapping[str, Any]
 _MODELS: Any = torchvision.models
+SHA256_DIGITS = 64
 
 
 class Library(Protocol):
@@ -65,7 +69,11 @@ class Torchvision:
         _known(self.name, torchvision_names(), "torchvision")
         made_for = torchvision_weights(self.name).transforms()
         (side,), (resized,) = made_for.crop_size, made_for.resize_size
-        return Record(image_side=side, mean=tuple(made_for.mean), std=tuple(made_for.std), crop=side / resized)
+        mean, std = tuple(made_for.mean), tuple(made_for.std)
+        if self.name in ("googlenet", "inception_v3"):
+            # With weights torchvision makes these networks turn ImageNet's normalisation into this one themselves.
+            mean = std = (0.5, 0.5, 0.5)
+        return Record(image_side=side, mean=mean, std=std, crop=side / resized)
 
     def make(self, classes: int, options: Options, side: int | None) -> nn.Module:
         """Without GoogLeNet's auxiliary classifiers, as torchvision records it."""
@@ -80,6 +88,23 @@ class Torchvision:
         elif self.name == "maxvit_t" and side:
             more = {"input_size": (side, side)}
         network: nn.Module = _MODELS.get_model(self.name, weights=None, num_classes=classes, **{**more, **options})
+        return network
+
+    def pretrained(self, folder: Path) -> nn.Module:
+        """The network with torchvision's recommended weights, downloaded into `folder` and checked by their hash.
+
+        torchvision itself opens them as a pickle; so they are first read as data alone, which refuses any other.
+        """
+        before, url = torch.hub.get_dir(), torchvision_weights(self.name).url
+        file = folder / "checkpoints" / url.rpartition("/")[2]
+        file.parent.mkdir()
+        torch.hub.download_url_to_file(url, str(file), hash_prefix=file.stem.rpartition("-")[2], progress=False)
+        torch.load(file, map_location="cpu", weights_only=True)
+        torch.hub.set_dir(str(folder))
+        try:
+            network: nn.Module = _MODELS.get_model(self.name, weights=torchvision_weights(self.name), progress=False)
+        finally:
+            torch.hub.set_dir(before)
         return network
 
 
@@ -107,6 +132,26 @@ class Timm:
         more = {**more, **options}
         network: nn.Module = self.timm.create_model(self.name, pretrained=False, num_classes=classes, **more)
         return network
+
+    def pretrained(self, folder: Path) -> nn.Module:
+        """The network with the weights that its name stands for; files of Hugging Face's hub are checked by their hash.
+
+        Raises `WeightsError` where there are none, or a file is not what the hub says.
+        """
+        if not self._known().has_weights:
+            raise WeightsError(f"timm:{self.name}: timm knows of no weights; {self._known_tags()}")
+        network: nn.Module = self.timm.create_model(self.name, pretrained=True, cache_dir=str(folder))
+        for blob in folder.rglob("blobs/*"):  # large files lie there under their SHA-256, others under another hash
+            if len(blob.name) == SHA256_DIGITS:
+                with blob.open("rb") as file:
+                    found = hashlib.file_digest(file, "sha256").hexdigest()
+                if found != blob.name:
+                    raise WeightsError(f"timm:{self.name}: what was downloaded has SHA-256 {found}, wanted {blob.name}")
+        return network
+
+    def _known_tags(self) -> str:
+        tagged = self.timm.list_pretrained(f"{self.name.partition('.')[0]}.*")
+        return f"it has some of {', '.join(tagged[:3])}" if tagged else "train it from random ones"
 
     def _known(self) -> Any:
         _known(self.name.partition(".")[0], self.timm.list_models(), "timm")

@@ -26,4 +26,4 @@ def brought_by_code(network: nn.Module, again: Callable[[], nn.Module]) -> str:
         if parameter.numel() > 1 and parameter.min() < parameter.max():  # zeros and ones are nobody's knowledge
             drawn += parameter.numel()
             same += parameter.numel() if name in other and torch.equal(parameter, other[name]) else 0
-    return f"its own code ({same / drawn:.0%} of its numbers)" if same > _A_FEW * drawn else ""
+    return f"own (its code brings {same / drawn:.0%} of the numbers)" if same > _A_FEW * drawn else ""

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from lab2.data.cache import imagenet_file
 from lab2.data.datasets import DataShape
+from lab2.models.building.two_parts import TwoParts
 from lab2.models.building.weights import load_imagenet, load_weights
 from lab2.models.layers.front import Front
 from lab2.models.layers.pooled_linear import PooledLinear
@@ -26,7 +27,7 @@ from lab2.spec.architectures import PRETRAINED, PooledConfig
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class TransferNet(nn.Module):
+class TransferNet(TwoParts):
     """(B, C, S, S) images in [0, 1] to (B, K) logits, in two halves that can be trained apart."""
 
     def __init__(self, network: nn.Module, image_side: int, mean: Sequence[float], std: Sequence[float]) -> None:
@@ -51,6 +52,10 @@ class TransferNet(nn.Module):
         """(B, K) logits of what `extract` gave."""
         logits: Tensor = self.classifier(features)
         return logits
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Of the classifier."""
+        return list(self.classifier.parameters())
 
 
 @contextmanager

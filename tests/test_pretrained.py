@@ -1,0 +1,323 @@
+"""Pre-trained weights of any network: brought, checked, fitted in whole, and trained in two parts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from lab2.data.cache import pretrained_file
+from lab2.data.datasets import DataShape
+from lab2.data.source import Images
+from lab2.errors import ConfigError, DataError, WeightsError
+from lab2.launch.planning import resolve_weights
+from lab2.machine.prepare import prepare_all
+from lab2.measure.inputs import pinned
+from lab2.models.building import build, check_model
+from lab2.models.building.headed import HeadedNet, find_heads
+from lab2.models.building.weights import save_weights
+from lab2.models.layers.front import Front
+from lab2.models.network import NetworkConfig
+from lab2.spec.job import JobSpec, TrainConfig
+from lab2.train import make_trainer
+from lab2.train.transfer import TransferTrainer
+from lab2.trial import run_trial
+from tests.conftest import SMALL, make_run, make_trial
+
+MODELS: Any = torchvision.models
+COLOURS = DataShape(3, 32, ("cat", "dog", "frog"), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), plain_background=False)
+RESNET = NetworkConfig(name="torchvision:resnet18", image_side=32, weights="pretrained")
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, Any]]:
+    """Makes torchvision's download of a network one of random weights on this machine; gives what is in it."""
+
+    def serve(name: str) -> dict[str, Any]:
+        torch.manual_seed(7)
+        options = {"googlenet": {"aux_logits": True, "init_weights": False}}.get(name, {})
+        state: dict[str, Any] = MODELS.get_model(name, weights=None, **options).state_dict()
+        folder = tmp_path / "mirror"
+        folder.mkdir(exist_ok=True)
+        torch.save(state, folder / "x.pth")
+        digest = hashlib.sha256((folder / "x.pth").read_bytes()).hexdigest()[:8]
+        path = (folder / "x.pth").rename(folder / f"{name}-{digest}.pth")
+        monkeypatch.setattr(MODELS.get_model_weights(name).DEFAULT.value, "url", path.as_uri())
+        return state
+
+    return serve
+
+
+class TestPrepared:
+    def test_they_are_brought_once_checked_and_begun_with(self, served, tmp_path: Path):
+        state = served("resnet18")
+        ((_, path),) = prepare_all(["torchvision:resnet18"])
+        assert path == pretrained_file("torchvision:resnet18")
+        before = path.stat().st_mtime_ns
+        list(prepare_all(["torchvision:resnet18"]))
+        assert path.stat().st_mtime_ns == before
+        assert [one.name for one in path.parent.iterdir()] == [path.name]  # the download itself is gone
+        check_model(RESNET, COLOURS)
+        built = build(RESNET, COLOURS)
+        assert (built.weights, built.image_side) == (f"pretrained ({path.name})", 32)
+        ours = built.model.get_submodule("network").state_dict()
+        assert all(torch.equal(ours[name], state[name]) for name in state if not name.startswith("fc."))
+        assert ours["fc.weight"].shape == (3, 512)
+        front = built.model.get_submodule("front")
+        assert front.normalize.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
+        assert front.crop == 224 / 256  # as torchvision states it
+
+    def test_an_altered_file_is_refused(self, served):
+        served("resnet18")
+        ((_, path),) = prepare_all(["torchvision:resnet18"])
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+        with pytest.raises(WeightsError, match="its SHA-256 begins"):
+            check_model(RESNET, COLOURS)
+
+    def test_a_download_of_something_else_is_refused(self, served, tmp_path: Path):
+        served("resnet18")
+        (file,) = (tmp_path / "mirror").iterdir()
+        file.write_bytes(b"something else")
+        with pytest.raises(DataError, match=r"prepare torchvision:resnet18: .*invalid hash value"):
+            list(prepare_all(["torchvision:resnet18"]))
+
+    def test_not_there_they_name_the_command(self):
+        with pytest.raises(WeightsError, match="lab2 prepare torchvision:resnet18"):
+            check_model(RESNET, COLOURS)
+
+    def test_auto_is_settled_in_the_plan_and_they_belong_to_the_trial(self, served):
+        trial = make_trial("own", model=replace(RESNET, weights="auto"))
+        ((absent,), line) = resolve_weights([trial])
+        assert absent.job.model.weights == "random"  # type: ignore[attr-defined]
+        assert "lab2 prepare torchvision:resnet18 brings pre-trained ones" in line
+        served("resnet18")
+        list(prepare_all(["torchvision:resnet18"]))
+        ((there,), line) = resolve_weights([trial])
+        assert there.job.model.weights == "pretrained"  # type: ignore[attr-defined]
+        assert "torchvision:resnet18 from pre-trained weights in" in line
+        (held,) = pinned([there], {SMALL: "d"})
+        assert held.inputs["pretrained torchvision:resnet18"] in str(pretrained_file("torchvision:resnet18"))
+
+    def test_googlenets_images_are_normalised_as_torchvision_does_inside(self, served):
+        state = served("googlenet")
+        list(prepare_all(["torchvision:googlenet"]))
+        model = build(NetworkConfig(name="torchvision:googlenet", image_side=64, crop=1.0), COLOURS).model.eval()
+        theirs = MODELS.googlenet(weights=None, init_weights=False, transform_input=True, aux_logits=True)
+        theirs.load_state_dict(state)
+        theirs.fc = nn.Identity()
+        images = torch.rand(2, 3, 64, 64)
+        mean, std = (torch.tensor(n).view(3, 1, 1) for n in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+        model.find_parts(images)
+        torch.testing.assert_close(model.extract(images), theirs.eval()((images - mean) / std), rtol=1e-3, atol=1e-4)
+
+    def test_an_unknown_network_asks_did_you_mean(self):
+        with pytest.raises(ConfigError, match="did you mean 'resnet18'"):
+            list(prepare_all(["torchvision:resnet81"]))
+
+    def test_timms_are_brought_by_timm(self, tmp_path: Path, monkeypatch):
+        timm = pytest.importorskip("timm", reason="timm is not installed: NO WEIGHTS OF TIMM'S ARE TESTED; lab2[timm]")
+        network = timm.create_model("resnet10t", num_classes=1000)
+        torch.save(network.state_dict(), tmp_path / "x.pth")
+        known = timm.get_pretrained_cfg("resnet10t")
+        monkeypatch.setattr(known.__class__, "has_weights", property(lambda _: True))
+        for field, value in (("url", (tmp_path / "x.pth").as_uri()), ("hf_hub_id", None), ("file", None)):
+            for one in timm.models._registry._model_pretrained_cfgs.values():
+                if one.architecture == "resnet10t":
+                    monkeypatch.setattr(one, field, value)
+        ((_, path),) = prepare_all(["timm:resnet10t"])
+        built = build(NetworkConfig(name="timm:resnet10t", image_side=64), COLOURS)
+        assert built.weights == f"pretrained ({path.name})"
+        ours = built.model.get_submodule("network").state_dict()
+        assert torch.equal(ours["conv1.0.weight"], network.state_dict()["conv1.0.weight"])
+
+
+class TestFiles:
+    @pytest.mark.parametrize("wrapped", [False, True])
+    def test_a_state_dict_of_the_network(self, tmp_path: Path, wrapped: bool):
+        state = MODELS.squeezenet1_1(weights=None).state_dict()
+        saved = {"state_dict": {f"module.{k}": v for k, v in state.items()}, "epoch": 3} if wrapped else state
+        torch.save(saved, tmp_path / "x.pth")
+        config = NetworkConfig(name="torchvision:squeezenet1_1", image_side=32, weights=str(tmp_path / "x.pth"))
+        check_model(config, COLOURS)
+        built = build(config, COLOURS)
+        assert built.weights == f"file {tmp_path}/x.pth"
+        ours = built.model.get_submodule("network").state_dict()
+        assert all(torch.equal(ours[name], state[name]) for name in state if not name.startswith("classifier.1."))
+
+    def test_what_does_not_fit_is_named(self, tmp_path: Path):
+        state = MODELS.squeezenet1_1(weights=None).state_dict()
+        state["no.such.layer"] = state.pop("features.0.bias")
+        state["features.0.weight"] = torch.zeros(1)
+        torch.save(state, tmp_path / "x.pth")
+        config = NetworkConfig(name="torchvision:squeezenet1_1", image_side=32, weights=str(tmp_path / "x.pth"))
+        with pytest.raises(
+            WeightsError,
+            match=r"features\.0\.bias is missing, features\.0\.weight has shape \(1,\), here \(64, 3, 3, 3\), "
+            r"no\.such\.layer is of no layer here; name the very network",
+        ):
+            check_model(config, COLOURS)
+
+    def test_lab2s_own_brings_its_normalisation(self, tmp_path: Path):
+        config = NetworkConfig(name="torchvision:squeezenet1_1", image_side=32)
+        first = build(config, replace(COLOURS, mean=(0.1, 0.2, 0.3))).model
+        save_weights(tmp_path / "a.safetensors", first, "network", "photographs")
+        built = build(replace(config, weights=str(tmp_path / "a.safetensors")), COLOURS)
+        assert built.weights == f"checkpoint {tmp_path}/a.safetensors (trained on photographs)"
+        front = built.model.get_submodule("front")
+        assert front.normalize.mean.flatten().tolist() == pytest.approx([0.1, 0.2, 0.3])
+
+    @pytest.mark.parametrize("content", [b"", b"garbage" * 10, b"PK garbage", b"\x80garbage"])
+    def test_a_torn_file_is_refused(self, tmp_path: Path, content: bytes):
+        (tmp_path / "x").write_bytes(content)
+        with pytest.raises(WeightsError, match="no file of weights that can be read"):
+            check_model(replace(RESNET, weights=str(tmp_path / "x")), COLOURS)
+
+    def test_what_would_run_code_is_refused(self, tmp_path: Path):
+        torch.save(nn.Linear(1, 1), tmp_path / "x.pt")
+        with pytest.raises(WeightsError, match="no file of weights that can be read"):
+            check_model(replace(RESNET, weights=str(tmp_path / "x.pt")), COLOURS)
+
+
+def headed(config: NetworkConfig) -> HeadedNet:
+    """The network of `config` as if its weights had been trained before."""
+    network = build(replace(config, weights="random"), COLOURS).model.get_submodule("network")
+    heads = find_heads(network, config.head, 3, "x")
+    side = config.image_side
+    return HeadedNet(Front((0.5,) * 3, (0.2,) * 3, side), network, 3, heads, where="x", predict_batch=2)
+
+
+class TestHeads:
+    @pytest.mark.parametrize(
+        ("name", "part", "features"),
+        [
+            ("resnet18", "fc", (2, 512)),
+            ("mobilenet_v3_small", "classifier", (2, 576)),
+            ("squeezenet1_1", "classifier", (2, 512, 1, 1)),
+            ("convnext_tiny", "classifier", (2, 768, 1, 1)),
+            ("swin_t", "head", (2, 768)),
+            ("regnet_y_400mf", "fc", (2, 440)),
+            ("vgg11", "classifier.6", (2, 4096)),
+            ("vit_b_16", "heads", (2, 768)),
+        ],
+    )
+    def test_the_head_is_found_and_its_input_alone_gives_the_logits(self, name: str, part: str, features: Any):
+        torch.manual_seed(0)
+        model = headed(NetworkConfig(name=f"torchvision:{name}", image_side=32)).eval()
+        images = torch.rand(2, 3, 32, 32)
+        model.find_parts(images)
+        assert (model.part, tuple(model.extract(images).shape)) == (part, features)
+        torch.testing.assert_close(model.classify(model.extract(images)), model(images), rtol=1e-3, atol=1e-4)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("name", MODELS.list_models(MODELS))
+    def test_so_is_that_of_all_of_torchvisions(self, name: str):
+        with torch.device("cpu"):
+            model = headed(NetworkConfig(name=f"torchvision:{name}", image_side=224)).to("meta")
+        model.find_parts(torch.empty(2, 3, 32, 32, device="meta"))
+        assert len(model.heads) == 1
+
+    @pytest.mark.parametrize("name", ["resnet10t", "vit_tiny_patch16_224", "mobilenetv4_conv_small", "convnext_atto"])
+    def test_timms_say_it_themselves(self, name: str):
+        pytest.importorskip("timm", reason="timm is not installed: NO HEAD OF TIMM'S IS TESTED; lab2[timm]")
+        model = headed(NetworkConfig(name=f"timm:{name}", image_side=64)).eval()
+        images = torch.rand(2, 3, 32, 32)
+        model.find_parts(images)
+        torch.testing.assert_close(model.classify(model.extract(images)), model(images), rtol=1e-3, atol=1e-4)
+
+    def test_ones_own_is_named(self, tmp_path: Path):
+        config = own_network(tmp_path, "")
+        with pytest.raises(ConfigError, match=r"says not which layer gives the classes; .* as in model\.head=last"):
+            check_model(config, COLOURS)
+        with pytest.raises(ConfigError, match=r"the head 'body\.0' gives 4 numbers, wanted one for 3 classes"):
+            check_model(replace(config, head="body.0"), COLOURS)
+        check_model(replace(config, head="last"), COLOURS)
+
+    def test_where_something_follows_on_the_head_it_says_what_to_do(self, tmp_path: Path):
+        config = own_network(tmp_path, "* 2")
+        trainer = trainer_of(replace(config, head="last"))
+        with pytest.raises(ConfigError, match=r"something follows on its head last; set model\.head_epochs=0"):
+            next(trainer.fit())
+        next(trainer_of(replace(config, head="last", head_epochs=0)).fit())
+
+
+def own_network(folder: Path, after: str) -> NetworkConfig:
+    """A network of the user's own, and a state dict of it."""
+    (folder / "net.py").write_text(
+        "import torch\n"
+        "class Net(torch.nn.Module):\n"
+        "    def __init__(self, num_classes):\n"
+        "        super().__init__()\n"
+        "        self.body = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.BatchNorm2d(4))\n"
+        "        self.last = torch.nn.Linear(4, num_classes)\n"
+        f"    def forward(self, images): return self.last(self.body(images).mean((2, 3))) {after}\n"
+    )
+    torch.manual_seed(5)
+    body = {f"body.0.{k}": v for k, v in nn.Conv2d(3, 4, 3).state_dict().items()}
+    body |= {f"body.2.{k}": v for k, v in nn.BatchNorm2d(4).state_dict().items()}
+    last = {f"last.{k}": v for k, v in nn.Linear(4, 1000).state_dict().items()}
+    torch.save({**body, **last}, folder / "known.pt")
+    return NetworkConfig(name=f"{folder}/net.py:Net", weights=str(folder / "known.pt"))
+
+
+def trainer_of(config: NetworkConfig) -> TransferTrainer:
+    torch.manual_seed(0)
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 3, 32, 32), dtype=np.uint8)
+    job = JobSpec(name="one", model=config, train=TrainConfig(epochs=1, batch_size=10, learning_rate=0.1))
+    images = Images(pixels, np.arange(30) % 3)
+    trainer = make_trainer(job, build(config, COLOURS), images, device=torch.device("cpu"), precision="fp32", seed=1)
+    assert isinstance(trainer, TransferTrainer)
+    return trainer
+
+
+class TestTwoStages:
+    def test_first_the_head_alone_moves_then_all_do_the_features_more_slowly(self, tmp_path: Path):
+        trainer = trainer_of(replace(own_network(tmp_path, ""), head="last", head_epochs=1))
+        model = trainer.model
+        features, head = model.get_parameter("network.body.0.weight"), model.get_parameter("network.last.weight")
+        mean = model.get_buffer("network.body.2.running_mean")
+        before, head_before, mean_before = features.detach().clone(), head.detach().clone(), mean.clone()
+        steps = trainer.fit()
+        for _ in range(3):
+            assert next(steps).total == 6
+        assert torch.equal(features, before)
+        assert torch.equal(mean, mean_before)  # batch normalisation too
+        assert not torch.equal(head, head_before)
+        head_before = head.detach().clone()
+        list(steps)
+        moved = [float((now.detach() - old).abs().max()) for now, old in ((features, before), (head, head_before))]
+        assert 0 < moved[0] < moved[1]
+
+    def test_a_trial_of_ones_own_network_with_weights_says_which(self, tmp_path: Path):
+        config = replace(own_network(tmp_path, ""), head="last", head_epochs=1)
+        trial = make_trial("own", model=config)
+        shard = run_trial(trial, make_run(tmp_path, trial), device="cpu")
+        assert (shard.status, shard.reason) == ("ok", "")
+        assert shard.weights == f"file {tmp_path}/known.pt"
+
+    def test_what_ones_own_code_brings_is_trained_so_where_it_is_asked_for(self, tmp_path: Path):
+        config = own_network(tmp_path, "")
+        known = f"torch.load('{config.weights}').items()"
+        bringing = f"self.load_state_dict({{k: v for k, v in {known} if 'last' not in k}}, strict=False)"
+        net = tmp_path / "net.py"
+        net.write_text(net.read_text().replace("    def forward", f"        {bringing}\n    def forward"))
+        brought = replace(config, weights="own", head="last")
+        trainer_of(brought)
+        assert build(brought, COLOURS).weights.startswith("own (its code brings 88%")
+
+    def test_where_it_brings_none_it_is_an_error(self, tmp_path: Path):
+        with pytest.raises(WeightsError, match="weights=own, but its code brings none"):
+            build(replace(own_network(tmp_path, ""), weights="own", head="last"), COLOURS)
+
+
+def test_a_crop_is_the_middle_of_a_larger_image():
+    front = Front((0.0,) * 3, (1.0,) * 3, 2, crop=0.5)
+    image = torch.arange(16.0).view(1, 1, 4, 4)
+    assert front(image)[0, 0].tolist() == [[5.0, 6.0], [9.0, 10.0]]
