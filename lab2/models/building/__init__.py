@@ -41,7 +41,7 @@ def build(config: ModelConfig, shape: DataShape) -> Built:
     """
     kind = architectures()[config.architecture]
     network, origin, side = kind.build(config, shape), "random", shape.side
-    if config.code:
+    if config.code and not (isinstance(config, NetworkConfig) and config.known_as):  # of known libraries it is known
         origin = brought_by_code(network, lambda: kind.build(config, shape)) or origin
     use_conv3x3(network)
     if isinstance(config, NetworkConfig):
