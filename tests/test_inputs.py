@@ -13,8 +13,8 @@ import pytest
 import torch
 
 import lab2
+from lab2.cache import IMAGENET
 from lab2.check import check_trials
-from lab2.data.cache import IMAGENET
 from lab2.launch.planning import plan_trials, resolve_weights
 from lab2.measure.inputs import pinned
 from lab2.measure.provenance import code_digest

@@ -33,7 +33,7 @@ import numpy as np
 import PIL
 from pydantic import TypeAdapter, ValidationError
 
-from lab2.data.cache import cache_folder
+from lab2.cache import cache_folder
 from lab2.data.listing import Listing
 from lab2.data.pixels import Form, Look
 from lab2.data.source import Progress

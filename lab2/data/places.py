@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab2.data.cache import cache_folder
+from lab2.cache import cache_folder
 from lab2.data.cifar import CifarSource
 from lab2.data.idx import IdxSource
 from lab2.data.layouts import read_folder

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from lab2.cache import cache_folder
 from lab2.data import arrays
-from lab2.data.cache import cache_folder
 from lab2.data.cifar import CifarSource
 from lab2.data.idx import IdxSource
 from lab2.data.layouts import read_folder

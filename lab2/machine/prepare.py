@@ -10,10 +10,12 @@ from urllib.error import URLError
 import torch
 import torchvision
 
-from lab2.data.cache import IMAGENET, cache_folder, imagenet_file
+from lab2.cache import IMAGENET, cache_folder, imagenet_file
 from lab2.data.places import NAMED, open_source
 from lab2.data.torchvision_sets import PREFIX, TORCHVISION
 from lab2.errors import DataError
+from lab2.machine.pretrained import bring, is_network
+from lab2.models.building.libraries import library
 from lab2.models.building.weights import check_digest
 from lab2.spec.job import DataConfig
 
@@ -33,24 +35,34 @@ PREPARED = (*_DATASETS, *IMAGENET)
 def prepare_all(names: Iterable[str]) -> Iterator[tuple[str, Path]]:
     """Download each of the names, and yield it with its path. What is already complete is not downloaded again.
 
-    Raises `DataError` for an unknown name, and where the network or the disk fails.
+    Raises `DataError` or `ConfigError` for an unknown name, and where the network or the disk fails.
     """
     wanted = list(names)
     for name in wanted:
-        if name not in PREPARED and name not in NAMED and not _of_torchvision(name):
+        if _of_torchvision(name):
+            continue
+        if is_network(name):
+            library(name).record()
+        elif name not in PREPARED and name not in NAMED:
             close = difflib.get_close_matches(name, PREPARED, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(PREPARED)}"
+            there = f"there are: {', '.join(PREPARED)}, torchvision:NAME and timm:NAME"
+            hint = f"did you mean {close[0]!r}?" if close else there
             raise DataError(f"prepare: nothing is called {name!r}; {hint}")
     for name in wanted:
         try:
-            if _of_torchvision(name):
-                yield name, _torchvision(name)
-            else:
-                yield name, _weights(name) if name in IMAGENET else _dataset(name)
+            yield name, _brought(name)
         except (URLError, RuntimeError) as error:
             raise DataError(
                 f"prepare {name}: {error}; run this on a machine with a network, then copy {cache_folder()}"
             ) from error
+
+
+def _brought(name: str) -> Path:
+    if _of_torchvision(name):
+        return _torchvision(name)
+    if is_network(name):
+        return bring(name)
+    return _weights(name) if name in IMAGENET else _dataset(name)
 
 
 def _dataset(name: str) -> Path:

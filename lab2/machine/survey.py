@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from lab2.data.cache import IMAGENET, cache_folder, imagenet_file
+from lab2.cache import IMAGENET, cache_folder, imagenet_file
 from lab2.data.places import NAMED
 from lab2.errors import DataError, ResourceError
 from lab2.foreign_text import keep_visible

@@ -14,6 +14,7 @@ from torch.profiler import record_function
 from lab2.data import augment
 from lab2.data.source import Images
 from lab2.measure.predictions import Predictions
+from lab2.models.building.answers import Answer, Answering
 from lab2.models.building.pretrained import folded
 from lab2.spec.job import TrainConfig
 from lab2.train.optimizer import groups, outer_layers
@@ -24,7 +25,9 @@ from lab2.train.trainer import Trainer, evaluating
 
 PREDICT_BATCH = 500  # images at a time; it affects memory, not results
 
-Forward = Callable[[Tensor], Tensor]
+AUXILIARY_SHARE = 0.3  # of their losses: Szegedy et al. 2014 (arXiv:1409.4842), section 5
+
+Forward = Callable[[Tensor], Tensor | Answer]
 
 
 def fit(
@@ -49,9 +52,16 @@ def fit(
                 batch = augment.warp(to_unit(batch), config.rotation, config.stretch, stage.generator)
                 batch = augment.shift(batch, config.shift, stage.generator)
         with record_function("forward"), autocast(inputs.device, precision):
-            logits = forward(batch)
-            loss = F.cross_entropy(logits.float(), labels[index], label_smoothing=config.label_smoothing)
+            loss = _loss(forward(batch), labels[index], config.label_smoothing)
         yield stage.step(loss)
+
+
+def _loss(answer: Tensor | Answer, labels: Tensor, smoothing: float) -> Tensor:
+    """Cross-entropy; that of auxiliary classifiers at a share of it."""
+    if isinstance(answer, Tensor):
+        return F.cross_entropy(answer.float(), labels, label_smoothing=smoothing)
+    aside = sum((_loss(one, labels, smoothing) for one in answer.auxiliary), labels.new_zeros((), dtype=torch.float32))
+    return _loss(answer.logits, labels, smoothing) + AUXILIARY_SHARE * aside
 
 
 class ClassifierTrainer(Trainer):
@@ -82,6 +92,12 @@ class ClassifierTrainer(Trainer):
         with folded(self.model, sample):
             yield
 
+    @property
+    def predict_batch(self) -> int:
+        """Images at a time where nothing is trained."""
+        own = self.model.predict_batch if isinstance(self.model, Answering) else None
+        return own or PREDICT_BATCH
+
     def infer(self, images: Tensor) -> Tensor:
         """(N, K) logits of (N, C, S, S) uint8 images."""
         with autocast(self.device, self.precision):
@@ -91,7 +107,7 @@ class ClassifierTrainer(Trainer):
     def predict(self, images: Images) -> Predictions:
         """The most probable class and the class probabilities of each image: NaN where a logit is not finite."""
         with evaluating(self.model):
-            each = [self.infer(batch.to(self.device)).cpu() for batch in batches(images.pixels, PREDICT_BATCH)]
+            each = [self.infer(batch.to(self.device)).cpu() for batch in batches(images.pixels, self.predict_batch)]
         logits = torch.cat(each)
         probabilities = logits.softmax(1).where(logits.isfinite().all(1, keepdim=True), math.nan)
         return Predictions(images.labels, logits.argmax(1).numpy(), probabilities.numpy())
