@@ -33,7 +33,7 @@ from torch import nn
 from benchmarks.apart import ROOT
 from lab2.data.datasets import load_test, load_training
 from lab2.launch.environment import ALLOCATION
-from lab2.measure.hardware import available_cores
+from lab2.measure.cores import available_cores
 from lab2.models.building import build
 from lab2.models.building.deploy import deploy
 from lab2.spec.architectures import TransferConfig

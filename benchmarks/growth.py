@@ -26,8 +26,9 @@ from benchmarks.apart import ROOT, measured_by
 from lab2.data.datasets import DataShape
 from lab2.data.source import Images
 from lab2.launch.environment import ALLOCATION
+from lab2.measure.cores import available_cores
 from lab2.measure.cost import count_parameters
-from lab2.measure.hardware import available_cores, make_repeatable
+from lab2.measure.hardware import make_repeatable
 from lab2.models.building import build
 from lab2.models.cnn import CNNConfig
 from lab2.models.vit import ViTConfig

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import torch
 
-from lab2.measure.hardware import available_cores, device_name, least_seconds, product_rate
+from lab2.measure.cores import available_cores
+from lab2.measure.hardware import device_name, least_seconds, product_rate
 from lab2.measure.provenance import source_commit
 from lab2.train.precision import has_amx
 

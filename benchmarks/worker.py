@@ -17,8 +17,8 @@ import torch
 
 from benchmarks.textbook import Textbook, textbook_network
 from lab2.data.datasets import TrainingData, load_training
+from lab2.measure.cores import available_cores
 from lab2.measure.flops import flops_per_image
-from lab2.measure.hardware import available_cores
 from lab2.measure.scores import accuracy
 from lab2.models.alexnet import AlexNetConfig
 from lab2.models.vgg16 import VGG16Config

@@ -22,7 +22,7 @@ def check_trials(trials: Sequence[Trial], device: str) -> dict[DataConfig, str]:
     choose_device(device)
     digests = {}
     for trial, data in check_data(trials):
-        check_model(trial.job.model, data.shape)
+        check_model(trial.job.model, data.shape, trial.job.train.batch_size)
         digests[trial.data] = data.sha256
     return digests
 

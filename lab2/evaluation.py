@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -50,7 +51,7 @@ def with_test_scores(
     if isinstance(trainer, DetectorTrainer):
         measured |= asdict(score_detections(*trainer.detect_scenes(test)))
     shard = shard.updated(**measured, classes=len(data.shape.classes))
-    return shard, torch.from_numpy(test.pixels[:THROUGHPUT_BATCH].copy())
+    return shard, torch.from_numpy(np.array(test.pixels[:THROUGHPUT_BATCH]))
 
 
 def with_inference_cost(shard: Shard, trainer: Trainer, images: Tensor) -> Shard:

@@ -14,8 +14,10 @@ from lab2.attempt import TrialAttempt, now
 from lab2.data.datasets import TrainingData, check_batch, load_training
 from lab2.errors import Lab2Error
 from lab2.evaluation import with_inference_cost, with_test_scores
+from lab2.file_lock import ASKING_SECONDS, DEAD_NODE_SECONDS, held
+from lab2.measure.cores import available_cores
 from lab2.measure.cost import count_parameters
-from lab2.measure.hardware import available_cores, choose_device, device_name, make_repeatable
+from lab2.measure.hardware import choose_device, device_name, make_repeatable
 from lab2.measure.inputs import check_inputs
 from lab2.measure.memory import in_use
 from lab2.models.building import Built, build
@@ -23,7 +25,6 @@ from lab2.models.building.weights import save_weights
 from lab2.results.journal import read_attempts
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, Status, read_finished, unfinished, write_shard
-from lab2.results.trial_lock import ASKING_SECONDS, DEAD_NODE_SECONDS, held
 from lab2.spec.job import Trial
 from lab2.stop import Stopped, StopSignal
 from lab2.train import make_trainer
@@ -160,6 +161,8 @@ def _with_training(shard: Shard, attempt: TrialAttempt, ready: Ready) -> Shard:
         weights=built.weights,
         image_side=built.image_side,
         dataset_sha256=ready.data.sha256,
+        split=ready.data.facts.split,
+        left_out=ready.data.facts.left_out_text,
     )
 
 

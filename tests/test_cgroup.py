@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from lab2.measure import cgroup
-from lab2.measure.hardware import available_cores, memory_limit
+from lab2.measure.cores import available_cores
+from lab2.measure.hardware import memory_limit
 
 V2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate"
 V1_CPU = "33 31 0:30 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct"
@@ -183,7 +184,8 @@ def inside(folder: Path, expression: str) -> int:
     code = f"""
 import os, pathlib
 pathlib.Path({str(folder / "cgroup.procs")!r}).write_text(str(os.getpid()))
-from lab2.measure.hardware import available_cores, memory_limit
+from lab2.measure.cores import available_cores
+from lab2.measure.hardware import memory_limit
 print({expression})
 """
     env = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}

@@ -38,7 +38,7 @@ class TestBadInput:
             (["run-local", "--seeds", "many"], "wanted how many"),
             (["run-local", "--seeds", "1,1"], "more than once"),
             (["run-local", "--seeds", "20260101"], "for this one alone: --seeds 20260101,"),
-            (["run-local", "--jobs", "cnn", "--set", "data.image_side=64"], "is for image folders"),
+            (["run-local", "--jobs", "cnn", "--set", "data.image_side=64"], "is for sets of pictures"),
             (["run-local", "--jobs", "no/such/folder"], "no such folder of jobs"),
             (["run-local", "--device", "cuda:99"], "not on this machine"),
             (["run-local", "--jobs", "alexnet", "--set", "model.weights=imagenet"], "lab2 prepare alexnet"),
@@ -110,7 +110,7 @@ class TestHelp:
         found = {name: re.findall(r"^│ ([a-z][a-z-]*)", text, re.MULTILINE) for name, text in panels.items()}
         assert found == {
             "Options": [],
-            "Start": ["init", "doctor", "prepare", "jobs"],
+            "Start": ["init", "doctor", "prepare", "jobs", "inspect"],
             "Run": ["run-local", "train", "submit", "resume", "cancel"],
             "Watch": ["status", "logs"],
             "Results": ["report"],

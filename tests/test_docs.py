@@ -19,8 +19,8 @@ PAPERS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.
 # Fields of a shard that say what a trial is and where it ran: their names say all.
 IDENTITY = frozenset(
     """trial job architecture dataset seed digest status reason epochs train_images device device_name weights
-    image_side dataset_sha256 lab2_version git_commit git_dirty torch_version torchvision_version python_version
-    image_digest host started_at ended_at scheduler_job_id schema""".split()
+    image_side dataset_sha256 split left_out lab2_version git_commit git_dirty torch_version torchvision_version
+    python_version image_digest host started_at ended_at scheduler_job_id schema""".split()
 )
 
 

@@ -173,7 +173,7 @@ class TestDataReader:
         code = """
 import numpy as np
 from sklearn.datasets import load_digits
-from lab2.data.cache import cache_folder
+from lab2.cache import cache_folder
 from lab2.data.places import open_source
 from lab2.errors import DataError
 from lab2.spec.job import DataConfig

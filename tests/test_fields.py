@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from lab2.spec.architectures import TransferConfig, architectures
+from lab2.spec.architectures import PooledConfig, architectures
 from lab2.spec.fields import NEEDED, as_set_takes_it, comments_of, fields_of
 from lab2.spec.job import DataConfig, Resources, TrainConfig
 
@@ -88,4 +88,4 @@ def test_every_field_that_can_be_set_says_what_it_is(config: type):
 
 
 def test_a_config_inherits_comments():
-    assert comments_of(architectures()["vgg16"].config)["dropout"] == comments_of(TransferConfig)["dropout"]
+    assert comments_of(architectures()["vgg16"].config)["dropout"] == comments_of(PooledConfig)["dropout"]

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 import lab2
+from lab2.cache import IMAGENET
 from lab2.check import check_trials
-from lab2.data.cache import IMAGENET
 from lab2.launch.planning import plan_trials, resolve_weights
 from lab2.measure.inputs import pinned
 from lab2.measure.provenance import code_digest
@@ -73,8 +73,20 @@ class TestIdentity:
         trial = make_trial("vit")
         raw = json.loads(TRIAL.dump_json(trial))
         del raw["inputs"], raw["job"]["resources"]
+        job, raw_job = trial.job, raw["job"]
+        for found, config in (raw["data"], trial.data), (raw_job["train"], job.train), (raw_job["model"], job.model):
+            for name in getattr(type(config), "ADDED", ()):  # there were none of these either
+                del found[name]
         older = json.dumps(raw, separators=(",", ":")).encode()
         assert trial.digest == hashlib.sha256(older).hexdigest()
+
+    def test_is_what_version_0_1_0_made_it(self):
+        assert make_trial().digest == "340c7582476f9bf30ff616a2f2a7b49607bcb9ff98e40a7676d9e5b0c164803a"
+
+    @pytest.mark.parametrize(("name", "value"), [("broken", "skip"), ("background", "#000000"), ("test_share", 0.25)])
+    def test_holds_a_field_that_was_added_where_it_is_used(self, name: str, value: object):
+        trial = make_trial()
+        assert replace(trial, data=replace(trial.data, **{name: value})).digest != trial.digest
 
     def test_a_network_that_was_edited_is_another(self, tmp_path: Path):
         path = write_net(tmp_path / "my")

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import torch
 
+from lab2.file_lock import held
 from lab2.launch.local import run_locally
 from lab2.launch.status import status
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir, open_run
 from lab2.results.shard import read_shard
-from lab2.results.trial_lock import held
 from tests.conftest import make_run, make_trial
 from tests.paced import PACED
 

@@ -17,8 +17,8 @@ import pytest
 import torch
 import torchvision
 
+from lab2.cache import IMAGENET, cache_folder
 from lab2.check import local_gpus
-from lab2.data.cache import IMAGENET, cache_folder
 from lab2.data.datasets import load_training
 from lab2.errors import DataError, WeightsError
 from lab2.machine import prepare

@@ -15,8 +15,9 @@ import torch
 import lab2
 from lab2.errors import ResourceError
 from lab2.measure import cost
+from lab2.measure.cores import available_cores
 from lab2.measure.cost import LEAST_SECONDS, Stopwatch, latency, throughput
-from lab2.measure.hardware import available_cores, choose_device, product_rate
+from lab2.measure.hardware import choose_device, product_rate
 from lab2.measure.provenance import provenance, source_commit
 from lab2.models.cnn import CNNConfig
 from lab2.models.faster_rcnn import FasterRCNNConfig

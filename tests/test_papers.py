@@ -70,7 +70,7 @@ class TestReadme:
         (code,) = blocks(section(README, "Own data and networks"), "python")
         (tmp_path / "resnet18.py").write_text(code)
         (entry,) = read_catalogue(tmp_path).values()
-        assert (entry.job.name, entry.job.model.architecture) == ("resnet18", "imported")
+        assert (entry.job.name, entry.job.model.architecture) == ("resnet18", "network")
         assert entry.question.endswith("?")
 
     def test_its_picture_is_of_all_jobs_and_loads_nothing(self):

@@ -17,8 +17,9 @@ import pytest
 
 from lab2 import cli
 from lab2.cli.screen import gather
-from lab2.data.folder import FolderSource
+from lab2.data.places import open_source
 from lab2.errors import DataError, RunError, ShardError, WeightsError
+from lab2.file_lock import held, holder, is_held
 from lab2.launch.batch import read_exit_notes
 from lab2.launch.logs import last_lines, read_log
 from lab2.launch.scheduler import Answer
@@ -34,8 +35,7 @@ from lab2.results.journal import Attempt, CurvePoint, Journal, read_attempts, re
 from lab2.results.run_dir import RunDir, open_run
 from lab2.results.shard import read_shard, write_shard
 from lab2.results.shard_table import read_cache
-from lab2.results.trial_lock import held, holder, is_held
-from lab2.spec.job import Trial
+from lab2.spec.job import DataConfig, Trial
 from lab2.train.checkpoint import load_checkpoint
 from tests.conftest import finished, make_run, make_trial
 from tests.test_local import lab2
@@ -211,7 +211,7 @@ class TestEachReader:
         for part in ("train", "test"):
             path = put(kind, image_folder / part / "left" / "9.png")
             with pytest.raises(DataError) as caught:
-                FolderSource(image_folder).read(part) if part == "train" else FolderSource(image_folder).sha256()
+                open_source(DataConfig(dataset=str(image_folder))).read("train")
             assert str(path) in str(caught.value)
             make_way(path)
 

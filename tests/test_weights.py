@@ -10,7 +10,7 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from lab2.data.cache import IMAGENET
+from lab2.cache import IMAGENET
 from lab2.errors import WeightsError
 from lab2.models.alexnet import AlexNetConfig
 from lab2.models.building import build, check_model

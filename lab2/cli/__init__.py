@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import lab2
-from lab2.cli import machine, running, watching
+from lab2.cli import inspecting, machine, running, watching
 from lab2.cli.command import Group
 from lab2.cli.screen import say, warn
 from lab2.errors import Lab2Error
@@ -23,7 +23,7 @@ app = typer.Typer(
     help="Which vision architecture for this data, this budget, this machine?",
     epilog="Begin with: lab2 run-local --quick",
 )
-for part in (machine, running, watching):
+for part in (machine, inspecting, running, watching):
     app.add_typer(part.app)
 
 

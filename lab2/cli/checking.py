@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lab2.cli.screen import err, say
+from lab2.cli.screen import err, say, warn
 from lab2.data.places import NAMED, open_source
 from lab2.errors import DataError
 from lab2.launch.planning import plan_trials, resolve_weights
@@ -40,6 +40,7 @@ def check_here(trials: Sequence[Trial], device: str) -> tuple[list[Trial], list[
 
     with err.status("reading the data"):
         digests = check_trials(trials, device)
+    _say_facts(trials)
     return pinned(trials, digests), local_gpus(device)
 
 
@@ -57,7 +58,15 @@ def check_for_elsewhere(trials: Sequence[Trial], profile: Profile) -> list[Trial
             raise
         digests = {trial.data: data.sha256 for trial, data in check_data(trials)}
         say("torch is not installed here: the models are checked where they run", "dim")
+    _say_facts(trials)
     return pinned(trials, digests, elsewhere=bool(profile.python or profile.container))
+
+
+def _say_facts(trials: Sequence[Trial]) -> None:
+    """What whoever starts a run must know of its data."""
+    for config in dict.fromkeys(trial.data for trial in trials):
+        for remark in open_source(config).facts.remarks:
+            warn(remark)
 
 
 def refuse_changed(trials: Sequence[Trial]) -> None:

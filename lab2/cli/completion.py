@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from lab2.data.cache import IMAGENET
+from lab2.cache import IMAGENET
 from lab2.data.places import NAMED
 from lab2.errors import Lab2Error
 from lab2.results.run_dir import known_runs, open_run

@@ -53,25 +53,36 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-@command(app, START, example="lab2 prepare fashion-mnist vgg16 alexnet")
+@command(app, START, example="lab2 prepare fashion-mnist vgg16 torchvision:resnet50")
 def prepare(
     names: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="NAME",
-            help="Data sets, and architectures for their weights; without any: list them.",
+            help="Data sets, and networks for their weights; without any: list them.",
             autocompletion=completion.prepared,
         ),
     ] = None,
+    clean: Annotated[bool, typer.Option("--clean", help="Remove decoded pictures from the cache.")] = False,
 ) -> None:
-    """Download data sets and ImageNet weights, once.
+    """Download data sets and pre-trained weights, once.
 
     On a machine with a network, into the cache: $LAB2_CACHE, else ~/.cache/lab2. Trials only read there.
     """
+    if clean:
+        from lab2.data.decoded import clean as remove_decoded
+        from lab2.data.decoded import decoded_folder
+
+        say(f"{remove_decoded() / 1e9:.2f} GB of decoded pictures removed from {decoded_folder()}")
+        if not names:
+            return
+    from lab2.data.torchvision_sets import TORCHVISION
     from lab2.machine.prepare import PREPARED, prepare_all
 
     if not names:
         say(f"can be prepared: {', '.join(PREPARED)}")
+        say(f"data sets of torchvision: {', '.join(f'torchvision:{name}' for name in TORCHVISION)}")
+        say("weights of a library's networks: torchvision:NAME, timm:NAME")
         return
     for name, place in prepare_all(names):
         say(f"{name}: {place}")

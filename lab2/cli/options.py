@@ -34,7 +34,7 @@ Dataset = Annotated[
     typer.Option(
         "--dataset",
         metavar="DATA",
-        help="mnist, fashion-mnist, kmnist, emnist-letters, cifar10, or a folder.",
+        help="A name (mnist, cifar10, torchvision:Food101), a folder, a CSV or TSV table, or Parquet.",
         autocompletion=completion.dataset,
     ),
 ]

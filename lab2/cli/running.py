@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ import typer
 from lab2.cli import completion
 from lab2.cli.checking import check_for_elsewhere, check_here, planned, refuse_changed, take_over
 from lab2.cli.command import RUN, command
+from lab2.cli.inspecting import inspected, keep_findings
 from lab2.cli.options import (
     DEFAULT_RUNS,
     Dataset,
@@ -29,11 +31,11 @@ from lab2.cli.options import (
 )
 from lab2.cli.screen import err, say, show_log, show_table, show_trace, warn, watch
 from lab2.errors import ConfigError
+from lab2.file_lock import held
 from lab2.launch.planning import change_resources, start_run
 from lab2.launch.status import RunStatus, status
 from lab2.launch.verdict import BEING_CANCELLED
 from lab2.results.run_dir import RunDir, new_run_id, open_run
-from lab2.results.trial_lock import held
 from lab2.spec.job import Trial
 from lab2.spec.plan import Plan
 from lab2.spec.profile import Profile, read_profile
@@ -61,7 +63,7 @@ def run_local(
     """Train on this machine, one process a trial, and show the table."""
     trials = planned(chosen_jobs(jobs), chosen_seeds(seeds), dataset, settings, smoke=quick)
     trials, gpus = check_here(trials, device)
-    run = start_run(runs, trials, smoke=quick, device=device)
+    run = _start(runs, trials, smoke=quick, device=device)
     with _launching(run):
         _launch(run, run.read_plan(), trials, parallel or 1, gpus)
 
@@ -98,7 +100,7 @@ def train(
             found = trace_trial(trials[0], file, device=device)
         show_trace(found)
         return
-    run = start_run(runs, trials, smoke=False, device=device)
+    run = _start(runs, trials, smoke=False, device=device)
     show_log()
     from lab2.trial import run_trial
 
@@ -134,7 +136,7 @@ def submit(
         return
     trials = check_for_elsewhere(trials, cluster)
     check_submission(where, trials, cluster, parallel=parallel)  # a run that Slurm refuses is none
-    run = start_run(runs, trials, smoke=quick, device=device)
+    run = _start(runs, trials, smoke=quick, device=device)
     with _launching(run):
         write_profile(run, cluster)
         left = trials if rerun else take_over(run, trials, cluster, device)
@@ -231,6 +233,14 @@ def cancel(
     say(f"cancelled: {', '.join(busy)}" if stopped else "nothing to cancel: no such trial is queued or running")
 
 
+def _start(runs: Path, trials: Sequence[Trial], *, smoke: bool, device: str) -> RunDir:
+    """A new run of `trials`, with what was found in their data."""
+    found = inspected(trials)
+    run = start_run(runs, trials, smoke=smoke, device=device)
+    keep_findings(run, found)
+    return run
+
+
 def _launching(run: RunDir) -> AbstractContextManager[None]:
     """Hold the lock under which trials of a run are started. Raises `RunError` if another lab2 holds it."""
     return held(run.launcher, "another lab2 is launching this run")
@@ -239,7 +249,7 @@ def _launching(run: RunDir) -> AbstractContextManager[None]:
 def _launch(run: RunDir, plan: Plan, trials: list[Trial], parallel: int, gpus: list[int]) -> None:
     """Run `trials`, show their progress, then the table. Exits with 1 if any trial has not ended well."""
     from lab2.launch.local import run_locally
-    from lab2.measure.hardware import available_cores
+    from lab2.measure.cores import available_cores
 
     smoke = " (smoke run: a fraction of the data)" if plan.smoke else ""
     say(f"run {plan.run_id}: {len(trials)} trial{'s' * (len(trials) > 1)}{smoke}, {run.path}")

@@ -82,6 +82,8 @@ def show_table(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None
     comparison, unreported = gathered or gather(run)
     summary = summarise(comparison)
     if not quiet:
+        for leak in comparison.leaks:
+            warn(leak, "bold red")
         wide = out if out.is_terminal else Console(highlight=False, width=200)
         table, left_out = terminal_table(summary, wide.width)
         wide.print(table)

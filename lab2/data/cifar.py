@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lab2.data.source import Images, Part
+from lab2.data.source import Facts, Images, Part
 from lab2.errors import DataError
 
 _RECORD = 1 + 3 * 32 * 32  # bytes
@@ -32,6 +32,10 @@ class CifarSource:
 
     folder: Path
     classes: tuple[str, ...] = _CLASSES
+
+    @property
+    def facts(self) -> Facts:
+        return Facts()
 
     def read(self, part: Part) -> Images:
         """Raises `DataError` for a file that is missing or not whole."""
@@ -57,14 +61,16 @@ class CifarSource:
                 return content.reshape(-1, _RECORD)
             if pickled.is_file():
                 with pickled.open("rb") as file:
-                    batch = _ArraysOnly(file, encoding="bytes").load()
+                    batch = ArraysOnly(file, encoding="bytes").load()
                 return np.column_stack([np.asarray(batch[b"labels"], np.uint8), batch[b"data"]])
         except (OSError, EOFError, pickle.UnpicklingError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"{self.folder / name}: not whole: {error}; copy it again") from error
         raise DataError(f"{self.folder}: holds neither {name}.bin nor {name}")
 
 
-class _ArraysOnly(pickle.Unpickler):
+class ArraysOnly(pickle.Unpickler):
+    """Builds numpy arrays and what Python itself is made of; raises `UnpicklingError` for anything else."""
+
     def find_class(self, module: str, name: str) -> Any:
         if (module.replace("numpy._core", "numpy.core"), name) in {
             ("numpy.core.multiarray", "_reconstruct"),
@@ -74,4 +80,4 @@ class _ArraysOnly(pickle.Unpickler):
             return super().find_class(module.replace("numpy.core", "numpy._core"), name)
         if (module, name) == ("_codecs", "encode"):
             return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"it wants {module}.{name}, which no batch of CIFAR-10 does")
+        raise pickle.UnpicklingError(f"it wants {module}.{name}, which no batch of CIFAR does")

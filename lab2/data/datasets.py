@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab2.data.places import open_source
-from lab2.data.source import Images
+from lab2.data.source import Facts, Images
 from lab2.data.split import draw, split
+from lab2.data.stored import StoredPixels
 from lab2.errors import DataError
 from lab2.spec.job import DataConfig, Trial
 
@@ -37,24 +38,32 @@ class TrainingData:
     validation: Images
     shape: DataShape
     sha256: str
+    facts: Facts
 
 
 def load_training(config: DataConfig) -> TrainingData:
     """Training and validation images; the test images are not read. Raises `DataError`."""
     source = open_source(config)
-    train, validation = split(source.read("train"), config)
+    facts = source.facts
+    given = source.read("validation") if facts.validation else None
+    train, validation = split(source.read("train"), config, given)
     pixels = train.pixels
-    rim = np.concatenate([pixels[:, :, [0, -1], :].ravel(), pixels[:, :, :, [0, -1]].ravel()])
-    colours = [mean_and_deviation(pixels[:, channel]) for channel in range(pixels.shape[1])]
+    if isinstance(pixels, StoredPixels):
+        black = pixels.black_rim_share()
+        colours = [pixels.mean_and_deviation(channel) for channel in range(pixels.shape[1])]
+    else:
+        rim = np.concatenate([pixels[:, :, [0, -1], :].ravel(), pixels[:, :, :, [0, -1]].ravel()])
+        black = float((rim == 0).mean())
+        colours = [mean_and_deviation(pixels[:, channel]) for channel in range(pixels.shape[1])]
     shape = DataShape(
         channels=pixels.shape[1],
         side=pixels.shape[2],
         classes=source.classes,
         mean=tuple(mean / 255 for mean, _ in colours),
         std=tuple(max(deviation / 255, 1e-3) for _, deviation in colours),
-        plain_background=bool((rim == 0).mean() > 0.5),
+        plain_background=black > 0.5,
     )
-    return TrainingData(train, validation, shape, source.sha256())
+    return TrainingData(train, validation, shape, source.sha256(), facts)
 
 
 def mean_and_deviation(pixels: NDArray[np.uint8]) -> tuple[float, float]:

@@ -8,11 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab2.data.cache import cache_folder
+from lab2.cache import cache_folder
 from lab2.data.cifar import CifarSource
-from lab2.data.folder import FolderSource
 from lab2.data.idx import IdxSource
-from lab2.data.source import Source
+from lab2.data.layouts import read_folder
+from lab2.data.listing import Listing, checked
+from lab2.data.parquet import is_parquet, read_parquet
+from lab2.data.pictures import PictureSource
+from lab2.data.source import Progress, Source, nothing
+from lab2.data.table import is_table, read_table
+from lab2.data.torchvision_sets import PREFIX, open_torchvision, root_of
 from lab2.errors import DataError
 from lab2.spec.job import DataConfig
 
@@ -73,26 +78,59 @@ NAMED = {
 }
 
 
-def open_source(config: DataConfig) -> Source:
+# Who reads what: the first that says so.
+READERS: tuple[tuple[Callable[[Path], bool], Callable[[Path], Listing]], ...] = (
+    (is_table, read_table),
+    (is_parquet, read_parquet),
+    (Path.is_dir, read_folder),
+)
+
+
+def open_source(config: DataConfig, progress: Progress = nothing) -> Source:
     """The data set that `config` names; raises `DataError` saying where it was looked for."""
     if (named := NAMED.get(config.dataset)) is not None:
         if config.image_side is not None:
-            raise DataError(f"{config.dataset}: data.image_side={config.image_side} is for image folders; leave it out")
+            raise DataError(
+                f"{config.dataset}: data.image_side={config.image_side} is for sets of pictures; leave it out"
+            )
         if (folder := named.find()) is not None:
             return named.open(folder)
         places = ", ".join(str(cache_folder() / "data" / place) for place in named.places)
         raise DataError(f"{config.dataset}: not on this machine (looked in {places}); {named.advice(config.dataset)}")
-    folder = Path(config.dataset).expanduser()
-    if folder.is_dir():
-        return FolderSource(folder, config.image_side)
+    if config.dataset.startswith(PREFIX):
+        return open_torchvision(config, progress)
+    path = Path(config.dataset).expanduser()
+    for belongs, read in READERS:
+        if belongs(path):
+            return PictureSource(checked(read(path), config.test_share), config, progress)
     close = difflib.get_close_matches(config.dataset, NAMED, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     raise DataError(
-        f"{config.dataset}: neither a known data set nor a folder{hint or '.'} Known are: {', '.join(NAMED)}"
+        f"{config.dataset}: neither a known data set nor a folder, a table (.csv, .tsv) or Parquet{hint or '.'} "
+        f"Known are: {', '.join(NAMED)}"
     )
 
 
+def folders_read(dataset: str) -> list[str]:
+    """What of the user's has to be there for `dataset`, which `absolute_name` made: files and folders.
+
+    Of a table its folder, and the folders of the pictures that lie outside of it. Raises `DataError`.
+    """
+    if dataset.startswith(PREFIX):
+        return [str(root_of(dataset))] if "@" in dataset else []
+    path = Path(dataset)
+    if dataset in NAMED or not path.is_absolute():
+        return []
+    if not is_table(path):
+        return [str(path.parent if path.is_file() else path)]
+    outside = {str(one.path.parent.resolve()) for one in read_table(path).pictures}
+    return [str(path.parent), *sorted(folder for folder in outside if not Path(folder).is_relative_to(path.parent))]
+
+
 def absolute_name(dataset: str) -> str:
-    """A known name as it is; the path of an image folder so that it holds from anywhere."""
-    folder = Path(dataset).expanduser()
-    return str(folder.resolve()) if dataset not in NAMED and folder.is_dir() else dataset
+    """A known name as it is; a path so that it holds from anywhere."""
+    if dataset.startswith(PREFIX):
+        name, at, _ = dataset.partition("@")
+        return f"{name}@{root_of(dataset)}" if at else dataset
+    path = Path(dataset).expanduser()
+    return str(path.resolve()) if dataset not in NAMED and path.exists() else dataset

@@ -1,8 +1,11 @@
-"""The fixed validation split and the limits: seeded, stratified, the same for every trial."""
+"""The fixed splits and the limits: seeded, stratified, never through a group, the same for every trial."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from lab2.data.source import Images
@@ -13,11 +16,26 @@ SPLIT_SEED = 20260101  # of the split, never of a trial: all trials validate on 
 ONE_IN = 12  # 5,000 of MNIST's 60,000
 
 
-def split(images: Images, config: DataConfig) -> tuple[Images, Images]:
-    """Training and validation images; raises `DataError` where there are too few."""
+def split(images: Images, config: DataConfig, given: Images | None = None) -> tuple[Images, Images]:
+    """Training and validation images; `given` is the data set's own validation part, where it has one.
+
+    Raises `DataError` where there are too few.
+    """
+    if given is not None:
+        validation = draw(given, config.validation_images, config.dataset, "validation_images")
+        return draw(images, config.train_images, config.dataset, "train_images"), validation
     classes = len(np.unique(images.labels))
     size = config.validation_images or max(len(images) // ONE_IN, classes)
-    train, validation = _part(images, size, config.dataset, "validation_images")
+    if images.groups is not None and size < len(images):
+        taken = _whole_groups(images.labels, images.groups, size / len(images))
+        if not 0 < len(taken) < len(images):
+            raise DataError(
+                f"{config.dataset}: cannot take data.validation_images={size} of {len(images)} images in whole groups, "
+                f"of which there are {len(np.unique(images.groups))}; give the data a validation part of their own"
+            )
+        train, validation = images.take(np.setdiff1d(np.arange(len(images)), taken)), images.take(taken)
+    else:
+        train, validation = _part(images, size, config.dataset, "validation_images", single_taken=False)
     return draw(train, config.train_images, config.dataset, "train_images"), validation
 
 
@@ -27,17 +45,80 @@ def draw(images: Images, limit: int | None, dataset: str, setting: str) -> Image
         return images
     if len(images) - limit < len(np.unique(images.labels)):  # too few to be a part of their own
         return images.take(np.sort(np.random.default_rng(SPLIT_SEED).permutation(len(images))[:limit]))
-    return _part(images, limit, dataset, setting)[1]
+    return _part(images, limit, dataset, setting, single_taken=True)[1]
 
 
-def _part(images: Images, size: int, dataset: str, setting: str) -> tuple[Images, Images]:
-    """(the rest, `size` of the images), both in their original order."""
+def held_out(labels: Sequence[int], groups: Sequence[str] | None, share: float) -> NDArray[np.int64]:
+    """Which pictures to hold out: about `share` of each class, at least one of it and never all, in whole `groups`.
+
+    A picture whose group is "" is one of its own. Sorted; the same for the same labels and groups.
+    """
+    found = np.asarray(labels, np.int64)
+    if groups is not None:
+        numbers: dict[str, int] = {}
+        keys = [group or f"\0{place}" for place, group in enumerate(groups)]
+        return _whole_groups(found, np.array([numbers.setdefault(key, len(numbers)) for key in keys]), share)
+    generator = np.random.default_rng(SPLIT_SEED)
+    taken = []
+    for label in np.unique(found):
+        members = generator.permutation(np.flatnonzero(found == label))
+        taken.append(members[: min(len(members) - 1, max(1, round(share * len(members))))])
+    return np.sort(np.concatenate(taken))
+
+
+def _whole_groups(labels: NDArray[np.int64], groups: NDArray[np.int64], share: float) -> NDArray[np.int64]:
+    """The images of some groups, about `share` of each class; none where no group can go and leave each class behind.
+
+    Large groups come first, for small ones can still mend the shares; among equals a fixed seed decides. Then groups
+    change sides as long as that brings the shares nearer.
+    """
+    _, owner = np.unique(groups, return_inverse=True)
+    sizes = np.zeros((owner.max() + 1, labels.max() + 1))  # of each group and class
+    np.add.at(sizes, (owner, labels), 1)
+    whole = sizes.sum(0)
+    sizes, whole = sizes[:, whole > 0], whole[whole > 0]
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(sizes))
+    order = order[np.argsort(-sizes[order].sum(1), kind="stable")]
+    taken, chosen = np.zeros(len(whole)), np.zeros(len(sizes), bool)
+
+    def cost(counts: NDArray[np.float64]) -> float:
+        """How far the shares are from what is wanted; infinite where a class would be gone from the rest."""
+        return float(((counts / whole - share) ** 2).sum()) if (counts < whole).all() else np.inf
+
+    for _ in range(20):
+        before = cost(taken)
+        for group in order:
+            other = taken - sizes[group] if chosen[group] else taken + sizes[group]
+            if cost(other) < cost(taken) and other.any():
+                taken, chosen[group] = other, not chosen[group]
+        if cost(taken) == before:
+            break
+    if not chosen.any():  # each group is more than twice the share: the one that exceeds it least
+        costs = [cost(sizes[group]) for group in order]
+        chosen[order[int(np.argmin(costs))]] = min(costs) < np.inf
+    return np.flatnonzero(chosen[owner])
+
+
+def _part(images: Images, size: int, dataset: str, setting: str, *, single_taken: bool) -> tuple[Images, Images]:
+    """(the rest, `size` of the images), both in their original order.
+
+    Of a class with a single image no share can be taken: `single_taken` says on which side it is.
+    """
+    everything = np.arange(len(images))
+    single = np.isin(images.labels, np.flatnonzero(np.bincount(images.labels) == 1))
+    if single.all():
+        single[:] = False
+    sides: list[NDArray[np.int64]]
     try:
-        rest, taken = train_test_split(
-            np.arange(len(images)), test_size=size, random_state=SPLIT_SEED, stratify=images.labels
+        sides = train_test_split(
+            everything[~single],
+            test_size=size - int(single.sum()) * single_taken,
+            random_state=SPLIT_SEED,
+            stratify=images.labels[~single],
         )
     except ValueError as error:  # too few of a class, or more than there are
         raise DataError(
             f"{dataset}: cannot take data.{setting}={size} of {len(images)} images, each class in its share: {error}"
         ) from error
-    return images.take(np.sort(rest)), images.take(np.sort(taken))
+    sides[single_taken] = np.concatenate([sides[single_taken], everything[single]])
+    return images.take(np.sort(sides[0])), images.take(np.sort(sides[1]))

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from lab2.data.cache import cache_folder
+from lab2.cache import cache_folder
 from lab2.errors import ConfigError
 from lab2.launch.planning import paths_read
 from lab2.regular_file import SMALL, read_regular, regular_file

@@ -18,6 +18,7 @@ from pathlib import Path
 import submitit
 
 from lab2.errors import RunError
+from lab2.file_lock import holder
 from lab2.launch.environment import trial_environment
 from lab2.launch.logs import last_lines
 from lab2.launch.status import TrialStatus, status, trial_status
@@ -25,7 +26,6 @@ from lab2.launch.task import TrialTask
 from lab2.results.journal import make_way_for_attempt
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Status, unfinished, write_shard
-from lab2.results.trial_lock import holder
 from lab2.spec.job import Trial
 from lab2.spec.plan import Plan
 

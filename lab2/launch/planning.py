@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lab2.data.cache import cache_folder, imagenet_file
-from lab2.data.places import absolute_name
+from lab2.cache import IMAGENET, cache_folder, pretrained_file
+from lab2.data.places import absolute_name, folders_read
 from lab2.errors import ConfigError
 from lab2.results.run_dir import RunDir, create_run, new_run_id
-from lab2.spec.architectures import NAMED_WEIGHTS, ImportedConfig, TransferConfig
+from lab2.spec.architectures import NAMED_WEIGHTS, TransferConfig
 from lab2.spec.job import DataConfig, JobSpec, Trial
-from lab2.spec.overrides import override
+from lab2.spec.overrides import override, override_data
 from lab2.spec.plan import Plan
 from lab2.spec.profile import Profile
 
@@ -41,16 +41,21 @@ def plan_trials(
     return [_with_absolute_paths(trial) for trial in changed]
 
 
+def data_config(dataset: str, settings: Sequence[str]) -> DataConfig:
+    """The data that `dataset` names, with `settings`; raises `ConfigError` for one that is not of the data."""
+    return override_data(DataConfig(dataset=absolute_name(dataset)), settings)
+
+
 def _with_absolute_paths(trial: Trial) -> Trial:
     """The same trial with absolute paths, so that it can be resumed from any folder."""
     job = trial.job
     if isinstance(job.model, TransferConfig) and job.model.weights not in NAMED_WEIGHTS:
         weights = str(Path(job.model.weights).expanduser().absolute())
         job = replace(job, model=replace(job.model, weights=weights))
-    if isinstance(job.model, ImportedConfig):
-        place, _, name = job.model.network.rpartition(":")
-        if place.endswith(".py"):
-            job = replace(job, model=replace(job.model, network=f"{Path(place).expanduser().absolute()}:{name}"))
+    place, _, name = job.model.code.rpartition(":")
+    if place.endswith(".py"):
+        whole = {job.model.code_field: f"{Path(place).expanduser().absolute()}:{name}"}
+        job = replace(job, model=replace(job.model, **whole))
     return replace(trial, job=job, data=replace(trial.data, dataset=absolute_name(trial.data.dataset)))
 
 
@@ -61,30 +66,35 @@ def resolve_weights(trials: Sequence[Trial]) -> tuple[list[Trial], str]:
     once for the run, so that all seeds start alike. The message is empty where no trial says "auto".
     """
     resolved: list[Trial] = []
-    starts: dict[str, list[str]] = {"imagenet": [], "random": []}
+    starts: dict[str, list[str]] = {"pretrained": [], "random": []}
     for trial in trials:
         job, model = trial.job, trial.job.model
         if isinstance(model, TransferConfig) and model.weights == "auto":
-            weights = "imagenet" if imagenet_file(model.architecture).is_file() else "random"
-            starts[weights].append(model.architecture)
-            job = replace(job, model=replace(model, weights=weights))
+            weights = "pretrained" if pretrained_file(model.known_as) else "random"
+            starts[weights].append(model.known_as)
+            as_said = "imagenet" if weights == "pretrained" and model.known_as in IMAGENET else weights
+            job = replace(job, model=replace(model, weights=as_said))
         resolved.append(replace(trial, job=job))
     folder = cache_folder() / "weights"
-    cached, absent = (list(dict.fromkeys(starts[weights])) for weights in ("imagenet", "random"))
-    parts = [f"{', '.join(cached)} from ImageNet's weights in {folder}"] if cached else []
+    cached, absent = (list(dict.fromkeys(filter(None, starts[weights]))) for weights in ("pretrained", "random"))
+    parts = [f"{', '.join(cached)} from {_whose(cached)} weights in {folder}"] if cached else []
     if absent:
-        why = f"{folder} has no others; lab2 prepare {' '.join(absent)} brings ImageNet's"
+        why = f"{folder} has no others; lab2 prepare {' '.join(absent)} brings {_whose(absent)} weights"
         parts.append(f"{', '.join(absent)} from random weights ({why})")
     return resolved, f"training starts: {'; '.join(parts)}" if parts else ""
 
 
+def _whose(names: Sequence[str]) -> str:
+    return "ImageNet's" if IMAGENET.keys() >= set(names) else "pre-trained"
+
+
 def paths_read(trial: Trial) -> list[str]:
     """The user's files and folders that `trial` reads, as absolute paths: a container has to mount them."""
-    model, found = trial.job.model, [trial.data.dataset]
+    model, found = trial.job.model, folders_read(trial.data.dataset)
     if isinstance(model, TransferConfig):
         found.append(model.weights)
-    if isinstance(model, ImportedConfig):
-        found.append(model.network.rpartition(":")[0])
+    if model.code:
+        found.append(model.code.rpartition(":")[0])
     # The modules that the network imports.
     pinned = [name.partition(" ")[2] for name in trial.inputs if name.startswith("network ")]
     return [path for path in dict.fromkeys([*found, *pinned]) if Path(path).is_absolute()]

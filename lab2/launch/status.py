@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lab2.errors import ShardError
+from lab2.file_lock import is_held
 from lab2.foreign_text import keep_visible
 from lab2.launch.batch import cancelled_jobs, read_exit_notes
 from lab2.launch.logs import last_lines
@@ -21,7 +22,6 @@ from lab2.launch.verdict import Evidence, decide
 from lab2.results.journal import Progress, read_progress
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Status, read_shard
-from lab2.results.trial_lock import is_held
 from lab2.spec.job import Trial
 from lab2.spec.plan import Plan
 

@@ -14,19 +14,13 @@ from pathlib import Path
 
 import torch
 
-from lab2.data.cache import IMAGENET, cache_folder, imagenet_file
+from lab2.cache import IMAGENET, cache_folder, imagenet_file
 from lab2.data.places import NAMED
 from lab2.errors import DataError, ResourceError
 from lab2.foreign_text import keep_visible
 from lab2.measure.cgroup import ROOT
-from lab2.measure.hardware import (
-    available_cores,
-    best_device,
-    device_name,
-    memory_limit,
-    product_rate,
-    unused_gpu,
-)
+from lab2.measure.cores import available_cores
+from lab2.measure.hardware import best_device, device_name, memory_limit, product_rate, unused_gpu
 from lab2.regular_file import LISTS, read_regular
 
 _CONTAINER_TOOLS = ("apptainer", "enroot", "podman", "docker", "buildah")

@@ -3,7 +3,8 @@
 A trial's `inputs` record, by name:
 
 - `data NAME`: the SHA-256 of the data set, which does not depend on its folder.
-- `weights PATH`: the SHA-256 of the checkpoint that the training starts from.
+- `weights PATH`: the SHA-256 of the file of weights that the training starts from.
+- `pretrained NAME`: the hash in the file name of weights in the cache, which is checked when they are loaded.
 - `network FILE`: the SHA-256 of a file of the user's code. The files are: the network's file, the files and folders
   beside it that it imports, packages on `PYTHONPATH` and editable installs, and whatever these import in turn.
 - `package NAME`: the version of an installed package that this code imports, or from which the network comes. It is not
@@ -11,8 +12,9 @@ A trial's `inputs` record, by name:
 
 Not recorded in `inputs`, and why:
 
-- ImageNet's weights: the name of their file contains its hash, which is checked when they are loaded. "auto" is
-  replaced in the plan. Jobs, options and the profile's resources are stored in the plan or the run by value.
+- ImageNet's weights of VGG16 and AlexNet: the name of their file contains its hash, which is checked when they are
+  loaded. "auto" is replaced in the plan. Jobs, options and the profile's resources are stored in the plan or the run by
+  value.
 - torch, torchvision and lab2's code: they are recorded in every shard (the code by its commit) and in a checkpoint's
   `made_by`. They are compared before a result is copied from another run (`lab2/launch/reuse.py`), and so are the kind
   of node and the image, which decide what "auto" becomes.
@@ -34,11 +36,12 @@ from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 
+from lab2.cache import IMAGENET, pretrained_file
 from lab2.errors import InputError
-from lab2.spec.architectures import NAMED_WEIGHTS, ImportedConfig, ModelConfig, TransferConfig
+from lab2.spec.architectures import NAMED_WEIGHTS, PRETRAINED, ModelConfig, TransferConfig
 from lab2.spec.job import DataConfig, Trial
 
-_DATA, _PACKAGE = "data ", "package "
+_DATA, _PACKAGE, _PRETRAINED = "data ", "package ", "pretrained "
 _RECORDED = sys.stdlib_module_names | {"torch", "lab2"}  # no inputs: the shard records their versions
 
 
@@ -80,16 +83,22 @@ def packages_of(model: ModelConfig) -> list[str]:
 
 def _names(model: ModelConfig, *, elsewhere: bool) -> list[str]:
     """The names of a network's inputs, without the data."""
-    if isinstance(model, TransferConfig) and model.weights not in NAMED_WEIGHTS:
-        return [f"weights {model.weights}"]
     files, packages = _code(model, elsewhere=elsewhere)
-    return [f"network {file}" for file in files] + [f"{_PACKAGE}{name}" for name in packages if not elsewhere]
+    names = [f"network {file}" for file in files] + [f"{_PACKAGE}{name}" for name in packages if not elsewhere]
+    if isinstance(model, TransferConfig) and model.weights not in NAMED_WEIGHTS:
+        return [f"weights {model.weights}", *names]
+    if isinstance(model, TransferConfig) and model.weights in PRETRAINED and model.known_as not in IMAGENET:
+        return [f"{_PRETRAINED}{model.known_as}", *names]
+    return names
 
 
 def _content(name: str) -> str | None:
     """The current content of the input `name`: a package's version or a file's SHA-256; None where it is missing."""
     if name.startswith(_PACKAGE):
         return _version(name.removeprefix(_PACKAGE))
+    if name.startswith(_PRETRAINED):
+        weights = pretrained_file(name.removeprefix(_PRETRAINED))
+        return weights.stem.rpartition("-")[2] if weights else None
     path = Path(name.partition(" ")[2])
     if not path.is_file():
         return None
@@ -99,9 +108,9 @@ def _content(name: str) -> str | None:
 
 def _code(model: ModelConfig, *, elsewhere: bool) -> tuple[list[Path], list[str]]:
     """The user's files that define a network, and the other packages that it needs."""
-    if not isinstance(model, ImportedConfig):
+    place = model.code.rpartition(":")[0]
+    if not place:
         return [], []
-    place = model.network.rpartition(":")[0]
     entry = Path(place) if place.endswith(".py") else None
     files: set[Path] = set()
     packages: dict[str, bool] = dict.fromkeys(_RECORDED, False)  # by package: whether its version is an input

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from lab2.spec.architectures import Architecture, TransferConfig
+from lab2.spec.architectures import Architecture, PooledConfig
 from lab2.spec.checks import require
 
 if TYPE_CHECKING:
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlexNetConfig(TransferConfig):
+class AlexNetConfig(PooledConfig):
     """Krizhevsky's network (arXiv:1404.5997), as torchvision ships it."""
 
     architecture: Literal["alexnet"] = "alexnet"
     image_side: int = 64  # pixels, 63 or more; images are resized to it inside the network
 
     def __post_init__(self) -> None:
-        TransferConfig.__post_init__(self)
+        PooledConfig.__post_init__(self)
         require(self.image_side >= 63, f"alexnet: image_side={self.image_side}, its strides need 63 or more")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from lab2.spec.architectures import Architecture, TransferConfig
+from lab2.spec.architectures import Architecture, PooledConfig
 from lab2.spec.checks import require
 
 if TYPE_CHECKING:
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VGG16Config(TransferConfig):
+class VGG16Config(PooledConfig):
     """Simonyan and Zisserman's network (arXiv:1409.1556), as torchvision ships it."""
 
     architecture: Literal["vgg16"] = "vgg16"
     image_side: int = 32  # pixels, 32 or more; images are resized to it inside the network
 
     def __post_init__(self) -> None:
-        TransferConfig.__post_init__(self)
+        PooledConfig.__post_init__(self)
         require(self.image_side >= 32, f"vgg16: image_side={self.image_side}, five poolings need 32 or more")
 
 

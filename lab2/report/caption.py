@@ -13,7 +13,7 @@ from lab2.results.collect import Comparison
 # The columns of finished trials that the caption sums up.
 _ORIGIN = [
     *("job", "dataset", "train_images", "weights", "precision", "device_name", "device", "threads"),
-    "flops_uncounted",
+    *("split", "left_out", "flops_uncounted"),
     *("lab2_version", "git_commit", "git_dirty"),
 ]
 
@@ -27,7 +27,11 @@ def caption(comparison: Comparison) -> str:
     if good:
         where = {f"{r.device_name}, {r.device}, {r.threads} threads" for r in good}
         counts = " or ".join(f"{n:,}" for n in sorted({r.train_images or 0 for r in good}))
-        parts += [f"{good[0].dataset}, {counts} training images", "; ".join(sorted(where))]
+        parts.append(f"{good[0].dataset}, {counts} training images")
+        for title, values in (("split", {r.split for r in good}), ("left out", {r.left_out for r in good})):
+            if known := sorted(filter(None, values)):
+                parts.append(f"{title}: {' or '.join(known)}")
+        parts.append("; ".join(sorted(where)))
         parts += _by_jobs([(row.precision, row.job) for row in good], "in {0}", "{1} in {0}")
         parts += _by_jobs([(row.weights, row.job) for row in good], "weights: {0}", "{0} weights: {1}")
         libraries = frame.loc[frame["memory_of"] == "process", "library_memory_bytes"].max()

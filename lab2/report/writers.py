@@ -77,5 +77,6 @@ def markdown(comparison: Comparison, summary: pd.DataFrame) -> str:
         *("| " + " | ".join(for_markdown(c.text(row)) for c in COLUMNS) + " |" for _, row in summary.iterrows()),
     ]
     notes = [f"- {for_markdown(text)}" for text in (*failures(summary), *remarks(summary), *comparison.warnings)]
-    above = [for_markdown(line) for line in caption(comparison).splitlines()]
+    above = [f"**{for_markdown(leak)}**\n" for leak in comparison.leaks]
+    above += [for_markdown(line) for line in caption(comparison).splitlines()]
     return "\n".join([*above, "", *lines, "", *notes]).rstrip() + "\n"

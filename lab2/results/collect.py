@@ -9,6 +9,7 @@ from functools import cached_property
 import pandas as pd
 import pyarrow as pa
 
+from lab2.data.inspect import leaks, read_findings
 from lab2.errors import ShardError
 from lab2.foreign_text import one_line
 from lab2.results.completion import complete, incomplete_rows
@@ -36,6 +37,7 @@ class Comparison:
     table: pa.Table  # a column for each field of `Shard`
     warnings: tuple[str, ...]
     taken: Mapping[str, str] = field(default_factory=dict)  # by trial: the run from which its result was copied
+    leaks: tuple[str, ...] = ()  # test images that were also trained on, in one sentence each; shown above the table
 
     @property
     def rows(self) -> tuple[Shard, ...]:
@@ -100,7 +102,8 @@ def collect(run: RunDir, explain_missing: ExplainMissing | None = None) -> Compa
     if unknown > REWRITE_SHARE * len(cache):
         write_cache(run.collected, table, stamps)
     warnings += _changed_data(table)
-    return Comparison(plan=plan, table=table, warnings=tuple(map(one_line, warnings)), taken=_taken(run, table))
+    found = tuple(one_line(text) for one in read_findings(run.findings) for text in leaks(one))
+    return Comparison(plan, table, tuple(map(one_line, warnings)), _taken(run, table), found)
 
 
 def _unreported(trial: Trial, reasons: Mapping[str, tuple[Status, str]]) -> Shard:

@@ -4,7 +4,8 @@ plan.json      the planned trials        history/      learning curves, JSON lin
 shards/        a row per trial           progress/     progress notes, attempts, locks
 predictions/   labels and probabilities  logs/         submitit's files, a folder per trial
 checkpoints/   state to resume from      weights/      trained networks, if asked for
-report/        the table                 collected.parquet  the cache of shards that `collect` has read
+report/        the table                 data/         findings of `lab2 inspect`, and pages of samples
+collected.parquet  the cache of shards that `collect` has read
 
 On Slurm also profile.json (the profile of the submission), submissions/ (a record per sbatch call), exits/ (exit
 notes), scheduler.json (the last scheduler query) and taken.json (results copied from other runs).
@@ -106,6 +107,15 @@ class RunDir:
     @property
     def report(self) -> Path:
         return self.path / "report"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data"
+
+    @property
+    def findings(self) -> Path:
+        """What was found in its data before it started."""
+        return self.data / "findings.json"
 
     @property
     def taken(self) -> Path:

@@ -86,6 +86,8 @@ class Shard(_Measured):
     all_machines: str | None = None  # on which its attempts ran, where they differ: its times add up theirs
     weights: str | None = None  # "random", or where the pre-trained ones came from
     dataset_sha256: str | None = None  # of the data set as it was read
+    split: str | None = None  # how the data set's parts came about
+    left_out: str | None = None  # of the data set, how many by reason; "": nothing
 
     # Where it came from.
 

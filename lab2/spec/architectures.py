@@ -10,9 +10,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Union
 
 from pydantic import Field
 
@@ -33,9 +33,15 @@ class ModelConfig:
     """
 
     detects: ClassVar[bool] = False  # a detector: trained on scenes with boxes, predicts boxes
+    code_field: ClassVar[str] = ""  # the field that names what is imported, where the network is not lab2's own
 
     if TYPE_CHECKING:
         architecture: str
+
+    @property
+    def code(self) -> str:
+        """What is imported: "package.module:name" or "path/to/file.py:name"; empty where the network is lab2's own."""
+        return str(getattr(self, self.code_field)) if self.code_field else ""
 
     @property
     def has_small_products(self) -> bool:
@@ -43,11 +49,36 @@ class ModelConfig:
         return False
 
 
-NAMED_WEIGHTS = ("auto", "imagenet", "random")  # anything else is the path of a checkpoint
+NAMED_WEIGHTS = ("auto", "pretrained", "imagenet", "own", "random")  # anything else is the path of a file
+PRETRAINED = ("pretrained", "imagenet")  # two words for what `lab2 prepare` brings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferConfig(ModelConfig):
+    """Base of the configs whose network may begin with pre-trained weights."""
+
+    if TYPE_CHECKING:
+        weights: str
+        head_epochs: int
+        feature_lr_scale: float
+
+    @property
+    def known_as(self) -> str:
+        """The name that `lab2 prepare` brings its weights by; empty where it knows none."""
+        return self.architecture
+
+    def __post_init__(self) -> None:
+        name = self.architecture
+        require(bool(self.weights), f"{name}: weights is empty; give auto, pretrained, random or a path")
+        require(self.head_epochs >= 0, f"{name}: head_epochs={self.head_epochs} is negative")
+        require(
+            0 <= self.feature_lr_scale <= 1,
+            f"{name}: feature_lr_scale={self.feature_lr_scale} is not in [0, 1]",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PooledConfig(TransferConfig):
     """What VGG16 and AlexNet share: the origin of their weights, the size of their images, and fine-tuning."""
 
     # "auto": ImageNet's weights where `lab2 prepare` has stored them, otherwise random ones.
@@ -59,33 +90,19 @@ class TransferConfig(ModelConfig):
     feature_lr_scale: float = 0.1  # pre-trained weights only: learning rate of the features over the classifier's
 
     def __post_init__(self) -> None:
-        name = self.architecture
-        require(bool(self.weights), f"{name}: weights is empty; give auto, imagenet, random or a path")
-        require(0 <= self.dropout < 1, f"{name}: dropout={self.dropout} is not in [0, 1)")
-        require(self.head_epochs >= 0, f"{name}: head_epochs={self.head_epochs} is negative")
-        require(
-            0 <= self.feature_lr_scale <= 1,
-            f"{name}: feature_lr_scale={self.feature_lr_scale} is not in [0, 1]",
-        )
+        TransferConfig.__post_init__(self)
+        require(0 <= self.dropout < 1, f"{self.architecture}: dropout={self.dropout} is not in [0, 1)")
+        require(self.weights != "own", f"{self.architecture}: weights=own is for a network of your own")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImportedConfig(ModelConfig):
-    """Any classifier that Python can import, trained from random weights."""
+class Record:
+    """The images for which a network or its weights were made, as they state it. None: not stated."""
 
-    architecture: Literal["imported"] = "imported"
-    network: str  # "torchvision.models:resnet18", or "my/net.py:Net"; called with num_classes and the options
-    options: dict[str, str | int | float | bool] = field(default_factory=dict)  # keyword arguments besides num_classes
-    image_side: int | None = None  # pixels; images are resized to it; None: as they are
-
-    def __post_init__(self) -> None:
-        place, _, name = self.network.rpartition(":")
-        require(
-            bool(place) and name.isidentifier(),
-            f"imported: network={self.network!r}, wanted module:name or path/to/file.py:name",
-        )
-        require("num_classes" not in self.options, "imported: options.num_classes comes from the data; take it out")
-        require(self.image_side is None or self.image_side > 0, f"imported: image_side={self.image_side}")
+    image_side: int | None = None  # pixels
+    mean: tuple[float, ...] | None = None  # of each channel, in [0, 1]
+    std: tuple[float, ...] | None = None
+    crop: float = 1.0  # side of the square in the middle that is seen, over the side that images are resized to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +118,8 @@ class Architecture:
     differs: str = ""  # how it differs from the paper
     parameters: int | None = None  # of the default config, for grey images of 28 pixels and ten classes
     colours: bool = False  # whether the network needs three channels
+    # Takes a config; returns what its network states of the images for which it was made.
+    record: Callable[[Any], Record] = lambda _: Record()
 
     @property
     def name(self) -> str:

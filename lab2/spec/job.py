@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from pydantic import TypeAdapter
 
@@ -20,6 +20,7 @@ else:
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Optimizer = Literal["adamw", "sgd", "muon"]
+Broken = Literal["stop", "skip"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +86,25 @@ class Resources:
 class DataConfig:
     """The images to use. A limit takes the first images of a seeded, stratified draw, the same for every trial."""
 
-    dataset: str = "mnist"  # a name that `lab2 doctor` lists, or the path of an image folder
-    image_side: int | None = None  # pixels; image folders only: images are resized to it
-    train_images: int | None = None  # at most so many; None: all
-    validation_images: int | None = None  # taken out of the training images; None: one in twelve
-    test_images: int | None = None  # at most so many; None: all
+    ADDED: ClassVar[frozenset[str]] = frozenset({"broken", "background", "test_share"})
+
+    # A name that `lab2 doctor` lists, the path of an image folder, a CSV or TSV table or Parquet, or torchvision:NAME.
+    dataset: str = "mnist"
+    image_side: int | None = None  # pixels; sets of pictures only: they are resized to it
+    train_images: int | None = None  # limit; None: all
+    validation_images: int | None = None  # of the validation part; without one, of the training images: one in twelve
+    test_images: int | None = None  # limit; None: all
+    broken: Broken = "stop"  # pictures that do not decode: stop before anything starts, or skip them and say so
+    background: str = "#ffffff"  # the colour behind transparent pictures: #rrggbb
+    test_share: float = 0.2  # held out for testing where the data have no test part, (0, 1)
 
     def __post_init__(self) -> None:
+        require(self.broken in get_args(Broken), f"data.broken={self.broken!r}, wanted {', '.join(get_args(Broken))}")
+        require(
+            re.fullmatch(r"#[0-9a-fA-F]{6}", self.background) is not None,
+            f"data.background={self.background!r}, wanted #rrggbb: #ffffff is white, #000000 is black",
+        )
+        require(0 < self.test_share < 1, f"data.test_share={self.test_share} is not in (0, 1); a fifth is 0.2")
         for name in ("image_side", "train_images", "validation_images", "test_images"):
             value = getattr(self, name)
             require(value is None or value > 0, f"data.{name}={value} must be positive")
@@ -150,8 +163,19 @@ class Trial:
 
         A trial without inputs has the digest of older versions, which had no inputs: old shards still belong to it.
         """
-        no_inputs = {} if self.inputs else {"inputs": True}
-        return hashlib.sha256(TRIAL.dump_json(self, exclude={"job": {"resources"}, **no_inputs})).hexdigest()
+        without: dict[str, Any] = {} if self.inputs else {"inputs": True}
+        job = {"resources": True, "model": unused(self.job.model), "train": unused(self.job.train)}
+        exclude = {"job": job, "data": unused(self.data), **without}
+        return hashlib.sha256(TRIAL.dump_json(self, exclude=exclude)).hexdigest()
+
+
+def unused(config: Any) -> set[str]:
+    """The fields of `config` that its class names in `ADDED` and that have their default.
+
+    They are left out of a digest: a trial that does not use a new field is the trial that it was before there was one.
+    """
+    added: frozenset[str] = getattr(type(config), "ADDED", frozenset())
+    return {one.name for one in fields(config) if one.name in added and getattr(config, one.name) == one.default}
 
 
 TRIAL: TypeAdapter[Trial] = TypeAdapter(Trial)

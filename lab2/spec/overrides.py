@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lab2.errors import ConfigError
 from lab2.spec.fields import settable
-from lab2.spec.job import Trial
+from lab2.spec.job import DataConfig, Trial
 
 _ROOTS = {"model": "job", "train": "job", "resources": "job", "data": None}
 
@@ -44,6 +44,19 @@ def override(trials: Sequence[Trial], settings: Sequence[str]) -> list[Trial]:
     return changed
 
 
+def override_data(data: DataConfig, settings: Sequence[str]) -> DataConfig:
+    """`data` with the `settings`, each `data.NAME=value`. Raises `ConfigError` for others, and as `override` does."""
+    known = [field.name for field in settable(data)]
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        root, _, leaf = name.strip().partition(".")
+        if root != "data" or leaf not in known:
+            names = ", ".join(f"data.{one}" for one in known)
+            raise ConfigError(f"--set {setting}: wanted a setting of the data: {names}")
+        data = _set(data, leaf, value.strip(), setting)
+    return data
+
+
 def _paths(trial: Trial) -> Iterator[str]:
     for root in _ROOTS:
         for field in settable(_section(trial, root)):
@@ -56,15 +69,19 @@ def _section(trial: Trial, root: str) -> Any:
 
 def _replace(trial: Trial, path: str, text: str, setting: str) -> Trial:
     root, _, leaf = path.partition(".")
-    section = _section(trial, root)
-    value = _parse(text, get_type_hints(type(section))[leaf], setting)
-    try:
-        changed = dataclasses.replace(section, **{leaf: value})
-    except ConfigError as error:
-        raise ConfigError(f"--set {setting}: {error}") from error
+    changed = _set(_section(trial, root), leaf, text, setting)
     if _ROOTS[root]:
         return dataclasses.replace(trial, job=dataclasses.replace(trial.job, **{root: changed}))
     return dataclasses.replace(trial, **{root: changed})
+
+
+def _set(config: Any, field: str, text: str, setting: str) -> Any:
+    """`config` with that value of one field."""
+    value = _parse(text, get_type_hints(type(config))[field], setting)
+    try:
+        return dataclasses.replace(config, **{field: value})
+    except ConfigError as error:
+        raise ConfigError(f"--set {setting}: {error}") from error
 
 
 def _parse(text: str, hint: Any, setting: str) -> Any:

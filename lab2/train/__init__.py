@@ -6,7 +6,7 @@ import torch
 
 from lab2.data.source import Images
 from lab2.models.building import Built
-from lab2.models.building.pretrained import TransferNet
+from lab2.models.building.two_parts import TwoParts
 from lab2.models.layers.detector import Detector
 from lab2.spec.architectures import TransferConfig
 from lab2.spec.job import JobSpec
@@ -23,7 +23,7 @@ def make_trainer(
     model = built.model
     if isinstance(model, Detector):
         return DetectorTrainer(model, job.train, train, device=device, precision=precision, seed=seed)
-    if isinstance(model, TransferNet) and built.weights != "random":
+    if isinstance(model, TwoParts) and built.weights != "random":
         assert isinstance(job.model, TransferConfig)
         return TransferTrainer(job.model, model, job.train, train, device=device, precision=precision, seed=seed)
     return ClassifierTrainer(model, job.train, train, device=device, precision=precision, seed=seed)

@@ -14,20 +14,30 @@ from torch.profiler import record_function
 from lab2.data import augment
 from lab2.data.source import Images
 from lab2.measure.predictions import Predictions
+from lab2.models.building.answers import Answer, Answering
 from lab2.models.building.pretrained import folded
 from lab2.spec.job import TrainConfig
 from lab2.train.optimizer import groups, outer_layers
 from lab2.train.precision import autocast
 from lab2.train.stage import Stage, Step
+from lab2.train.streamed import StreamedImages, batches, on_device
 from lab2.train.trainer import Trainer, evaluating
 
 PREDICT_BATCH = 500  # images at a time; it affects memory, not results
 
-Forward = Callable[[Tensor], Tensor]
+AUXILIARY_SHARE = 0.3  # of their losses: Szegedy et al. 2014 (arXiv:1409.4842), section 5
+
+Forward = Callable[[Tensor], Tensor | Answer]
 
 
 def fit(
-    forward: Forward, stage: Stage, inputs: Tensor, labels: Tensor, config: TrainConfig, *, precision: str
+    forward: Forward,
+    stage: Stage,
+    inputs: Tensor | StreamedImages,
+    labels: Tensor,
+    config: TrainConfig,
+    *,
+    precision: str,
 ) -> Iterator[Step]:
     """Train the parameters of `stage` so that `forward` of `inputs` predicts `labels`; yields after each step.
 
@@ -37,24 +47,31 @@ def fit(
     for order in stage:
         with record_function("data"):
             index = order.to(inputs.device, non_blocking=True)
-            batch = inputs[index]
+            batch = inputs[index] if isinstance(inputs, Tensor) else inputs[order]
             if batch.dtype == torch.uint8:
                 batch = augment.warp(to_unit(batch), config.rotation, config.stretch, stage.generator)
                 batch = augment.shift(batch, config.shift, stage.generator)
         with record_function("forward"), autocast(inputs.device, precision):
-            logits = forward(batch)
-            loss = F.cross_entropy(logits.float(), labels[index], label_smoothing=config.label_smoothing)
+            loss = _loss(forward(batch), labels[index], config.label_smoothing)
         yield stage.step(loss)
 
 
+def _loss(answer: Tensor | Answer, labels: Tensor, smoothing: float) -> Tensor:
+    """Cross-entropy; that of auxiliary classifiers at a share of it."""
+    if isinstance(answer, Tensor):
+        return F.cross_entropy(answer.float(), labels, label_smoothing=smoothing)
+    aside = sum((_loss(one, labels, smoothing) for one in answer.auxiliary), labels.new_zeros((), dtype=torch.float32))
+    return _loss(answer.logits, labels, smoothing) + AUXILIARY_SHARE * aside
+
+
 class ClassifierTrainer(Trainer):
-    """Trains a classifier. All its images are kept on its device."""
+    """Trains a classifier. Its images are kept on its device, or streamed to it from a file."""
 
     def __init__(
         self, model: nn.Module, config: TrainConfig, train: Images, *, device: torch.device, precision: str, seed: int
     ) -> None:
         super().__init__(model, config, train, device=device, precision=precision, seed=seed)
-        self.images, self.labels = self.images.to(device), self.labels.to(device)
+        self.images, self.labels = on_device(self.images, device), self.labels.to(device)
 
     def fit(self) -> Iterator[Step]:
         """Train all parameters in one stage, from the network's current weights."""
@@ -75,6 +92,12 @@ class ClassifierTrainer(Trainer):
         with folded(self.model, sample):
             yield
 
+    @property
+    def predict_batch(self) -> int:
+        """Images at a time where nothing is trained."""
+        own = self.model.predict_batch if isinstance(self.model, Answering) else None
+        return own or PREDICT_BATCH
+
     def infer(self, images: Tensor) -> Tensor:
         """(N, K) logits of (N, C, S, S) uint8 images."""
         with autocast(self.device, self.precision):
@@ -83,9 +106,9 @@ class ClassifierTrainer(Trainer):
 
     def predict(self, images: Images) -> Predictions:
         """The most probable class and the class probabilities of each image: NaN where a logit is not finite."""
-        batches = torch.from_numpy(images.pixels).split(PREDICT_BATCH)
         with evaluating(self.model):
-            logits = torch.cat([self.infer(batch.to(self.device)).cpu() for batch in batches])
+            each = [self.infer(batch.to(self.device)).cpu() for batch in batches(images.pixels, self.predict_batch)]
+        logits = torch.cat(each)
         probabilities = logits.softmax(1).where(logits.isfinite().all(1, keepdim=True), math.nan)
         return Predictions(images.labels, logits.argmax(1).numpy(), probabilities.numpy())
 

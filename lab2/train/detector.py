@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.profiler import record_function
 
 from lab2.data.scenes import Scenes, compose, ink_boxes
 from lab2.data.source import Images
+from lab2.data.stored import StoredPixels
 from lab2.measure.predictions import NO_PREDICTION, Predictions
 from lab2.models.faster_rcnn import FasterRCNNConfig
 from lab2.models.layers.detector import STRIDE, Detector
@@ -17,11 +19,13 @@ from lab2.train.classifier import to_unit
 from lab2.train.optimizer import groups
 from lab2.train.precision import autocast
 from lab2.train.stage import Stage, Step
+from lab2.train.streamed import StreamedImages, batches
 from lab2.train.trainer import Trainer, evaluating
 
 SCENE_SEED = 20260102  # of the test scenes: the same for all trials, whatever their seed
 PREDICT_PIXELS = 250 * 112 * 112  # the most pixels at a time; it affects memory, not results
 PREDICT_BATCH = 250  # the most images at a time
+PIECE = 1000  # images of a file in which ink is looked for at a time
 
 Found = dict[str, Tensor]  # for one image: (D, 4) boxes in pixels, (D,) labels; for detections also (D,) scores
 
@@ -31,14 +35,18 @@ def scene_side(config: FasterRCNNConfig, image_side: int) -> int:
     return -(-round(config.canvas * image_side) // STRIDE) * STRIDE
 
 
-def fit(model: Detector, stage: Stage, images: Tensor, labels: Tensor, *, precision: str) -> Iterator[Step]:
+def fit(
+    model: Detector, stage: Stage, images: Tensor | StreamedImages, labels: Tensor, *, precision: str
+) -> Iterator[Step]:
     """Train `model` on scenes that are composed anew for each batch; yields after each step.
 
     `images` are (N, C, S, S) uint8 on the CPU. `batch_size` counts images, as for a classifier: a batch has as many
     scenes as are needed to show them all.
     """
     device = next(model.parameters()).device
-    boxes = ink_boxes(images, model.shape.plain_background)
+    plain = model.shape.plain_background
+    pieces = [images] if isinstance(images, Tensor) else (images[i : i + PIECE] for i in range(0, len(images), PIECE))
+    boxes = torch.cat([ink_boxes(piece, plain) for piece in pieces])
     for index in stage:
         with record_function("data"):
             scenes = compose(
@@ -85,7 +93,8 @@ class DetectorTrainer(Trainer):
         """
         labels = torch.full((len(images),), NO_PREDICTION)
         scores = torch.zeros(len(images), len(self.model.shape.classes))
-        for i, found in enumerate(self._detect(torch.from_numpy(images.pixels))):
+        size = images.pixels.shape[-1]
+        for i, found in enumerate(self._detect(batches(images.pixels, _batch_size(size)))):
             scores[i].scatter_reduce_(0, found["labels"], found["scores"].float(), "amax")
             if len(found["scores"]):
                 labels[i] = found["labels"][found["scores"].argmax()]
@@ -94,8 +103,11 @@ class DetectorTrainer(Trainer):
     def detect_scenes(self, images: Images) -> tuple[list[Found], list[Found]]:
         """Its detections in test scenes made of `images`, and the truth. The scenes are the same for every trial."""
         config = self.model.config
+        if isinstance(images.pixels, StoredPixels):  # no more of them than the scenes show
+            shown = config.test_scenes * config.max_objects
+            images = images.take(np.random.default_rng(SCENE_SEED).permutation(len(images))[:shown])
         repeats = -(-config.test_scenes * config.max_objects // len(images))  # enough images for all scenes
-        pixels = torch.from_numpy(images.pixels).repeat(repeats, 1, 1, 1)
+        pixels = torch.from_numpy(np.asarray(images.pixels)).repeat(repeats, 1, 1, 1)
         scenes = compose(
             pixels,
             torch.from_numpy(images.labels).repeat(repeats),
@@ -108,11 +120,17 @@ class DetectorTrainer(Trainer):
             {"boxes": boxes[mask], "labels": labels[mask]}
             for boxes, labels, mask in zip(scenes.boxes, scenes.labels, scenes.present, strict=True)
         ]
-        return list(self._detect(scenes.images[: config.test_scenes])), truth[: config.test_scenes]
+        tested = scenes.images[: config.test_scenes]
+        return list(self._detect(tested.split(_batch_size(tested.shape[-1])))), truth[: config.test_scenes]
 
-    def _detect(self, images: Tensor) -> Iterator[dict[str, Tensor]]:
-        """What `infer` gives for each of the (N, C, W, W) uint8 images, in batches, moved to the CPU."""
+    def _detect(self, parts: Iterable[Tensor]) -> Iterator[dict[str, Tensor]]:
+        """What `infer` gives for each image of the (B, C, W, W) uint8 batches `parts`, moved to the CPU."""
         with evaluating(self.model):
-            for batch in images.split(min(PREDICT_BATCH, max(1, PREDICT_PIXELS // images.shape[-1] ** 2))):
+            for batch in parts:
                 for found in self.infer(batch.to(self.device)):
                     yield {name: value.cpu() for name, value in found.items()}
+
+
+def _batch_size(side: int) -> int:
+    """How many images of `side` pixels are predicted at a time."""
+    return min(PREDICT_BATCH, max(1, PREDICT_PIXELS // side**2))

@@ -22,14 +22,16 @@ MAX_GRADIENT_NORM = 1.0  # clipped, because VGG16 and AlexNet have no normalisat
 Group = dict[str, Any]
 
 
-def groups(module: nn.Module, config: TrainConfig, scale: float = 1.0) -> list[Group]:
-    """The trainable parameters of `module` as parameter groups, with `scale` times the recipe's learning rate.
+def groups(what: nn.Module | Iterable[nn.Parameter], config: TrainConfig, scale: float = 1.0) -> list[Group]:
+    """The trainable parameters of a module, or among those given, as parameter groups.
+
+    Their learning rate is `scale` times the recipe's.
 
     Only matrices have weight decay: biases, gains and tokens have none.
     """
     rate = config.learning_rate * scale
     by_decay: dict[float, list[nn.Parameter]] = {}
-    for parameter in module.parameters():
+    for parameter in what.parameters() if isinstance(what, nn.Module) else what:
         if parameter.requires_grad:
             decay = config.weight_decay if is_matrix(parameter) else 0.0
             by_decay.setdefault(decay, []).append(parameter)

@@ -16,6 +16,7 @@ from lab2.measure.predictions import Predictions
 from lab2.spec.job import TrainConfig
 from lab2.train.optimizer import Group
 from lab2.train.stage import Stage, State, Step
+from lab2.train.streamed import StreamedImages, in_memory_or_streamed
 
 
 class Trainer(ABC):
@@ -37,7 +38,7 @@ class Trainer(ABC):
         self.device = device
         self.precision = precision
         self.generator = torch.Generator().manual_seed(seed)
-        self.images = torch.from_numpy(train.pixels)
+        self.images: Tensor | StreamedImages = in_memory_or_streamed(train.pixels)
         self.labels = torch.from_numpy(train.labels)
         self.resumed: State | None = None  # the state from which `fit` continues
         self.outer: set[nn.Parameter] = set()  # matrices of the first and last layer; empty unless Muon is used
@@ -53,7 +54,7 @@ class Trainer(ABC):
     def release(self) -> None:
         """Free what only training needs: optimiser, images, gradients. Only `infer` and `predict` work after this."""
         self._stage = None
-        self.images, self.labels = self.images.new_empty(0), self.labels.new_empty(0)
+        self.images, self.labels = torch.empty(0, dtype=torch.uint8), self.labels.new_empty(0)
         self.model.zero_grad(set_to_none=True)
 
     @abstractmethod

@@ -17,10 +17,10 @@ from torch.profiler import record_function
 
 from lab2.data.source import Images
 from lab2.measure.hardware import memory_limit, scratch_folder
-from lab2.models.building.pretrained import TransferNet
+from lab2.models.building.two_parts import TwoParts
 from lab2.spec.architectures import TransferConfig
 from lab2.spec.job import TrainConfig
-from lab2.train.classifier import PREDICT_BATCH, ClassifierTrainer, fit, to_unit
+from lab2.train.classifier import ClassifierTrainer, fit, to_unit
 from lab2.train.optimizer import groups
 from lab2.train.precision import autocast
 from lab2.train.stage import Step, count_steps
@@ -31,12 +31,12 @@ IN_MEMORY_SHARE = 0.1  # features that need more than this share of the memory a
 class TransferTrainer(ClassifierTrainer):
     """Trains a classifier whose features are pre-trained."""
 
-    model: TransferNet
+    model: TwoParts
 
     def __init__(
         self,
         transfer: TransferConfig,
-        model: TransferNet,
+        model: TwoParts,
         config: TrainConfig,
         train: Images,
         *,
@@ -55,16 +55,20 @@ class TransferTrainer(ClassifierTrainer):
         total = head + count_steps(size, config.batch_size, config.epochs)
         model = self.model
         model.train()
+        if head_epochs:
+            model.find_parts(to_unit(self.images[:2]))
         with self.ready_to_train():
             if head_epochs and not (self.resumed and self.resumed["stage"] == "all"):
                 with tempfile.TemporaryDirectory(prefix="lab2-features-", dir=scratch_folder()) as folder:
                     with record_function("features"):
                         features = self._features(folder)
-                    stage = self.start_stage("head", groups(model.classifier, config), head_epochs)
+                    stage = self.start_stage("head", groups(model.head_parameters(), config), head_epochs)
                     for step in fit(model.classify, stage, features, self.labels, config, precision=self.precision):
                         yield dataclasses.replace(step, total=total)
-            slow = groups(model.features, config, self.transfer.feature_lr_scale)
-            stage = self.start_stage("all", [*slow, *groups(model.classifier, config)], config.epochs)
+            head_parameters = model.head_parameters()
+            features_of = [p for p in model.parameters() if p not in set(head_parameters)]
+            slow = groups(features_of, config, self.transfer.feature_lr_scale)
+            stage = self.start_stage("all", [*slow, *groups(head_parameters, config)], config.epochs)
             for step in fit(model, stage, self.images, self.labels, config, precision=self.precision):
                 images = head * config.batch_size + step.images
                 number, epoch = head + step.number, head_epochs + step.epoch
@@ -75,8 +79,8 @@ class TransferTrainer(ClassifierTrainer):
         """The (N, D, P, P) pooled features of all training images, computed once. `folder` is for large ones."""
         cache: Tensor | None = None
         self.model.eval()
-        for start in range(0, len(self.images), PREDICT_BATCH):
-            batch = to_unit(self.images[start : start + PREDICT_BATCH])
+        for start in range(0, len(self.images), self.predict_batch):
+            batch = to_unit(self.images[start : start + self.predict_batch])
             with autocast(self.device, self.precision):
                 part = self.model.extract(batch).float()
             if cache is None:

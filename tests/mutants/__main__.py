@@ -14,7 +14,8 @@ import torch
 import typer
 from rich.console import Console
 
-from lab2.measure.hardware import available_cores, device_name
+from lab2.measure.cores import available_cores
+from lab2.measure.hardware import device_name
 from lab2.measure.provenance import source_commit
 from lab2.whole_file import write_whole
 from tests.mutants.memory import Finding, Memory, Status

@@ -16,17 +16,18 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lab2.data.cache import imagenet_file
+from lab2.cache import imagenet_file
 from lab2.data.datasets import DataShape
+from lab2.models.building.two_parts import TwoParts
 from lab2.models.building.weights import load_imagenet, load_weights
 from lab2.models.layers.front import Front
 from lab2.models.layers.pooled_linear import PooledLinear
-from lab2.spec.architectures import TransferConfig
+from lab2.spec.architectures import PRETRAINED, PooledConfig
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class TransferNet(nn.Module):
+class TransferNet(TwoParts):
     """(B, C, S, S) images in [0, 1] to (B, K) logits, in two halves that can be trained apart."""
 
     def __init__(self, network: nn.Module, image_side: int, mean: Sequence[float], std: Sequence[float]) -> None:
@@ -51,6 +52,10 @@ class TransferNet(nn.Module):
         """(B, K) logits of what `extract` gave."""
         logits: Tensor = self.classifier(features)
         return logits
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Of the classifier."""
+        return list(self.classifier.parameters())
 
 
 @contextmanager
@@ -95,7 +100,7 @@ def initialise(network: nn.Module) -> None:
     nn.init.normal_(layers[-1].weight, std=0.01)
 
 
-def with_weights(network: nn.Module, config: TransferConfig, shape: DataShape) -> tuple[TransferNet, str]:
+def with_weights(network: nn.Module, config: PooledConfig, shape: DataShape) -> tuple[TransferNet, str]:
     """`network` with the weights that `config` asks for, a last layer for the classes of `shape`, and their origin.
 
     Raises `WeightsError`.
@@ -103,7 +108,7 @@ def with_weights(network: nn.Module, config: TransferConfig, shape: DataShape) -
     kind, asked = config.architecture, config.weights
     if asked == "auto":
         asked = "imagenet" if imagenet_file(kind).is_file() else "random"
-    if asked == "imagenet":
+    if asked in PRETRAINED:
         origin = load_imagenet(network, kind)
         adapt(network, len(shape.classes))
         return TransferNet(network, config.image_side, IMAGENET_MEAN, IMAGENET_STD), origin

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from lab2.data.cache import imagenet_file
+from lab2.cache import imagenet_file
 from lab2.errors import WeightsError
 from lab2.regular_file import LARGE, check_regular
 from lab2.whole_file import whole_file

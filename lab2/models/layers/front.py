@@ -15,18 +15,24 @@ from lab2.models.layers.normalize import Normalize
 
 
 class Front(nn.Module):
-    """(B, C, S, S) images in [0, 1], normalised; with a side, (B, 3, side, side) of them, channels last."""
+    """(B, C, S, S) images in [0, 1], normalised; with a side, (B, 3, side, side) of them, channels last.
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float], image_side: int | None = None) -> None:
+    `crop` is the share of the side that is seen: images are resized to `image_side / crop`, and their middle is cut.
+    """
+
+    def __init__(
+        self, mean: Sequence[float], std: Sequence[float], image_side: int | None = None, crop: float = 1.0
+    ) -> None:
         super().__init__()
         self.image_side = image_side
+        self.crop = crop
         self.normalize = Normalize(mean, std)
 
     def forward(self, images: Tensor) -> Tensor:
         if self.image_side is None:
             normalised: Tensor = self.normalize(images)
             return normalised
-        x = in_colour(images, self.image_side)
+        x = middle(in_colour(images, round(self.image_side / self.crop)), self.image_side)
         return self.normalize(x).contiguous(memory_format=torch.channels_last)  # type: ignore[no-any-return]
 
 
@@ -36,3 +42,9 @@ def in_colour(images: Tensor, side: int) -> Tensor:
     if x.shape[-1] != side:
         x = F.interpolate(x, size=(side, side), mode="bilinear", antialias=False)
     return x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
+
+
+def middle(images: Tensor, side: int) -> Tensor:
+    """The (B, C, side, side) in the middle of larger images."""
+    start = (images.shape[-1] - side) // 2
+    return images[..., start : start + side, start : start + side]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from pathlib import Path
 
@@ -14,6 +15,19 @@ def cache_folder() -> Path:
     if named := os.environ.get("LAB2_CACHE"):
         return Path(named).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lab2"
+
+
+def pretrained_file(known_as: str) -> Path | None:
+    """Where `lab2 prepare` put the weights of that name ("vgg16", "torchvision:resnet50"); None where it did not.
+
+    The end of a file's name is the beginning of its SHA-256. Of several the last in alphabetical order counts.
+    """
+    if known_as in IMAGENET:
+        path = imagenet_file(known_as)
+        return path if path.is_file() else None
+    place, _, name = known_as.partition(":")
+    found = sorted((cache_folder() / "weights" / place).glob(f"{glob.escape(name)}-*.safetensors")) if name else []
+    return next((path for path in reversed(found) if path.stem.rpartition("-")[0] == name), None)
 
 
 def imagenet_file(architecture: str) -> Path:

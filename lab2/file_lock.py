@@ -1,4 +1,4 @@
-"""A lock that a trial's process holds while it runs. The kernel releases it when the process ends, even in a crash."""
+"""A lock on a file, held while a process works. The kernel releases it when the process ends, even in a crash."""
 
 from __future__ import annotations
 

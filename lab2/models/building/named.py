@@ -1,0 +1,64 @@
+"""A network by its name, with the weights that it is to begin with, and the images as those want them."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from lab2.cache import pretrained_file
+from lab2.data.datasets import DataShape
+from lab2.errors import WeightsError
+from lab2.models.building.answers import Answering
+from lab2.models.building.headed import HeadedNet, find_heads
+from lab2.models.building.states import load_into, read_start
+from lab2.models.layers.front import Front
+from lab2.models.network import NetworkConfig
+from lab2.spec.architectures import PRETRAINED, Record
+
+_PREDICTED_PIXELS = 500 * 64 * 64  # at a time where nothing is trained; it changes memory, not results
+
+
+def named(
+    network: nn.Module, config: NetworkConfig, shape: DataShape, record: Record, *, brought: str
+) -> tuple[nn.Module, str, int]:
+    """`network`, ready to train; where its weights came from; the side of the images as it sees them, in pixels.
+
+    `record` is what the network says of its images, `brought` where its weights are from as its code made it.
+    Raises `WeightsError` and `ConfigError`.
+    """
+    where, classes = f"network: name={config.name}", len(shape.classes)
+    side = config.image_side or record.image_side or shape.side
+    at_once = min(500, max(1, _PREDICTED_PIXELS // side**2))
+    asked = config.weights
+    if asked == "auto":
+        asked = "pretrained" if pretrained_file(config.known_as) else "random"
+    if asked == "random":
+        front = _front(config, Record(), shape, side)
+        return Answering(front, network, classes, predict_batch=at_once), brought, side
+    heads = find_heads(network, config.head, classes, where)
+    if asked == "own":
+        _require_own(network, brought, where)
+        said = brought
+    else:
+        saved = read_start(asked, config.known_as)
+        load_into(network, saved, heads)
+        said = saved.origin
+        if saved.record.mean is not None or asked in PRETRAINED:
+            record = saved.record
+    front = _front(config, record, shape, side)
+    return HeadedNet(front, network, classes, heads, where=where, predict_batch=at_once), said, side
+
+
+def _require_own(network: nn.Module, brought: str, where: str) -> None:
+    """Raise `WeightsError` where the code brings no weights; of shapes alone that is not known."""
+    if brought == "random" and not any(parameter.is_meta for parameter in network.parameters()):
+        raise WeightsError(
+            f"{where}: model.weights=own, but its code brings none: built with two seeds, its parameters differ"
+        )
+
+
+def _front(config: NetworkConfig, record: Record, shape: DataShape, side: int) -> Front:
+    """Colours and crop as the config states them, else as `record` does, else as the data are."""
+    many = 3 // len(shape.mean) if len(shape.mean) == 1 else 1
+    mean = config.mean or record.mean or shape.mean * many
+    std = config.std or record.std or shape.std * many
+    return Front(mean, std, side, config.crop or record.crop)
