@@ -21,7 +21,7 @@ from lab2.measure.process import TrialClock
 from lab2.measure.provenance import Provenance, code_digest, provenance
 from lab2.measure.scores import accuracy, macro_f1
 from lab2.measure.usage import Meter, Usage
-from lab2.regular_file import make_way
+from lab2.regular_file import clear_path
 from lab2.results.journal import Attempt, CurvePoint, Journal, Progress, read_attempts, time_taken
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
@@ -38,7 +38,7 @@ SAME_PLACE_ATTEMPTS = 3  # after so many attempts of one Slurm job without progr
 
 
 @dataclass(slots=True, kw_only=True)
-class SoFar:
+class TrialRecord:
     """What a trial has measured so far, over all its attempts. A checkpoint stores it."""
 
     started_at: str
@@ -54,7 +54,7 @@ class SoFar:
     usage: Usage = field(default_factory=Usage)  # of training
 
     @classmethod
-    def restored(cls, saved: dict[str, Any]) -> SoFar:
+    def restored(cls, saved: dict[str, Any]) -> TrialRecord:
         """The record that `asdict` turned into `saved`."""
         now, curve = Progress(**saved["now"]), [CurvePoint(**point) for point in saved["curve"]]
         return cls(**{**saved, "now": now, "curve": curve, "usage": Usage(**saved["usage"])})
@@ -69,7 +69,7 @@ class TrialAttempt:
         self.journal = Journal(run, trial.name)
         self.source = provenance()
         self.made_by = _made_by(self.source)  # read at the start: lab2's files may change while this process runs
-        self.so_far = SoFar(started_at=now(self.clock.wall_seconds))
+        self.so_far = TrialRecord(started_at=now(self.clock.wall_seconds))
         self.saved: Checkpoint | None = None
         self.last_checkpoint = time.monotonic()
 
@@ -89,15 +89,15 @@ class TrialAttempt:
         Raises `ResourceError` where `requeued` attempts began at the same step several times in a row.
         """
         run, trial = self.run, self.trial
-        make_way(run.shard(trial.name))  # of a failed attempt
+        clear_path(run.shard(trial.name))  # of a failed attempt
         for path_of in (run.predictions, run.history, run.weights, run.checkpoint):
             if path_of(trial.name).is_dir():  # otherwise writing the file would fail, after hours of training
-                make_way(path_of(trial.name))
+                clear_path(path_of(trial.name))
         known = time_taken(run, trial.name)
         self.journal.note(known)
         self.saved = load_checkpoint(run.checkpoint(trial.name), digest=trial.digest, made_by=self.made_by)
         if self.saved is not None:
-            self.so_far = SoFar.restored(self.saved.so_far)
+            self.so_far = TrialRecord.restored(self.saved.so_far)
             LOG.info("going on from step %d", self.so_far.step)
         # An attempt that was killed also took the time after its last checkpoint.
         self.so_far.wall_seconds = max(self.so_far.wall_seconds, known.wall_seconds)
@@ -122,7 +122,7 @@ class TrialAttempt:
         """
         so_far = self.so_far
         if self.saved is not None:
-            trainer.go_on(self.saved.trainer, self.run.checkpoint(self.trial.name))
+            trainer.resume_from(self.saved.trainer, self.run.checkpoint(self.trial.name))
             self.saved = None
         so_far.startup_seconds += self.clock.wall_seconds
         if (machine := describe_machine(trainer.device, trainer.precision)) not in so_far.machines:
@@ -134,11 +134,11 @@ class TrialAttempt:
             for step in watch.around(trainer.fit()):
                 guard.saw(step)
                 stopping = self.stop.asked is not None
-                validates = schedule.asks_at(step)
+                validates = schedule.is_due_after(step)
                 saves = step.last or stopping or self._checkpoint_is_due()
                 so_far.step, so_far.images = step.number, step.images
                 if validates or saves or self.journal.due():
-                    watch.settle()  # the lines below wait for the accelerator: count the wait as training
+                    watch.await_device()  # the lines below wait for the accelerator: count the wait as training
                     guard.check()
                     so_far.now = self._progress(step, watch.seconds)
                     self.journal.note(so_far.now)
@@ -149,7 +149,7 @@ class TrialAttempt:
                             self._validate(trainer, data, step)
                         if saves:
                             self._save_checkpoint(trainer)
-                schedule.go_on_from(step.images)
+                schedule.resume_at(step.images)
                 if stopping:
                     self.stop.obey()
         so_far.now = replace(so_far.now, train_seconds=watch.seconds)

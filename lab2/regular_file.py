@@ -78,7 +78,7 @@ def check_open(handle: int, path: Path, limit: int | None = None) -> None:
         raise _too_large(path, status.st_size, limit)
 
 
-def make_way(path: Path) -> None:
+def clear_path(path: Path) -> None:
     """Remove the file at `path`, if any. A directory is not deleted but moved into a hidden folder beside it.
 
     Raises `OSError` where that is not possible.

@@ -132,6 +132,6 @@ def test_a_gpus_random_numbers_are_part_of_where_a_trial_stands(monkeypatch: pyt
     next(first.fit())
     assert first.state()["gpu_random"] is None
     first.device = second.device = GPU
-    second.go_on(first.state(), Path("checkpoint"))
+    second.resume_from(first.state(), Path("checkpoint"))
     next(second.fit())
     assert restored == [(numbers, GPU)]

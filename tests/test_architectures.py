@@ -143,6 +143,18 @@ def test_more_jobs_stand_beside_the_default_ones():
     assert not set(more) & set(read_catalogue(default_folder()))
 
 
+def test_the_list_of_jobs_names_those_beside_them(run_cli):
+    code, out, _ = run_cli("jobs")
+    assert code == 0
+    assert out.splitlines()[-2:] == [
+        "mobilenet_v3_small, resnet20: --jobs jobs/more",
+        "cnn_strong, vit_strong: --jobs jobs/strong",
+    ]
+    for line in out.splitlines()[-2:]:
+        names, _, folder = line.partition(": --jobs ")
+        assert all(name in run_cli("jobs", "--jobs", folder)[1] for name in names.split(", "))
+
+
 @pytest.mark.parametrize(
     "model",
     [

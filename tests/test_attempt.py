@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from lab2.attempt import TrialAttempt
 from lab2.report.summary import summarise
 from lab2.results.collect import collect
-from lab2.results.journal import Journal, Progress, make_way_for_attempt, read_history, read_progress, time_taken
+from lab2.results.journal import Journal, Progress, clear_for_attempt, read_history, read_progress, time_taken
 from lab2.spec.architectures import ImportedConfig
 from lab2.train.schedule import ValidationSchedule
 from lab2.train.stage import Stage, Step
@@ -36,9 +36,9 @@ class TestSchedule:
     def test_every_second_v_then_every_twentieth_more(self):
         schedule, asked = ValidationSchedule(5000), []
         for images in range(0, 500_000, 50):
-            if schedule.asks_at(step_at(images)):
+            if schedule.is_due_after(step_at(images)):
                 asked.append(images)
-                schedule.go_on_from(images)
+                schedule.resume_at(images)
         assert asked[:21] == [10_000 * n for n in range(1, 22)]
         gaps = [b - a for a, b in itertools.pairwise(asked)]
         assert gaps[-1] == pytest.approx(asked[-2] / 20, abs=50)
@@ -47,18 +47,18 @@ class TestSchedule:
         for size in (64, 1000, 12_000):
             schedule, asked = ValidationSchedule(5000), []
             for images in range(size, 100_000, size):
-                if schedule.asks_at(step_at(images)):
+                if schedule.is_due_after(step_at(images)):
                     asked.append(images)
-                    schedule.go_on_from(images)
+                    schedule.resume_at(images)
             assert all(b // 10_000 > a // 10_000 for a, b in itertools.pairwise(asked))
 
     def test_the_end_is_always_asked(self):
-        assert ValidationSchedule(5000).asks_at(step_at(7, last=True))
+        assert ValidationSchedule(5000).is_due_after(step_at(7, last=True))
 
     def test_who_goes_on_is_not_asked_again(self):
         schedule = ValidationSchedule(100, seen=450)
-        assert not schedule.asks_at(step_at(500))
-        assert schedule.asks_at(step_at(600))
+        assert not schedule.is_due_after(step_at(500))
+        assert schedule.is_due_after(step_at(600))
 
 
 def test_the_target_is_looked_for_within_an_epoch(tmp_path: Path):
@@ -88,7 +88,7 @@ def test_the_time_of_an_attempt_that_was_killed_is_counted(launched: bool, tmp_p
     killed = read_progress(run, trial.name)
     assert killed is not None
     if launched:  # as `lab2 resume` does before it starts a trial
-        make_way_for_attempt(run, trial.name)
+        clear_for_attempt(run, trial.name)
         assert read_progress(run, trial.name) is None
     short = replace(trial, job=replace(trial.job, train=replace(trial.job.train, epochs=1)))
     shard = run_trial(short, run, device="cpu")
@@ -106,10 +106,10 @@ def test_the_time_of_attempts_is_kept_where_their_notes_make_way(tmp_path: Path)
     run = make_run(tmp_path, trial)
     nothing = Progress(state="starting")
     assert time_taken(run, trial.name) == nothing
-    make_way_for_attempt(run, trial.name)
+    clear_for_attempt(run, trial.name)
     assert time_taken(run, trial.name) == nothing
     Journal(run, trial.name).note(Progress(state="training", wall_seconds=3, cpu_seconds=2, startup_seconds=1, epoch=1))
-    make_way_for_attempt(run, trial.name)
+    clear_for_attempt(run, trial.name)
     assert read_progress(run, trial.name) is None
     assert time_taken(run, trial.name) == replace(nothing, wall_seconds=3, cpu_seconds=2, startup_seconds=1)
 

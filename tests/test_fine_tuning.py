@@ -151,7 +151,7 @@ class TestFeatureCache:
         state = first.state()
         assert 300 in calls
         second, calls = begun()
-        second.go_on(state, Path("checkpoint"))
+        second.resume_from(state, Path("checkpoint"))
         assert [step.number for step in second.fit()] == [5, 6]
         assert 300 not in calls
 
@@ -169,7 +169,7 @@ class TestFeatureCache:
         first, second = begun("bf16"), begun("fp32")
         steps = first.fit()
         next(steps)
-        second.go_on(first.state(), tmp_path / "checkpoint")
+        second.resume_from(first.state(), tmp_path / "checkpoint")
         seen = []
         extract = second.model.extract
         monkeypatch.setattr(

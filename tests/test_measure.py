@@ -156,7 +156,7 @@ class TestStopwatch:
         monkeypatch.setattr("lab2.measure.cost.synchronize", lambda _: time.sleep(queued.pop(0)))
         watch = Stopwatch(torch.device("cuda", 0))
         for _ in watch.around(iter([None])):
-            watch.settle()
+            watch.await_device()
         assert 0.2 <= watch.seconds < 0.25
         assert queued == []
 

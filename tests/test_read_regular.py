@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab2.regular_file import IrregularFileError, make_way, read_regular, regular_file
+from lab2.regular_file import IrregularFileError, clear_path, read_regular, regular_file
 from tests.test_regular_file import KINDS, directory, kinds, put
 
 pytestmark = [
@@ -70,16 +70,16 @@ class TestMakeWay:
     @kinds
     def test_there_is_room_for_a_file(self, kind, tmp_path: Path):
         path = put(kind, tmp_path / "file")
-        make_way(path)
+        clear_path(path)
         assert not os.path.lexists(path)
         path.write_bytes(b"new")
 
     def test_what_lies_in_a_directory_is_kept(self, tmp_path: Path):
         put(directory, tmp_path / "file")
         (tmp_path / "file" / "mine").write_text("kept")
-        make_way(tmp_path / "file")
+        clear_path(tmp_path / "file")
         (aside,) = tmp_path.glob(".file.*")
         assert (aside / "file" / "mine").read_text() == "kept"
 
     def test_what_is_not_there_needs_none(self, tmp_path: Path):
-        make_way(tmp_path / "file")
+        clear_path(tmp_path / "file")

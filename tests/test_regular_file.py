@@ -29,7 +29,7 @@ from lab2.launch.status import status, trial_status
 from lab2.launch.submission import read_submissions
 from lab2.measure.predictions import read_predictions
 from lab2.models.building.weights import read_weights_metadata
-from lab2.regular_file import make_way
+from lab2.regular_file import clear_path
 from lab2.results.collect import collect
 from lab2.results.journal import Attempt, CurvePoint, Journal, read_attempts, read_history, read_progress
 from lab2.results.run_dir import RunDir, open_run
@@ -213,7 +213,7 @@ class TestEachReader:
             with pytest.raises(DataError) as caught:
                 open_source(DataConfig(dataset=str(image_folder))).read("train")
             assert str(path) in str(caught.value)
-            make_way(path)
+            clear_path(path)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from lab2.cli import completion
 from lab2.cli.command import START, command
 from lab2.cli.options import Jobs, folder_and_names
 from lab2.cli.screen import out, say
-from lab2.spec.catalogue import choose, read_catalogue
+from lab2.spec.catalogue import choose, folders_within, read_catalogue
 from lab2.spec.shipped import write_copies
 
 app = typer.Typer()
@@ -105,6 +105,8 @@ def show_jobs(
     if not wanted:
         for entry in entries.values():
             out.print(f"[bold]{entry.job.name:<14}[/] {escape(entry.question)}", soft_wrap=True)
+        for inner, more_names in folders_within(folder).items():
+            out.print(f"[dim]{', '.join(more_names)}: --jobs {escape(shlex.quote(str(inner)))}[/]", soft_wrap=True)
         return
     for job in choose(entries, wanted):
         show_job(entries[job.name])

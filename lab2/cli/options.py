@@ -22,6 +22,10 @@ Jobs = Annotated[
         "--jobs", metavar="JOBS", help="Names (cnn,vit), or a folder of job files.", autocompletion=completion.jobs
     ),
 ]
+JobsFolder = Annotated[
+    list[str] | None,
+    typer.Option("--jobs", metavar="FOLDER", help="A folder of job files.", autocompletion=completion.jobs),
+]
 Seeds = Annotated[str, typer.Option("--seeds", metavar="SEEDS", help="How many (3), or which (1,5,7).")]
 Settings = Annotated[
     list[str] | None,

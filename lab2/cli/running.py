@@ -19,6 +19,7 @@ from lab2.cli.options import (
     Dataset,
     Device,
     Jobs,
+    JobsFolder,
     Parallel,
     Quick,
     RunId,
@@ -72,7 +73,7 @@ def run_local(
 def train(
     job: Annotated[str, typer.Argument(metavar="JOB", help="One that lab2 jobs lists.", autocompletion=completion.job)],
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of all its random numbers.")] = 1,
-    jobs: Jobs = None,
+    jobs: JobsFolder = None,
     dataset: Dataset = "mnist",
     settings: Settings = None,
     trace: Annotated[bool, typer.Option("--trace", help="Train some steps only, and say where the time goes.")] = False,

@@ -23,7 +23,7 @@ from lab2.launch.environment import trial_environment
 from lab2.launch.logs import last_lines
 from lab2.launch.status import TrialStatus, status, trial_status
 from lab2.launch.task import TrialTask
-from lab2.results.journal import make_way_for_attempt
+from lab2.results.journal import clear_for_attempt
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Status, unfinished, write_shard
 from lab2.spec.job import Trial
@@ -98,7 +98,7 @@ def _start(run: RunDir, plan: Plan, trial: Trial, threads: int, gpus: list[int])
         visible_gpus=tuple(gpus),
         stderr_to_stdout=True,
     )
-    make_way_for_attempt(run, trial.name)
+    clear_for_attempt(run, trial.name)
     with trial_environment(threads), _terminal_ignored():
         job = executor.submit(TrialTask(run.path, trial.name, "cuda" if gpus else plan.device, threads))
     return _Running(run, plan, trial, job, gpus)

@@ -23,9 +23,9 @@ from lab2.launch.status import TrialStatus
 from lab2.launch.submission import Submission, latest_jobs, place_of, read_submissions, write_submission
 from lab2.launch.task import TrialTask
 from lab2.regular_file import SMALL, read_regular
-from lab2.results.journal import make_way_for_attempt
+from lab2.results.journal import clear_for_attempt
 from lab2.results.run_dir import RunDir
-from lab2.spec.checks import first_wrong
+from lab2.spec.checks import first_error
 from lab2.spec.job import Trial
 from lab2.spec.plan import Plan
 from lab2.spec.profile import PROFILE, Profile
@@ -88,7 +88,7 @@ def submit(
             executor = _executor(run, profile, part, exclude, after)
             place = place_of(part.trials[0], profile, plan.device)
             for trial in part.trials:
-                make_way_for_attempt(run, trial.name)
+                clear_for_attempt(run, trial.name)
             try:
                 with executor.batch():
                     handles = [executor.submit(_task(run, plan, trial)) for trial in part.trials]
@@ -287,7 +287,7 @@ def read_run_profile(run: RunDir) -> Profile | None:
         return None
     except (OSError, ValidationError, ConfigError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
-        why = first_wrong(error) if isinstance(error, ValidationError) else why
+        why = first_error(error) if isinstance(error, ValidationError) else why
         raise RunError(f"{run.profile}: not a profile ({why}); lab2 resume --profile NAME writes it anew") from error
 
 

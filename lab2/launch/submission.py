@@ -14,7 +14,7 @@ from lab2.foreign_text import keep_visible
 from lab2.launch.container import image_content
 from lab2.regular_file import LISTS, read_regular
 from lab2.results.run_dir import RunDir
-from lab2.spec.checks import first_wrong
+from lab2.spec.checks import first_error
 from lab2.spec.job import Trial
 from lab2.spec.profile import Profile
 from lab2.whole_file import write_whole
@@ -90,7 +90,7 @@ def _read(path: Path) -> Submission:
     except OSError as error:
         raise _bad_record(path, error.strerror) from error
     except ValidationError as error:
-        raise _bad_record(path, first_wrong(error)) from error
+        raise _bad_record(path, first_error(error)) from error
     if not found.job_id.isdecimal():
         raise _bad_record(path, f"job_id: found {found.job_id!r}, wanted a number")
     return found

@@ -39,7 +39,7 @@ class Stopwatch:
         synchronize(self.device)
         self.seconds += time.perf_counter() - started
 
-    def settle(self) -> None:
+    def await_device(self) -> None:
         """Wait until the accelerator has finished the steps so far, and count the wait as theirs.
 
         Call it before the caller reads a tensor: that would wait, too, and the wait would not be counted.

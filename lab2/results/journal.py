@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from lab2.foreign_text import keep_visible
-from lab2.regular_file import LISTS, SMALL, make_way, read_regular
+from lab2.regular_file import LISTS, SMALL, clear_path, read_regular
 from lab2.results.run_dir import RunDir
 from lab2.whole_file import write_whole
 
@@ -129,7 +129,7 @@ def time_taken(run: RunDir, trial: str) -> Progress:
     return Progress(state="starting", **sums)
 
 
-def make_way_for_attempt(run: RunDir, trial: str) -> None:
+def clear_for_attempt(run: RunDir, trial: str) -> None:
     """Remove the trial's old shard and progress note, and save the time that its attempts took.
 
     Raises `OSError` where a file cannot be written or removed.
@@ -138,7 +138,7 @@ def make_way_for_attempt(run: RunDir, trial: str) -> None:
     if taken.wall_seconds:
         write_whole(run.time_taken(trial), _PROGRESS.dump_json(taken))
     for stale in (run.shard(trial), run.progress(trial)):
-        make_way(stale)
+        clear_path(stale)
 
 
 def read_history(run: RunDir, trial: str) -> list[CurvePoint]:

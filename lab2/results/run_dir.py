@@ -25,7 +25,7 @@ from pydantic import ValidationError
 
 from lab2.errors import RunError
 from lab2.regular_file import LISTS, read_regular
-from lab2.spec.checks import first_wrong, wrong_schema
+from lab2.spec.checks import first_error, wrong_schema
 from lab2.spec.plan import PLAN_SCHEMA, Plan, dump_plan, load_plan
 from lab2.whole_file import write_whole
 
@@ -143,7 +143,7 @@ class RunDir:
         except (AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise RunError(f"{self.plan}: not a plan ({error}); wanted what lab2 wrote") from error
         except ValidationError as error:
-            raise RunError(f"{self.plan}: {first_wrong(error)}; it was altered; start a new run") from error
+            raise RunError(f"{self.plan}: {first_error(error)}; it was altered; start a new run") from error
 
     def write_plan(self, plan: Plan) -> None:
         """Write the plan atomically. Raises `OSError` where it cannot be written."""

@@ -22,7 +22,7 @@ from lab2.errors import ShardError
 from lab2.foreign_text import keep_visible
 from lab2.measure.metrics import METRICS
 from lab2.regular_file import SMALL, read_regular
-from lab2.spec.checks import first_wrong, wrong_schema
+from lab2.spec.checks import first_error, wrong_schema
 from lab2.spec.job import Trial
 from lab2.whole_file import write_whole
 
@@ -166,7 +166,7 @@ def read_shard(path: Path) -> Shard:
     try:
         return SHARD.validate_python(row)
     except ValidationError as error:
-        raise ShardError(f"{path}: {first_wrong(error)}") from error
+        raise ShardError(f"{path}: {first_error(error)}") from error
 
 
 def read_finished(path: Path, digest: str) -> Shard | None:

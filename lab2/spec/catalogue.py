@@ -17,7 +17,7 @@ from pydantic_core import PydanticSerializationError
 
 from lab2.errors import ConfigError
 from lab2.foreign_text import one_line
-from lab2.spec.checks import first_wrong
+from lab2.spec.checks import first_error
 from lab2.spec.job import JobSpec
 from lab2.spec.shipped import chosen, shipped
 
@@ -78,6 +78,17 @@ def read_catalogue(folder: Path) -> dict[str, Entry]:
     return entries
 
 
+def folders_within(folder: Path) -> dict[Path, list[str]]:
+    """The folders of jobs inside `folder`, as `--jobs` takes them, and the names of their files. No file is read."""
+    found = {inner: [path.stem for path in _files(inner)] for inner in sorted(folder.iterdir()) if inner.is_dir()}
+    ours = shipped("jobs")
+    return {
+        Path("jobs") / inner.relative_to(ours) if inner.is_relative_to(ours) else inner: names
+        for inner, names in found.items()
+        if names
+    }
+
+
 def choose(entries: dict[str, Entry], names: Iterable[str]) -> list[JobSpec]:
     """The named jobs, or all where no name is given; raises `ConfigError` for an unknown name."""
     wanted = list(dict.fromkeys(names)) or list(entries)
@@ -116,7 +127,7 @@ def _as_planned(job: JobSpec, path: Path) -> JobSpec:
     try:
         return _JOB.validate_json(_JOB.dump_json(job, warnings=False))
     except ValidationError as error:
-        raise ConfigError(f"{path}: JOB: {first_wrong(error)}") from error
+        raise ConfigError(f"{path}: JOB: {first_error(error)}") from error
     except PydanticSerializationError as error:
         raise ConfigError(f"{path}: JOB: holds what no plan can ({error}); wanted numbers, words and lists") from error
 

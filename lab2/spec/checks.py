@@ -30,7 +30,7 @@ def wrong_schema(found: object, read: int, anew: str) -> str:
     return f"schema {found} of an older lab2, this version reads {read}; {anew}, or use the lab2 that wrote it"
 
 
-def first_wrong(error: ValidationError) -> str:
+def first_error(error: ValidationError) -> str:
     """The first error of a validation as a message: the field, what was found, what is wanted."""
     first = error.errors()[0]
     wanted = first["msg"].removeprefix("Input should be ").replace("a valid tuple", 'a list, as in ["..."]')

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from lab2.errors import ConfigError
-from lab2.spec.checks import first_wrong, require
+from lab2.spec.checks import first_error, require
 from lab2.spec.job import Resources, Trial
 from lab2.spec.shipped import chosen, shipped
 
@@ -150,4 +150,4 @@ def _first_error(error: ValidationError) -> str:
         close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
         return f"no field is called {where!r}; {hint}"
-    return first_wrong(error)
+    return first_error(error)

@@ -16,13 +16,13 @@ class ValidationSchedule:
     def __init__(self, validation_images: int, seen: int = 0) -> None:
         self.gap = 2 * validation_images
         self.next = self.gap
-        self.go_on_from(seen)
+        self.resume_at(seen)
 
-    def asks_at(self, step: Step) -> bool:
+    def is_due_after(self, step: Step) -> bool:
         """Whether to validate after `step`."""
         return step.last or step.images >= self.next
 
-    def go_on_from(self, images: int) -> None:
+    def resume_at(self, images: int) -> None:
         """Set the next validation to the first one that is due after so many training images."""
         while self.next <= images:
             self.next += max(self.gap, self.next // 20)

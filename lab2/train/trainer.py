@@ -79,7 +79,7 @@ class Trainer(ABC):
             "gpu_random": torch.cuda.get_rng_state(self.device) if on_gpu else None,
         }
 
-    def go_on(self, state: State, file: Path) -> None:
+    def resume_from(self, state: State, file: Path) -> None:
         """Let `fit` continue from `state`, in its precision. `file`, which held it, is named in errors.
 
         `fit` then raises `CheckpointError` where the state is of another network or recipe.
