@@ -24,7 +24,7 @@ Jobs = Annotated[
 ]
 JobsFolder = Annotated[
     list[str] | None,
-    typer.Option("--jobs", metavar="FOLDER", help="A folder of job files.", autocompletion=completion.jobs),
+    typer.Option("--jobs", metavar="JOBS", help="A folder of job files.", autocompletion=completion.jobs),
 ]
 Seeds = Annotated[str, typer.Option("--seeds", metavar="SEEDS", help="How many (3), or which (1,5,7).")]
 Settings = Annotated[
