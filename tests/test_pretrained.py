@@ -135,6 +135,7 @@ class TestPrepared:
 
 
 class TestFiles:
+    @pytest.mark.filterwarnings("error")  # a user would read them before each launch
     @pytest.mark.parametrize("wrapped", [False, True])
     def test_a_state_dict_of_the_network(self, tmp_path: Path, wrapped: bool):
         state = MODELS.squeezenet1_1(weights=None).state_dict()

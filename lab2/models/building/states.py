@@ -85,7 +85,8 @@ def load_into(network: nn.Module, saved: Saved, heads: Collection[str]) -> None:
             f"{saved.origin}: does not fit the network: {', '.join(wrong[:6])}{more}; name the very network that it is "
             "of, with the same model.options and model.image_side"
         )
-    network.load_state_dict({name: theirs[name] for name in own.keys() & theirs.keys() - ours}, strict=False)
+    if not any(one.is_meta for one in own.values()):  # a check without memory for weights: nothing can be loaded
+        network.load_state_dict({name: theirs[name] for name in own.keys() & theirs.keys() - ours}, strict=False)
 
 
 def _is_counter(name: str) -> bool:
