@@ -135,14 +135,14 @@ class TestPrepared:
 
 
 class TestFiles:
-    @pytest.mark.filterwarnings("error")  # a user would read them before each launch
     @pytest.mark.parametrize("wrapped", [False, True])
-    def test_a_state_dict_of_the_network(self, tmp_path: Path, wrapped: bool):
+    def test_a_state_dict_of_the_network(self, tmp_path: Path, wrapped: bool, recwarn: pytest.WarningsRecorder):
         state = MODELS.squeezenet1_1(weights=None).state_dict()
         saved = {"state_dict": {f"module.{k}": v for k, v in state.items()}, "epoch": 3} if wrapped else state
         torch.save(saved, tmp_path / "x.pth")
         config = NetworkConfig(name="torchvision:squeezenet1_1", image_side=32, weights=str(tmp_path / "x.pth"))
         check_model(config, COLOURS)
+        assert [str(one.message) for one in recwarn] == []  # a user would read them before each launch
         built = build(config, COLOURS)
         assert built.weights == f"file {tmp_path}/x.pth"
         ours = built.model.get_submodule("network").state_dict()
