@@ -116,7 +116,7 @@ class TestCrop:
             for top, left in product(range(11), repeat=2)
         ]
         apart = torch.cdist(crops.flatten(1), torch.cat(whole).flatten(1)).min(1).values / crops[0].numel() ** 0.5
-        assert apart.min() < 0.1  # some crop is nearly of half the side and at whole pixels; noise differs by 0.4
+        assert apart.min() < 0.1  # a crop nearly of half the side, at whole pixels; another picture is 0.2 apart
 
 
 class TestJitter:
