@@ -56,6 +56,13 @@ def make_trial(name: str = "cnn", *, seed: int = 1, model: ModelConfig | None = 
     return Trial(job=JobSpec(name=name, model=model or TINY[name], train=recipe), data=SMALL, seed=seed)
 
 
+def augmentation(name: str) -> dict[str, Any]:
+    """All that a recipe can do to images, each a little; a detector's can do nothing."""
+    older = {"rotation": 10.0, "stretch": 0.1, "shift": 1}
+    newer = {"crop_scale": 0.6, "flip": 0.2, "jitter": 0.2, "trivial_augment": True, "mixup": 0.2, "cutmix": 0.4}
+    return {} if name == "faster_rcnn" else older | newer
+
+
 def make_run(folder: Path, *trials: Trial, run_id: str = "run") -> RunDir:
     """A run directory whose plan has `trials`."""
     return create_run(folder, Plan(run_id=run_id, created_at="2026-01-01T00:00:00", smoke=False, trials=trials))

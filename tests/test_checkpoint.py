@@ -19,8 +19,8 @@ from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
 from lab2.train.checkpoint import Checkpoint, save_checkpoint
 from lab2.trial import run_trial
-from tests.conftest import SMALL, TINY, make_run, make_trial
-from tests.test_train import augmentation, interrupt
+from tests.conftest import SMALL, TINY, augmentation, make_run, make_trial
+from tests.test_train import interrupt
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from lab2.spec.architectures import ImportedConfig, ModelConfig
 from lab2.spec.catalogue import choose, default_folder, read_catalogue
 from lab2.spec.job import TRIAL, DataConfig, JobSpec, Resources, TrainConfig, Trial
 from lab2.spec.overrides import override
-from tests.conftest import TINY, make_trial
+from tests.conftest import TINY, augmentation, make_trial
 
 
 def test_a_width_that_heads_do_not_divide_is_refused_where_it_is_written():
@@ -40,6 +40,12 @@ def test_a_width_that_heads_do_not_divide_is_refused_where_it_is_written():
         (lambda: TrainConfig(warmup=1), r"train.warmup=1 is not in \[0, 1\)"),
         (lambda: TrainConfig(label_smoothing=1), r"train.label_smoothing=1 is not in \[0, 1\)"),
         (lambda: TrainConfig(shift=-1), "train.shift=-1 is negative"),
+        (lambda: TrainConfig(crop_scale=0), r"train.crop_scale=0 is not in \(0, 1\]; 1 is no crop"),
+        (lambda: TrainConfig(crop_scale=1.1), r"train.crop_scale=1.1 is not in \(0, 1\]"),
+        (lambda: TrainConfig(flip=1.1), r"train.flip=1.1 is not in \[0, 1\]"),
+        (lambda: TrainConfig(jitter=-0.1), r"train.jitter=-0.1 is not in \[0, 1\]"),
+        (lambda: TrainConfig(mixup=-1), "train.mixup=-1 is negative or infinite"),
+        (lambda: TrainConfig(cutmix=float("inf")), "train.cutmix=inf is negative or infinite"),
         (lambda: Resources(gpus=-1), "resources.gpus=-1 is negative"),
         (lambda: Resources(cpus=0), "resources.cpus=0 must be positive"),
         (lambda: Resources(memory_gb=0), "resources.memory_gb=0 must be positive"),
@@ -77,6 +83,10 @@ def test_a_width_that_heads_do_not_divide_is_refused_where_it_is_written():
         (lambda: TrainConfig(optimizer="adam"), "train.optimizer='adam', wanted adamw, sgd, muon"),
         (lambda: TrainConfig(precision="fp8"), "train.precision='fp8', wanted auto, fp32, bf16"),
         (lambda: make_trial("faster_rcnn", shift=1), "train.shift would do nothing to a detector"),
+        *(
+            (partial(make_trial, "faster_rcnn", **{name: value}), f"train.{name} would do nothing to a detector")
+            for name, value in augmentation("cnn").items()
+        ),
         (lambda: make_trial("faster_rcnn", optimizer="muon"), "optimizer=muon is for classifiers"),
         (lambda: VGG16Config(image_side=28), "five poolings need 32 or more"),
         (lambda: AlexNetConfig(weights=""), "weights is empty"),
@@ -90,6 +100,7 @@ def test_impossible_values_are_refused(make, message):
 
 def test_the_last_possible_values_are_taken():
     TrainConfig(weight_decay=0, warmup=0, label_smoothing=0, rotation=180, stretch=0, shift=0, target_accuracy=1)
+    TrainConfig(crop_scale=1, flip=1, jitter=1, mixup=0, cutmix=0)
     TrainConfig(rotation=0, warmup=0.99, label_smoothing=0.99, stretch=0.99)
     Resources(gpus=0, cpus=1)
     CNNConfig(filters=(1, 1), kernel_size=1, hidden=1, dropout=0)
@@ -118,7 +129,8 @@ def test_a_trial_comes_back_from_json_as_it_was(name):
 def test_the_digest_changes_with_every_part_of_the_configuration():
     trial = make_trial("vit")
     others = [make_trial("vit", seed=2), make_trial("vit", epochs=2), make_trial("vit", model=ViTConfig())]
-    assert len({t.digest for t in (trial, *others)}) == 4
+    others += [make_trial("vit", **{name: value}) for name, value in augmentation("vit").items()]
+    assert len({t.digest for t in (trial, *others)}) == 13
     assert make_trial("vit").digest == trial.digest
 
 

@@ -37,7 +37,7 @@ from lab2.train.detector import targets
 from lab2.train.optimizer import Group
 from lab2.train.stage import Stage, Step, count_steps
 from lab2.trial import run_trial, set_up
-from tests.conftest import SMALL, TINY, make_run, make_trial, on_folder
+from tests.conftest import SMALL, TINY, augmentation, make_run, make_trial, on_folder
 
 DETECTOR = pytest.param("faster_rcnn", marks=pytest.mark.slow)
 EACH = ("cnn", "vit", DETECTOR)
@@ -152,11 +152,6 @@ def test_the_same_trial_twice_gives_the_same_bits(name: str, tmp_path: Path):
     assert contents[0] == contents[1]
 
 
-def augmentation(name: str) -> dict[str, float]:
-    """All there is; a detector has none."""
-    return {} if name == "faster_rcnn" else {"rotation": 10.0, "stretch": 0.1, "shift": 1}
-
-
 def interrupt(run: RunDir, trial: Trial) -> None:
     """Run `trial` and end it by SIGTERM in the midst of its third step from here."""
     steps = itertools.count(1)
@@ -199,7 +194,7 @@ class Waits(TorchDispatchMode):
 def test_a_step_of_a_classifier_never_waits_for_the_accelerator(name: str, optimizer: str):
     trial = make_trial(name, optimizer=optimizer)
     data = load_training(trial.data)
-    job = replace(trial.job, train=replace(trial.job.train, rotation=10, stretch=0.1, shift=1))
+    job = replace(trial.job, train=replace(trial.job.train, **augmentation(name)))
     trainer = make_trainer(job, build(job.model, data.shape), data.train, device=CPU, precision="fp32", seed=1)
     steps = trainer.fit()
     next(steps)

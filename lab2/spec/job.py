@@ -27,6 +27,8 @@ Broken = Literal["stop", "skip"]
 class TrainConfig:
     """The training recipe. The learning rate rises to its peak and falls to about 0: one cycle (arXiv:1708.07120)."""
 
+    ADDED: ClassVar[frozenset[str]] = frozenset({"flip", "crop_scale", "jitter", "trivial_augment", "mixup", "cutmix"})
+
     epochs: float = 3.0  # passes over the training images; 1.5 is one and a half
     batch_size: int = 256  # images a step
     learning_rate: float = 1e-3  # the peak of the cycle
@@ -38,6 +40,16 @@ class TrainConfig:
     # classifiers; a side of an image becomes 1 / (1 + stretch) to 1 / (1 - stretch) of its length, drawn anew each time
     stretch: float = 0.0
     shift: int = 0  # classifiers; pixels by which an image is moved at most, drawn anew each time
+    # classifiers; the smallest share of an image's area that a random crop keeps, (0, 1]; it is resized to the whole
+    crop_scale: float = 1.0
+    flip: float = 0.0  # classifiers; the probability that an image is mirrored left to right, drawn anew each time
+    # classifiers; brightness, contrast and saturation are multiplied by 1 - jitter to 1 + jitter, drawn anew, [0, 1]
+    jitter: float = 0.0
+    trivial_augment: bool = False  # classifiers; one of 14 operations on each image, drawn anew, of random strength
+    # classifiers; an image and its label are averaged with another's, by a share from Beta(mixup, mixup); 0: never
+    mixup: float = 0.0
+    # classifiers; an image gets a square of another's, its area from Beta(cutmix, cutmix), and as much of its label
+    cutmix: float = 0.0
     precision: Precision = "auto"  # auto: what is fastest for this architecture on this device
     target_accuracy: float | None = None  # [0, 1], validation; the time to reach it is recorded
     save_weights: bool = False  # keep the trained network in the run, to fine-tune from
@@ -55,13 +67,23 @@ class TrainConfig:
         require(0 <= self.rotation <= 180, f"train.rotation={self.rotation} is not in [0, 180] degrees")
         require(0 <= self.stretch < 1, f"train.stretch={self.stretch} is not in [0, 1)")
         require(self.shift >= 0, f"train.shift={self.shift} is negative")
+        require(0 < self.crop_scale <= 1, f"train.crop_scale={self.crop_scale} is not in (0, 1]; 1 is no crop")
+        for name in ("flip", "jitter"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"train.{name}={value} is not in [0, 1]")
+        for name in ("mixup", "cutmix"):
+            value = getattr(self, name)
+            require(0 <= value < math.inf, f"train.{name}={value} is negative or infinite")
         require(
             self.target_accuracy is None or 0 < self.target_accuracy <= 1,
             f"train.target_accuracy={self.target_accuracy} is not in (0, 1]; 99 % is 0.99",
         )
 
 
-_FOR_CLASSIFIERS = ("label_smoothing", "rotation", "stretch", "shift")
+_FOR_CLASSIFIERS = (
+    *("label_smoothing", "rotation", "stretch", "shift"),
+    *("crop_scale", "flip", "jitter", "trivial_augment", "mixup", "cutmix"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,10 +149,11 @@ class JobSpec:
         is_config = isinstance(self.model, ModelConfig)
         require(is_config, f"{self.name}: model={self.model!r}, wanted a config, as in ViTConfig()")
         if self.model.detects:
-            unused = [name for name in _FOR_CLASSIFIERS if getattr(self.train, name)]
+            defaults = {one.name: one.default for one in fields(self.train)}
+            idle = [name for name in _FOR_CLASSIFIERS if getattr(self.train, name) != defaults[name]]
             require(
-                not unused,
-                f"{self.name}: train.{', train.'.join(unused)} would do nothing to a detector; "
+                not idle,
+                f"{self.name}: train.{', train.'.join(idle)} would do nothing to a detector; "
                 "set it for the classifiers alone, as in --set cnn:train.shift=1",
             )
             require(

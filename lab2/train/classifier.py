@@ -12,7 +12,9 @@ from torch.nn import functional as F
 from torch.profiler import record_function
 
 from lab2.data import augment
+from lab2.data.mixing import MixedLabels, mix
 from lab2.data.source import Images
+from lab2.data.trivial_augment import trivial_augment
 from lab2.measure.predictions import Predictions
 from lab2.models.building.answers import Answer, Answering
 from lab2.models.building.pretrained import folded
@@ -48,19 +50,32 @@ def fit(
         with record_function("data"):
             index = order.to(inputs.device, non_blocking=True)
             batch = inputs[index] if isinstance(inputs, Tensor) else inputs[order]
+            targets: Tensor | MixedLabels = labels[index]
             if batch.dtype == torch.uint8:
-                batch = augment.warp(to_unit(batch), config.rotation, config.stretch, stage.generator)
-                batch = augment.shift(batch, config.shift, stage.generator)
+                batch = augmented(to_unit(batch), config, stage.generator)
+                batch, targets = mix(batch, labels[index], config.mixup, config.cutmix, stage.generator)
         with record_function("forward"), autocast(inputs.device, precision):
-            loss = _loss(forward(batch), labels[index], config.label_smoothing)
+            loss = _loss(forward(batch), targets, config.label_smoothing)
         yield stage.step(loss)
 
 
-def _loss(answer: Tensor | Answer, labels: Tensor, smoothing: float) -> Tensor:
+def augmented(images: Tensor, config: TrainConfig, generator: torch.Generator) -> Tensor:
+    """(B, C, S, S) images in [0, 1] after all that the recipe does to each of them alone, in the recipe's order."""
+    images = augment.warp(images, config.rotation, config.stretch, generator)
+    images = augment.shift(images, config.shift, generator)
+    images = augment.crop(images, config.crop_scale, generator)
+    images = augment.flip(images, config.flip, generator)
+    images = augment.jitter(images, config.jitter, generator)
+    return trivial_augment(images, generator) if config.trivial_augment else images
+
+
+def _loss(answer: Tensor | Answer, labels: Tensor | MixedLabels, smoothing: float) -> Tensor:
     """Cross-entropy; that of auxiliary classifiers at a share of it."""
     if isinstance(answer, Tensor):
-        return F.cross_entropy(answer.float(), labels, label_smoothing=smoothing)
-    aside = sum((_loss(one, labels, smoothing) for one in answer.auxiliary), labels.new_zeros((), dtype=torch.float32))
+        targets = labels if isinstance(labels, Tensor) else labels.as_probabilities(answer.shape[1])
+        return F.cross_entropy(answer.float(), targets, label_smoothing=smoothing)
+    none = answer.logits.new_zeros((), dtype=torch.float32)
+    aside = sum((_loss(one, labels, smoothing) for one in answer.auxiliary), none)
     return _loss(answer.logits, labels, smoothing) + AUXILIARY_SHARE * aside
 
 
