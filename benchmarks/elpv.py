@@ -113,7 +113,12 @@ def measure(
     trials = plan_trials(jobs, seeds, data, settings, smoke=smoke)
     trials = pinned(trials, check_trials(trials, "auto"))
     run = start_run(runs, trials, smoke=smoke, device="auto")
-    return [run_trial(trial, run) for trial in trials]
+    found = []
+    for trial in trials:
+        found.append(run_trial(trial, run))
+        if found[-1].status == "cancelled":
+            raise typer.Exit(1)
+    return found
 
 
 def curve(seeds: list[int], settings: list[str], runs: Path) -> None:
