@@ -16,6 +16,7 @@ from lab2.data.datasets import load_test, load_training
 from lab2.data.inspect import inspect
 from lab2.data.pixels import letterbox
 from lab2.data.places import open_source
+from lab2.data.samples import sample_pages
 from lab2.errors import DataError
 from lab2.spec.job import DataConfig
 from tests.boxed_sets import (
@@ -90,6 +91,16 @@ class TestEachFormat:
             assert len(images) == count
             for label, (boxes, _) in zip(images.labels, boxes_of(images), strict=True):
                 assert boxes == (EVEN_BOXES if label else ODD_BOXES)
+
+
+def test_inspect_counts_boxes_and_its_samples_show_them(tmp_path: Path):
+    found, train = inspect(config(make_coco(tmp_path)))
+    assert found.boxes == {"train": 16, "validation": 8, "test": 8}
+    (page,) = sample_pages(train, found.classes)
+    tile = np.asarray(page)[4:76, 210:282]  # of the first picture of the class blue, 72 pixels of 20
+    green = (tile == (0, 230, 0)).all(2)
+    assert green[21:23, 5:38].any(0).all()  # by hand: the upper edge of (1, 6, 11, 14) lies at 6 x 3.6 = 21.6
+    assert green.sum() < 250
 
 
 class TestLetterbox:

@@ -25,17 +25,18 @@ def wrappings(folder: Path) -> Iterator[Path]:
     """`folder`, and the folders in it as long as each holds one folder only, as archives have it."""
     for _ in range(8):
         yield folder
-        inner = [name for name in _folders(folder) if not name.startswith((".", "__"))]
+        inner = [name for name in folders_in(folder) if not name.startswith((".", "__"))]
         if len(inner) != 1:
             return
         folder = folder / inner[0]
 
 
-def _folders(folder: Path) -> list[str]:
+def folders_in(folder: Path) -> list[str]:
+    """The names of the folders in `folder`, sorted; none where it cannot be read: whoever reads it says why."""
     try:
         with os.scandir(folder) as entries:
-            return [entry.name for entry in entries if entry.is_dir()]
-    except OSError:  # whoever reads it says why
+            return sorted(entry.name for entry in entries if entry.is_dir())
+    except OSError:
         return []
 
 

@@ -32,6 +32,7 @@ from lab2.data.picture import Picture, Where
 from lab2.errors import DataError
 from lab2.regular_file import LARGE, read_regular, regular_file
 
+_LARGEST = 1e9  # pixels; what is no number is none of those below it, either
 _HEAD = 2**16  # bytes at whose keys a file is known
 _KEYS = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
 
@@ -180,7 +181,11 @@ def _box(row: dict[str, Any], labels: dict[Any, int]) -> tuple[int, tuple[float,
     box, category = row.get("bbox"), row.get("category_id")
     if not isinstance(category, int | str) or category not in labels:
         return f"category_id {category!r} is none of its categories"
-    if not isinstance(box, list) or len(box) != 4 or not all(type(value) in (int, float) for value in box):
+    if (
+        not isinstance(box, list)
+        or len(box) != 4
+        or not all(type(value) in (int, float) and abs(value) < _LARGEST for value in box)
+    ):
         return f"bbox {str(box)[:60]}, wanted [x, y, width, height]"
     x, y, width, height = box
     return labels[category], (x, y, x + width, y + height)

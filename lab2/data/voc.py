@@ -48,7 +48,10 @@ def read_voc(folder: Path) -> Listing:
     left_out: Counter[str] = Counter()
     files = {path.stem: path for path in sorted((root / "Annotations").glob("*.xml")) if path.name[0] != "."}
     parts = _parts(root)
-    images = {path.stem: path for path in (root / "JPEGImages").iterdir() if path.suffix.lower() in SUFFIXES}
+    try:
+        images = {path.stem: path for path in (root / "JPEGImages").iterdir() if path.suffix.lower() in SUFFIXES}
+    except OSError as error:
+        raise DataError(f"{root / 'JPEGImages'}: {error.strerror}; mend that") from error
     counts = {
         "pictures without an annotation file": len((parts or images).keys() - files.keys()),
         "pictures in no list of ImageSets/Main": len(files.keys() - parts.keys()) if parts else 0,
@@ -135,7 +138,7 @@ def _text(element: Element, name: str) -> str:
 def _size(root: Element) -> tuple[int, int] | None:
     """Width and height; None where the file does not say them, or as some tools do, says 0."""
     sides = [_text(root, f"size/{name}") for name in ("width", "height")]
-    width, height = (int(side) if side.isdecimal() else 0 for side in sides)
+    width, height = (int(side) if side.isdecimal() and len(side) < 10 else 0 for side in sides)
     return (width, height) if width and height else None
 
 

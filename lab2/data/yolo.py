@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lab2.data.annotation import Annotation, annotation
-from lab2.data.boxed import boxed_listing, part_in, wrappings
+from lab2.data.boxed import boxed_listing, folders_in, part_in, wrappings
 from lab2.data.layouts import Walk
 from lab2.data.listing import Listing
 from lab2.data.picture import Picture, Where
@@ -58,11 +58,11 @@ def _pairs(root: Path) -> list[tuple[Path, Path, Where]]:
     images, labels = root / "images", root / "labels"
     found: list[tuple[Path, Path, Where]] = []
     if images.is_dir() and labels.is_dir():
-        named = [(path.name, part_in(path.name)) for path in sorted(images.iterdir()) if path.is_dir()]
+        named = [(name, part_in(name)) for name in folders_in(images)]
         found = [(images / name, labels / name, said[0]) for name, said in named if said]
         found = found or [(images, labels, "undecided")]
     elif root.is_dir():
-        named = [(path.name, part_in(path.name)) for path in sorted(root.iterdir()) if (path / "labels").is_dir()]
+        named = [(name, part_in(name)) for name in folders_in(root) if (root / name / "labels").is_dir()]
         found = [(root / name / "images", root / name / "labels", said[0]) for name, said in named if said]
     order = ["train", "validation", "test", "undecided"]
     found = sorted((one for one in found if one[0].is_dir()), key=lambda one: order.index(one[2]))
