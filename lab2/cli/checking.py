@@ -65,8 +65,16 @@ def check_for_elsewhere(trials: Sequence[Trial], profile: Profile) -> list[Trial
 def _say_facts(trials: Sequence[Trial]) -> None:
     """What whoever starts a run must know of its data."""
     for config in dict.fromkeys(trial.data for trial in trials):
-        for remark in open_source(config).facts.remarks:
+        facts = open_source(config).facts
+        for remark in facts.remarks:
             warn(remark)
+        detectors = dict.fromkeys(one.job.name for one in trials if one.data == config and one.job.model.detects)
+        if detectors and not facts.boxes:
+            say(
+                f"{', '.join(detectors)}: {config.dataset} has no boxes: trained, and mAP measured, on scenes that are "
+                "composed of its images",
+                "dim",
+            )
 
 
 def refuse_changed(trials: Sequence[Trial]) -> None:

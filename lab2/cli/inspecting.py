@@ -140,6 +140,8 @@ def _show(findings: Findings) -> None:
     table.add_section()
     table.add_row(f"all {len(findings.classes)}", *(f"{sum(findings.counts[part]):,}" for part in parts))
     out.print(table)
+    if findings.boxes:
+        say(f"boxes: {', '.join(f'{count:,} in {part}' for part, count in findings.boxes.items())}")
     say(f"split: {findings.split}")
     sizes = ", ".join(f"{name} {width} x {height}" for name, (width, height) in findings.sizes.items())
     channels, side = findings.form

@@ -28,6 +28,7 @@ class DataShape:
     mean: tuple[float, ...]  # of each channel of the training images, in [0, 1]
     std: tuple[float, ...]
     plain_background: bool  # the images' rims are empty, so ink has an outline
+    boxes: bool = False  # the images have boxes
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ def load_training(config: DataConfig) -> TrainingData:
         mean=tuple(mean / 255 for mean, _ in colours),
         std=tuple(max(deviation / 255, 1e-3) for _, deviation in colours),
         plain_background=black > 0.5,
+        boxes=train.objects is not None,
     )
     return TrainingData(train, validation, shape, source.sha256(), facts)
 

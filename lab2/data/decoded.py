@@ -143,6 +143,7 @@ def decoded(listing: Listing, config: DataConfig, form_of: FormOf, progress: Pro
         "parts": hashlib.sha256("\0".join(picture.part for picture in listing.pictures).encode()).hexdigest(),
         "decoder": DECODER,
         "pillow": PIL.__version__,
+        **({"whole": True} if listing.has_boxes else {}),
     }
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     folder = decoded_folder() / key

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,7 @@ class Findings:
     dataset: str
     classes: tuple[str, ...]
     counts: dict[str, tuple[int, ...]]  # by part: how many pictures of each class
+    boxes: dict[str, int] = field(default_factory=dict)  # by part: how many; empty where the data set has none
     split: str
     left_out: dict[str, int]
     sizes: dict[str, tuple[int, int]]  # of the pictures' files: smallest, median and largest width and height, pixels
@@ -74,6 +75,7 @@ def inspect(config: DataConfig, progress: Progress = nothing) -> tuple[Findings,
         dataset=config.dataset,
         classes=source.classes,
         counts={part: tuple(numbers) for part, numbers in counts.items()},
+        boxes={part: sum(len(o.labels) for o in one.objects) for part, one in parts.items() if one.objects is not None},
         split=facts.split,
         left_out=dict(facts.left_out),
         sizes=sizes,

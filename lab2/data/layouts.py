@@ -31,7 +31,7 @@ _WANTED = "wanted train/<class>/ and test/<class>/, or <class>/"
 
 def read_folder(folder: Path) -> Listing:
     """The pictures below `folder`. Raises `DataError` for a folder in which there are no classes."""
-    walk = _Walk(folder)
+    walk = Walk(folder)
     root = _unwrapped(walk, folder)
     folders = walk.folders(root)
     parts = _parts(folders)
@@ -51,7 +51,7 @@ def read_folder(folder: Path) -> Listing:
     return _listing(walk, tuple(sorted(folders)), pictures)
 
 
-def _by_part(walk: _Walk, root: Path, parts: dict[str, Part], more: int) -> Listing:
+def _by_part(walk: Walk, root: Path, parts: dict[str, Part], more: int) -> Listing:
     if more:
         walk.left_out["folders beside train/"] += more
     walk.outside(root)
@@ -72,7 +72,7 @@ def _by_part(walk: _Walk, root: Path, parts: dict[str, Part], more: int) -> List
     return _listing(walk, classes, pictures, as_given(_ordered(parts)), named=set(parts.values()) != {"train"})
 
 
-def _by_class(walk: _Walk, root: Path, inner: dict[str, dict[str, Part]]) -> Listing:
+def _by_class(walk: Walk, root: Path, inner: dict[str, dict[str, Part]]) -> Listing:
     classes = tuple(sorted(inner))
     pictures = []
     walk.outside(root)
@@ -91,7 +91,7 @@ def _ordered(parts: dict[str, Part]) -> list[str]:
 
 
 def _listing(
-    walk: _Walk,
+    walk: Walk,
     classes: tuple[str, ...],
     pictures: list[Picture],
     split: str = "",
@@ -109,7 +109,7 @@ def _parts(names: list[str]) -> dict[str, Part]:
     return {name: PARTS[name.lower()] for name in names if name.lower() in PARTS}
 
 
-def _unwrapped(walk: _Walk, folder: Path) -> Path:
+def _unwrapped(walk: Walk, folder: Path) -> Path:
     """The folder itself, or the first below it that holds more than one folder."""
     for _ in range(8):
         names = walk.folders(folder, quiet=True)
@@ -122,7 +122,7 @@ def _unwrapped(walk: _Walk, folder: Path) -> Path:
 
 
 @dataclass
-class _Walk:
+class Walk:
     """Looks into folders and counts what no picture is made of."""
 
     folder: Path

@@ -1,13 +1,13 @@
 """The listing of a set of pictures: where each one's bytes lie, its label, part and group; what was left out, and why.
 
-Each layout has a reader that makes one: folders (`layouts.py`), tables (`table.py`), Parquet (`parquet.py`) and what
-torchvision has downloaded (`torchvision_sets.py`). From there on they are the same: `pictures.py` decodes them.
+Each layout has a reader that makes one: folders (`layouts.py`), tables (`table.py`), Parquet (`parquet.py`), boxes as
+COCO (`coco.py`), Pascal VOC (`voc.py`) and YOLO (`yolo.py`) have them, and what torchvision has downloaded
+(`torchvision_sets.py`). From there on they are the same: `pictures.py` decodes them.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -54,7 +54,13 @@ class Listing:
         if self.layout_names_all:
             return name
         known = f"{self.classes[picture.label]}\0{picture.part}\0{picture.group}\0"
-        return name + known.encode(errors="surrogateescape")
+        boxes = b"" if picture.annotation is None else "\0".join(self.classes).encode() + picture.annotation.identity
+        return name + known.encode(errors="surrogateescape") + boxes
+
+    @property
+    def has_boxes(self) -> bool:
+        """Whether the pictures have boxes: all have an annotation, or none has."""
+        return bool(self.pictures) and self.pictures[0].annotation is not None
 
 
 def checked(listing: Listing, test_share: float) -> Listing:
@@ -68,8 +74,8 @@ def checked(listing: Listing, test_share: float) -> Listing:
     if len(classes) < 2:
         found = ", ".join(classes) or "none"
         raise DataError(f"{name}: {len(classes)} class ({found}); wanted two or more")
-    counts = Counter((picture.part, picture.label) for picture in listing.pictures)
-    if empty := [one for label, one in enumerate(classes) if not counts["train", label]]:
+    trained = {label for picture in listing.pictures if picture.part == "train" for label in picture.shown}
+    if empty := [one for label, one in enumerate(classes) if label not in trained]:
         raise DataError(
             f"{name}: no training picture of {', '.join(empty[:20])}: "
             "a network cannot learn a class that it never sees; add pictures, or take the class out"

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from lab2.data.annotation import Objects, some
 from lab2.data.decoded import Decoded, content_sha256, decoded
 from lab2.data.listing import Listing
 from lab2.data.picture import Picture
@@ -20,7 +21,7 @@ from lab2.spec.job import DataConfig
 
 IN_MEMORY = 2**29  # bytes of pixels of a whole set that are read into memory; those of larger ones stay in their file
 DEFAULT_SIDE = 64  # pixels; for images that are not all squares of one size up to this
-_NAMED = 100  # broken pictures named in one message; the others are counted
+BOXES_SIDE = 128  # pixels; the same for pictures with boxes: the objects in them are smaller than they are
 _FAINT = 8  # of 255: colours that differ by no more look the same
 
 
@@ -46,7 +47,8 @@ class PictureSource:
         """Raises `DataError` as `read` does."""
         left_out = Counter(self.listing.left_out)
         if self.broken:
-            left_out["broken pictures"] = len(self.broken)
+            counts = {"broken pictures": self._decoded.about.broken, "pictures with wrong boxes": self._wrong_boxes}
+            left_out.update({reason: len(found) for reason, found in counts.items() if found})
         if self._decoded.about.frames:
             left_out["pictures' frames after the first"] = self._decoded.about.frames
         remarks = list(self.listing.remarks)
@@ -55,7 +57,7 @@ class PictureSource:
         if self._decoded.about.form.alpha_is_picture:
             remarks.append(f"{self.listing.name}: only the alpha channel has a shape: it is taken as the picture")
         validation = any(picture.part == "validation" for picture in self.listing.pictures)
-        return Facts(self.listing.split, validation, left_out, tuple(remarks))
+        return Facts(self.listing.split, validation, left_out, tuple(remarks), self.listing.has_boxes)
 
     def read(self, part: Part) -> Images:
         """Small sets into memory; the pixels of others stay in their file until they are asked for.
@@ -67,12 +69,13 @@ class PictureSource:
             raise DataError(f"{self.listing.name}: all its {part} pictures are broken; mend some")
         chosen = [self.listing.pictures[number] for number in numbers]
         labels = np.array([picture.label for picture in chosen], np.int64)
-        if part == "train" and (gone := set(range(len(self.classes))) - set(labels.tolist())):
+        shown = {label for picture in chosen for label in picture.shown}
+        if part == "train" and (gone := set(range(len(self.classes))) - shown):
             names = ", ".join(self.classes[label] for label in sorted(gone))
             raise DataError(f"{self.listing.name}: all training pictures of {names} are broken; mend some")
         rows, stored = np.array(numbers), self._decoded.pixels
         pixels = stored[rows] if stored.nbytes <= IN_MEMORY else stored.take(rows)
-        return Images(pixels, labels, _group_numbers(chosen))
+        return Images(pixels, labels, _group_numbers(chosen), self._objects(numbers))
 
     def names(self, part: Part) -> list[str]:
         """Of the pictures that `read` gives, in that order."""
@@ -84,16 +87,42 @@ class PictureSource:
 
     @cached_property
     def broken(self) -> dict[int, str]:
-        """Which pictures are not whole, and why; raises `DataError` unless they are to be skipped."""
-        found = self._decoded.about.broken
-        if found and self.config.broken == "stop":
-            named = [f"{self.listing.pictures[number].name} ({why})" for number, why in found.items()]
-            more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        """Which pictures are not whole or have wrong boxes, and why; raises `DataError` unless they may be skipped."""
+        broken, wrong = self._decoded.about.broken, self._wrong_boxes
+        if (broken or wrong) and self.config.broken == "stop":
+            counted = [(broken, "broken pictures"), (wrong, "pictures with wrong boxes")]
+            texts = [f"{len(found)} {what}: {self._named(found)}" for found, what in counted if found]
             raise DataError(
-                f"{self.listing.name}: {len(found)} broken pictures: {'; '.join(named[:_NAMED])}{more}; "
+                f"{self.listing.name}: {'; '.join(texts)}; "
                 "mend or remove them, or go on without them: --set data.broken=skip"
             )
-        return found
+        return {**broken, **wrong}
+
+    def _named(self, found: dict[int, str]) -> str:
+        return some([f"{self.listing.pictures[number].name} ({why})" for number, why in found.items()])
+
+    @cached_property
+    def _wrong_boxes(self) -> dict[int, str]:
+        """Of the pictures that are whole, those whose annotation is wrong, and why."""
+        if not self.listing.has_boxes:
+            return {}
+        found = {}
+        for number, (picture, look) in enumerate(zip(self.listing.pictures, self.looks, strict=True)):
+            if picture.annotation is not None and isinstance(look, Look) and number not in self._decoded.about.broken:
+                found[number] = picture.annotation.wrong(look.size)
+        return {number: why for number, why in found.items() if why}
+
+    def _objects(self, numbers: Sequence[int]) -> tuple[Objects, ...] | None:
+        """The objects in the pictures of those numbers, all of which are whole."""
+        if not self.listing.has_boxes:
+            return None
+        side, objects = self._decoded.about.form.side, []
+        for number in numbers:
+            note, look = self.listing.pictures[number].annotation, self.looks[number]
+            assert note is not None
+            assert isinstance(look, Look)
+            objects.append(note.objects(look.size, side))
+        return tuple(objects)
 
     def _numbers(self, part: Part) -> list[int]:
         return [number for number in self.listing.of(part) if number not in self.broken]
@@ -105,22 +134,26 @@ class PictureSource:
     def _form_of(self, train: Sequence[Look]) -> Form:
         if not train:
             raise DataError(f"{self.listing.name}: none of its training pictures can be read; are they pictures?")
-        return form_of(train, self.config)
+        return form_of(train, self.config, whole=self.listing.has_boxes)
 
 
-def form_of(train: Sequence[Look], config: DataConfig) -> Form:
-    """The form for training pictures that look so: their own side where all are small squares of one size."""
+def form_of(train: Sequence[Look], config: DataConfig, *, whole: bool = False) -> Form:
+    """The form for training pictures that look so: their own side where all are small squares of one size.
+
+    `whole`: nothing of a picture may be cut off.
+    """
     sizes = {one.size for one in train}
     width, height = next(iter(sizes))
     own = len(sizes) == 1 and width == height <= DEFAULT_SIDE
     ranges = [one.range for one in train if one.range]
     alpha = _alpha_is_picture(train)
     return Form(
-        side=config.image_side or (width if own else DEFAULT_SIDE),
+        side=config.image_side or (width if own else BOXES_SIDE if whole else DEFAULT_SIDE),
         mode="L" if all(one.grey or (alpha and one.alpha) for one in train) else "RGB",
         background=colour_of(config.background),
         range=(min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else (0, 65535),
         alpha_is_picture=alpha,
+        whole=whole,
     )
 
 

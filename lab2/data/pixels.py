@@ -38,6 +38,7 @@ _DEEP_MODES = {"I", "I;16", "I;16L", "I;16B", "I;16N", "F"}
 _LOWER = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGBA;16B": "RGBA;16L", "RGBA;16L": "RGBA;16B"}
 _TRANSPOSED = range(5, 9)  # orientations that swap width and height
 _ALPHA = {"LA", "La", "PA", "RGBA", "RGBa"}
+_PADDING = 114  # of 255, the grey around a letter-boxed picture. Source: Ultralytics' YOLOv5, `letterbox`
 _FAINT = 8  # of 255: colours that differ by no more look the same
 # What Pillow raises for files that are not whole.
 _BROKEN = (
@@ -86,6 +87,7 @@ class Form:
     background: Colour = (255, 255, 255)
     range: tuple[float, float] = (0, 65535)  # becomes 0 to 255; of pixels of more than 8 bits
     alpha_is_picture: bool = False
+    whole: bool = False  # letter-boxed: nothing is cut off, so that boxes stay
 
 
 def look(file: BinaryIO) -> Look:
@@ -94,11 +96,20 @@ def look(file: BinaryIO) -> Look:
 
 
 def decode(file: BinaryIO, form: Form) -> NDArray[np.uint8]:
-    """The picture in `file` as (C, side, side): its shorter side resized, its middle cut out.
+    """The picture in `file` as (C, side, side): its shorter side resized, its middle cut out, or the whole of it.
 
     Raises `BrokenPictureError`.
     """
     return _guarded(lambda: _decode(file, form))
+
+
+def letterbox(size: tuple[int, int], side: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Width and height of a picture of `size` whose longer side becomes `side`, and where its left upper corner lies.
+
+    It lies in the middle of a square of `side` pixels.
+    """
+    width, height = (max(1, round(edge * side / max(size))) for edge in size)
+    return (width, height), ((side - width) // 2, (side - height) // 2)
 
 
 def is_picture(file: BinaryIO) -> bool:
@@ -171,15 +182,25 @@ def _decode(file: BinaryIO, form: Form) -> NDArray[np.uint8]:
     else:
         image = opened
     image = _upright(image.convert(form.mode), orientation)
-    side = form.side
-    if image.size != (side, side):
-        scale = side / min(image.size)
-        width, height = (max(side, round(edge * scale)) for edge in image.size)
-        left, top = (width - side) // 2, (height - side) // 2
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-        image = image.crop((left, top, left + side, top + side))
+    if image.size != (form.side, form.side):
+        image = _letterboxed(image, form) if form.whole else _middle(image, form.side)
     pixels = np.asarray(image, np.uint8)
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _middle(image: Image.Image, side: int) -> Image.Image:
+    scale = side / min(image.size)
+    width, height = (max(side, round(edge * scale)) for edge in image.size)
+    left, top = (width - side) // 2, (height - side) // 2
+    resized = image.resize((width, height), Image.Resampling.BILINEAR)
+    return resized.crop((left, top, left + side, top + side))
+
+
+def _letterboxed(image: Image.Image, form: Form) -> Image.Image:
+    size, corner = letterbox(image.size, form.side)
+    square = Image.new(form.mode, (form.side, form.side), _PADDING if form.mode == "L" else (_PADDING,) * 3)
+    square.paste(image.resize(size, Image.Resampling.BILINEAR), corner)
+    return square
 
 
 def _orientation(image: Image.Image) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lab2.cache import cache_folder
 from lab2.data.cifar import CifarSource
+from lab2.data.coco import is_coco, read_coco
 from lab2.data.idx import IdxSource
 from lab2.data.layouts import read_folder
 from lab2.data.listing import Listing, checked
@@ -18,6 +19,8 @@ from lab2.data.pictures import PictureSource
 from lab2.data.source import Progress, Source, nothing
 from lab2.data.table import is_table, read_table
 from lab2.data.torchvision_sets import PREFIX, open_torchvision, root_of
+from lab2.data.voc import is_voc, read_voc
+from lab2.data.yolo import is_yolo, read_yolo
 from lab2.errors import DataError
 from lab2.spec.job import DataConfig
 
@@ -82,6 +85,9 @@ NAMED = {
 READERS: tuple[tuple[Callable[[Path], bool], Callable[[Path], Listing]], ...] = (
     (is_table, read_table),
     (is_parquet, read_parquet),
+    (is_coco, read_coco),
+    (is_voc, read_voc),
+    (is_yolo, read_yolo),
     (Path.is_dir, read_folder),
 )
 

@@ -13,6 +13,7 @@ SAMPLE_SEED = 20260103  # which pictures are shown
 _EACH = 10  # pictures of a class
 _TILE = 72  # pixels of one picture on the page
 _GAP = 4
+_OUTLINE = (0, 230, 0)  # of boxes
 _MARGIN = 210  # for the name of the class
 _ROWS = 50  # classes on a page
 _LONGEST = 26  # characters of a name
@@ -39,12 +40,17 @@ def _page(images: Images, classes: Sequence[str], shown: Sequence[np.ndarray], c
         draw.text((_GAP, top + 16), short, fill=(0, 0, 0), font=font)
         draw.text((_GAP, top + 38), f"{count:,} to train", fill=(110, 110, 110), font=font)
         for column, number in enumerate(chosen):
-            page.paste(_tile(images.pixels[number]), (_MARGIN + column * step, top))
+            boxes = () if images.objects is None else images.objects[number].boxes.tolist()
+            page.paste(_tile(images.pixels[number], boxes), (_MARGIN + column * step, top))
     return page
 
 
-def _tile(pixels: np.ndarray) -> Image.Image:
-    """(C, S, S) pixels as a picture of the page; small ones keep their edges."""
+def _tile(pixels: np.ndarray, boxes: Sequence[Sequence[float]]) -> Image.Image:
+    """(C, S, S) pixels as a picture of the page, with outlines of its `boxes`; small ones keep their edges."""
     image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
     small = image.width * 2 <= _TILE
-    return image.convert("RGB").resize((_TILE, _TILE), Image.Resampling.NEAREST if small else Image.Resampling.BILINEAR)
+    method = Image.Resampling.NEAREST if small else Image.Resampling.BILINEAR
+    tile = image.convert("RGB").resize((_TILE, _TILE), method)
+    for x1, y1, x2, y2 in np.array(boxes).reshape(-1, 4) * _TILE / image.width:
+        ImageDraw.Draw(tile).rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=_OUTLINE)
+    return tile

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lab2.data.annotation import Objects
 from lab2.data.stored import StoredPixels
 
 Part = Literal["train", "validation", "test"]
@@ -27,6 +28,8 @@ class Images:
     labels: NDArray[np.int64]  # (N,), 0 .. classes - 1
     groups: NDArray[np.int64] | None = None  # (N,): images of one writer, patient or scene have one number
 
+    objects: tuple[Objects, ...] | None = None  # N, the boxes in each; None: the data set has no boxes
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -34,7 +37,8 @@ class Images:
         """The images at `index`, in that order."""
         groups = None if self.groups is None else self.groups[index]
         pixels = self.pixels.take(index) if isinstance(self.pixels, StoredPixels) else self.pixels[index]
-        return Images(pixels, self.labels[index], groups)
+        objects = None if self.objects is None else tuple(self.objects[number] for number in index.tolist())
+        return Images(pixels, self.labels[index], groups, objects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class Facts:
     validation: bool = False  # it has a validation part of its own
     left_out: Mapping[str, int] = field(default_factory=dict)  # what no image was made of: how many, by reason
     remarks: tuple[str, ...] = ()  # sentences for whoever starts a run
+    boxes: bool = False  # its images have boxes
 
     @property
     def left_out_text(self) -> str:

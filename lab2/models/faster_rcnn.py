@@ -22,13 +22,13 @@ class FasterRCNNConfig(ModelConfig):
 
     architecture: Literal["faster_rcnn"] = "faster_rcnn"
     widths: tuple[int, int, int] = (24, 48, 96)  # channels of the backbone's three stages
-    canvas: float = 4.0  # side of a scene over the side of an image
-    max_objects: int = 9  # images pasted into one scene, at most
+    canvas: float = 4.0  # composed scenes: side of a scene over the side of an image
+    max_objects: int = 9  # composed scenes: images pasted into one, at most
     proposals: int = 32  # regions that the second stage looks at, for each image
     roi_size: int = 5  # cells of the pooled region
     hidden: int = 128  # width of the box head
     score_threshold: float = 0.05  # boxes with a lower score are dropped, [0, 1)
-    test_scenes: int = 1000  # scenes of test images for the mAP
+    test_scenes: int = 1000  # composed scenes: how many of test images, for the mAP
 
     def __post_init__(self) -> None:
         require(min(self.widths) > 0, f"faster_rcnn: widths={self.widths} must be positive")

@@ -13,7 +13,7 @@ from lab2.results.collect import Comparison
 # The columns of finished trials that the caption sums up.
 _ORIGIN = [
     *("job", "dataset", "train_images", "weights", "precision", "device_name", "device", "threads"),
-    *("split", "left_out", "flops_uncounted"),
+    *("split", "left_out", "boxes", "flops_uncounted"),
     *("lab2_version", "git_commit", "git_dirty"),
 ]
 
@@ -34,6 +34,9 @@ def caption(comparison: Comparison) -> str:
         parts.append("; ".join(sorted(where)))
         parts += _by_jobs([(row.precision, row.job) for row in good], "in {0}", "{1} in {0}")
         parts += _by_jobs([(row.weights, row.job) for row in good], "weights: {0}", "{0} weights: {1}")
+        for boxes, what in (("real", "the data set's own boxes"), ("composed", "composed scenes")):
+            if jobs := dict.fromkeys(row.job for row in good if row.boxes == boxes):
+                parts.append(f"trained and tested on {what}: {', '.join(jobs)}")
         libraries = frame.loc[frame["memory_of"] == "process", "library_memory_bytes"].max()
         parts += [] if pd.isna(libraries) else [f"{gibibytes(libraries)} of memory are Python and its libraries"]
         code = {f"{r.lab2_version} at {(r.git_commit or 'unknown')[:12]}{'+changes' * bool(r.git_dirty)}" for r in good}

@@ -88,6 +88,8 @@ class Shard(_Measured):
     dataset_sha256: str | None = None  # of the data set as it was read
     split: str | None = None  # how the data set's parts came about
     left_out: str | None = None  # of the data set, how many by reason; "": nothing
+    # Of a detector, what it was trained on and its mAP is of: the data set's own boxes, or scenes made of its images
+    boxes: Literal["real", "composed"] | None = None
 
     # Where it came from.
 

@@ -32,7 +32,7 @@ class ModelConfig:
     Each has a field `architecture: Literal[name] = name`, by which a plan identifies its class.
     """
 
-    detects: ClassVar[bool] = False  # a detector: trained on scenes with boxes, predicts boxes
+    detects: ClassVar[bool] = False  # a detector: trained on boxes, real or of composed scenes
     code_field: ClassVar[str] = ""  # the field that names what is imported, where the network is not lab2's own
 
     if TYPE_CHECKING:

@@ -110,7 +110,8 @@ class DataConfig:
 
     ADDED: ClassVar[frozenset[str]] = frozenset({"broken", "background", "test_share"})
 
-    # A name that `lab2 doctor` lists, the path of an image folder, a CSV or TSV table or Parquet, or torchvision:NAME.
+    # A name that `lab2 doctor` lists, the path of an image folder (with boxes: COCO, VOC, YOLO), a CSV or TSV table or
+    # Parquet, or torchvision:NAME.
     dataset: str = "mnist"
     image_side: int | None = None  # pixels; sets of pictures only: they are resized to it
     train_images: int | None = None  # limit; None: all

@@ -19,7 +19,7 @@ from lab2.train.transfer import TransferTrainer
 def make_trainer(
     job: JobSpec, built: Built, train: Images, *, device: torch.device, precision: str, seed: int
 ) -> Trainer:
-    """The trainer for this network: a detector is trained on scenes, a pre-trained network in two stages."""
+    """The trainer for this network: a detector is trained on boxes or scenes, a pre-trained network in two stages."""
     model = built.model
     if isinstance(model, Detector):
         return DetectorTrainer(model, job.train, train, device=device, precision=precision, seed=seed)

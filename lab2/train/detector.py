@@ -1,20 +1,26 @@
-"""The training loop for detectors, and their trainer: trained on scenes, tested on scenes and on single images."""
+"""The training loops for detectors, and their trainer.
+
+Where the data set has boxes, a detector is trained and tested on its images. Elsewhere it is trained on scenes that are
+composed of them, and tested on composed scenes (mAP) and on single images (accuracy).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.profiler import record_function
 
+from lab2.data.annotation import Objects
 from lab2.data.scenes import Scenes, compose, ink_boxes
 from lab2.data.source import Images
 from lab2.data.stored import StoredPixels
 from lab2.measure.predictions import NO_PREDICTION, Predictions
 from lab2.models.faster_rcnn import FasterRCNNConfig
 from lab2.models.layers.detector import STRIDE, Detector
+from lab2.spec.job import TrainConfig
 from lab2.train.classifier import to_unit
 from lab2.train.optimizer import groups
 from lab2.train.precision import autocast
@@ -63,6 +69,26 @@ def fit(
         yield stage.step(loss)
 
 
+def fit_boxes(
+    model: Detector, stage: Stage, images: Tensor | StreamedImages, objects: Sequence[Objects], *, precision: str
+) -> Iterator[Step]:
+    """Train `model` on (N, C, S, S) uint8 images on the CPU and the N `objects` in them; yields after each step."""
+    device = next(model.parameters()).device
+    for index in stage:
+        with record_function("data"):
+            batch = to_unit(images[index].to(device))
+            wanted = [truth(objects[number], device, first=1) for number in index.tolist()]
+        with record_function("forward"), autocast(device, precision):
+            loss = model.losses(batch, wanted)
+        yield stage.step(loss)
+
+
+def truth(objects: Objects, device: torch.device, *, first: int = 0) -> Found:
+    """The boxes and labels of one image in torchvision's form; labels begin at `first`."""
+    labels = torch.from_numpy(objects.labels) + first
+    return {"boxes": torch.from_numpy(objects.boxes).to(device), "labels": labels.to(device)}
+
+
 def targets(scenes: Scenes, device: torch.device) -> list[dict[str, Tensor]]:
     """The boxes and labels of each scene in torchvision's form. Labels begin at 1, because 0 is the background."""
     boxes, labels = scenes.boxes.to(device), scenes.labels.to(device) + 1
@@ -70,15 +96,24 @@ def targets(scenes: Scenes, device: torch.device) -> list[dict[str, Tensor]]:
 
 
 class DetectorTrainer(Trainer):
-    """Trains a detector on scenes. It predicts the labels of single images, and boxes in scenes."""
+    """Trains a detector on boxes or on scenes. It predicts the labels of single images, and boxes."""
 
     model: Detector
+
+    def __init__(
+        self, model: Detector, config: TrainConfig, train: Images, *, device: torch.device, precision: str, seed: int
+    ) -> None:
+        super().__init__(model, config, train, device=device, precision=precision, seed=seed)
+        self.objects = train.objects
 
     def fit(self) -> Iterator[Step]:
         """Train all parameters, region proposals and RoI heads together."""
         self.model.train()
         stage = self.start_stage("all", groups(self.model, self.config), self.config.epochs)
-        yield from fit(self.model, stage, self.images, self.labels, precision=self.precision)
+        if self.objects is not None:
+            yield from fit_boxes(self.model, stage, self.images, self.objects, precision=self.precision)
+        else:
+            yield from fit(self.model, stage, self.images, self.labels, precision=self.precision)
 
     def infer(self, images: Tensor) -> list[dict[str, Tensor]]:
         """The `boxes`, `labels` and `scores` that it detects in each of the (N, C, W, W) uint8 images."""
@@ -100,6 +135,13 @@ class DetectorTrainer(Trainer):
                 labels[i] = found["labels"][found["scores"].argmax()]
         return Predictions(images.labels, labels.numpy(), scores.numpy())
 
+    def detect(self, images: Images) -> tuple[list[Found], list[Found]]:
+        """Its detections in `images` and the boxes in them; where they have none, those of `detect_scenes`."""
+        if images.objects is None:
+            return self.detect_scenes(images)
+        found = self._detect(batches(images.pixels, _batch_size(images.pixels.shape[-1])))
+        return list(found), [truth(one, torch.device("cpu")) for one in images.objects]
+
     def detect_scenes(self, images: Images) -> tuple[list[Found], list[Found]]:
         """Its detections in test scenes made of `images`, and the truth. The scenes are the same for every trial."""
         config = self.model.config
@@ -116,12 +158,12 @@ class DetectorTrainer(Trainer):
             max_objects=config.max_objects,
             generator=torch.Generator().manual_seed(SCENE_SEED),
         )
-        truth = [
+        placed = [
             {"boxes": boxes[mask], "labels": labels[mask]}
             for boxes, labels, mask in zip(scenes.boxes, scenes.labels, scenes.present, strict=True)
         ]
         tested = scenes.images[: config.test_scenes]
-        return list(self._detect(tested.split(_batch_size(tested.shape[-1])))), truth[: config.test_scenes]
+        return list(self._detect(tested.split(_batch_size(tested.shape[-1])))), placed[: config.test_scenes]
 
     def _detect(self, parts: Iterable[Tensor]) -> Iterator[dict[str, Tensor]]:
         """What `infer` gives for each image of the (B, C, W, W) uint8 batches `parts`, moved to the CPU."""

@@ -2,8 +2,8 @@
 
 Source: Ren et al. 2015 (arXiv:1506.01497), torchvision's region proposals and RoI heads.
 Differs: a backbone of our own with a stride of 4; no resizing to 800 pixels; anchors and proposals scaled to
-images whose objects are about as large as the data set's images; one sample a cell in RoI align, by
-`grid_sample`, whose backward pass uses all cores; wide convolutions are `Conv3x3`.
+images whose objects are about as large as the data set's images, or, where that has boxes, to its images; one
+sample a cell in RoI align, by `grid_sample`, whose backward pass uses all cores; wide convolutions are `Conv3x3`.
 Shapes: B images or scenes, C channels, W side (pixels), F features, R regions, K classes; torchvision counts the
 background as class 0, so its labels are ours plus one.
 """
@@ -27,6 +27,10 @@ from lab2.models.layers.normalize import Normalize
 STRIDE = 4  # pixels of an image for one place on the map of features
 _ANCHORS = (0.4, 0.7)  # square root of the area over the side of an image
 _RATIOS = (1.0, 2.0)  # height over width
+# The same where the data set has boxes: objects of any size and form, as in the paper (section 3.1.1, three ratios).
+_BOXES_ANCHORS = (0.08, 0.16, 0.32, 0.64)
+_BOXES_RATIOS = (0.5, 1.0, 2.0)
+_BOXES_DETECTIONS = 100  # of an image at most, as COCO counts them
 
 
 class Detector(nn.Module):
@@ -37,10 +41,11 @@ class Detector(nn.Module):
         self.config = config
         self.shape = shape
         backbone = Backbone(config, shape)
+        anchors, ratios = (_BOXES_ANCHORS, _BOXES_RATIOS) if shape.boxes else (_ANCHORS, _RATIOS)
         self.network = FasterRCNN(
             backbone,
             rpn_anchor_generator=AnchorGenerator(
-                sizes=(tuple(max(1, round(a * shape.side)) for a in _ANCHORS),), aspect_ratios=(_RATIOS,)
+                sizes=(tuple(max(1, round(a * shape.side)) for a in anchors),), aspect_ratios=(ratios,)
             ),
             rpn_pre_nms_top_n_train=4 * config.proposals,
             rpn_pre_nms_top_n_test=4 * config.proposals,
@@ -53,7 +58,7 @@ class Detector(nn.Module):
             box_batch_size_per_image=config.proposals,
             box_positive_fraction=0.5,
             box_score_thresh=config.score_threshold,
-            box_detections_per_img=4 * config.max_objects,
+            box_detections_per_img=_BOXES_DETECTIONS if shape.boxes else 4 * config.max_objects,
         )
         self.network.transform = AtOwnScale()
 
