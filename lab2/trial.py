@@ -160,6 +160,7 @@ def _with_training(shard: Shard, attempt: TrialAttempt, ready: Ready) -> Shard:
         all_machines=", then ".join(so_far.machines) if len(so_far.machines) > 1 else None,
         weights=built.weights,
         image_side=built.image_side,
+        decoded_side=ready.data.shape.side,
         dataset_sha256=ready.data.sha256,
         split=ready.data.facts.split,
         left_out=ready.data.facts.left_out_text,

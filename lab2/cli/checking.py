@@ -64,9 +64,9 @@ def check_for_elsewhere(trials: Sequence[Trial], profile: Profile) -> list[Trial
 
 def _say_facts(trials: Sequence[Trial]) -> None:
     """What whoever starts a run must know of its data."""
-    for config in dict.fromkeys(trial.data for trial in trials):
-        for remark in open_source(config).facts.remarks:
-            warn(remark)
+    sources = [open_source(config) for config in dict.fromkeys(trial.data for trial in trials)]
+    for remark in dict.fromkeys(remark for source in sources for remark in source.facts.remarks):
+        warn(remark)
 
 
 def refuse_changed(trials: Sequence[Trial]) -> None:

@@ -44,6 +44,11 @@ class ModelConfig:
         return str(getattr(self, self.code_field)) if self.code_field else ""
 
     @property
+    def decoded_side(self) -> int | None:
+        """The side (pixels) at which pictures are decoded for it where nobody states one; None: as the data are."""
+        return None
+
+    @property
     def has_small_products(self) -> bool:
         """Whether its matrix products are so small that converting to a lower precision costs more than it saves."""
         return False

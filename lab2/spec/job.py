@@ -27,6 +27,8 @@ Broken = Literal["stop", "skip"]
 class TrainConfig:
     """The training recipe. The learning rate rises to its peak and falls to about 0: one cycle (arXiv:1708.07120)."""
 
+    ADDED: ClassVar[frozenset[str]] = frozenset({"image_side"})
+
     epochs: float = 3.0  # passes over the training images; 1.5 is one and a half
     batch_size: int = 256  # images a step
     learning_rate: float = 1e-3  # the peak of the cycle
@@ -41,6 +43,9 @@ class TrainConfig:
     precision: Precision = "auto"  # auto: what is fastest for this architecture on this device
     target_accuracy: float | None = None  # [0, 1], validation; the time to reach it is recorded
     save_weights: bool = False  # keep the trained network in the run, to fine-tune from
+    # Pixels; sets of pictures only: the side at which this job's are decoded. None: data.image_side, else that of its
+    # network.
+    image_side: int | None = None
 
     def __post_init__(self) -> None:
         require_positive("train.epochs", self.epochs)
@@ -59,6 +64,7 @@ class TrainConfig:
             self.target_accuracy is None or 0 < self.target_accuracy <= 1,
             f"train.target_accuracy={self.target_accuracy} is not in (0, 1]; 99 % is 0.99",
         )
+        require(self.image_side is None or self.image_side > 0, f"train.image_side={self.image_side} must be positive")
 
 
 _FOR_CLASSIFIERS = ("label_smoothing", "rotation", "stretch", "shift")
@@ -90,7 +96,8 @@ class DataConfig:
 
     # A name that `lab2 doctor` lists, the path of an image folder, a CSV or TSV table or Parquet, or torchvision:NAME.
     dataset: str = "mnist"
-    image_side: int | None = None  # pixels; sets of pictures only: they are resized to it
+    # Pixels; sets of pictures only: they are decoded at it for each job that does not state a side (train.image_side).
+    image_side: int | None = None
     train_images: int | None = None  # limit; None: all
     validation_images: int | None = None  # of the validation part; without one, of the training images: one in twelve
     test_images: int | None = None  # limit; None: all
