@@ -33,6 +33,7 @@ class ModelConfig:
     """
 
     detects: ClassVar[bool] = False  # a detector: trained on scenes with boxes, predicts boxes
+    settled: ClassVar[bool] = False  # its kernels were measured once (benchmarks/LOG.md), not before each training
     code_field: ClassVar[str] = ""  # the field that names what is imported, where the network is not lab2's own
 
     if TYPE_CHECKING:
