@@ -15,6 +15,7 @@ from lab2.data.datasets import TrainingData, check_batch, load_training
 from lab2.errors import Lab2Error
 from lab2.evaluation import with_inference_cost, with_test_scores
 from lab2.file_lock import ASKING_SECONDS, DEAD_NODE_SECONDS, held
+from lab2.kernel_choice import choose_kernels
 from lab2.measure.cores import available_cores
 from lab2.measure.cost import count_parameters
 from lab2.measure.hardware import choose_device, device_name, make_repeatable
@@ -122,6 +123,8 @@ def train_and_measure(attempt: TrialAttempt, asked_device: str, threads: int | N
     trial, run, library_memory = attempt.trial, attempt.run, in_use()
     ready = set_up(trial, asked_device, threads)
     trainer = ready.trainer
+    if attempt.saved is None:  # a trial that goes on does so with the kernels with which it began
+        trainer.use(choose_kernels(trial, run, trainer, ready.data))
     with attempt.stop.deferred():  # `TrialAttempt.train` calls `obey` between two steps
         attempt.train(trainer, ready.data)
     shard = _with_training(unfinished(trial, "ok", ""), attempt, ready).updated(library_memory_bytes=library_memory)
@@ -154,12 +157,15 @@ def _with_training(shard: Shard, attempt: TrialAttempt, ready: Ready) -> Shard:
         peak_memory_bytes=so_far.usage.peak_bytes,
         memory_of=so_far.usage.memory_of,
         precision=recorded(trainer.precision, trainer.device),
+        memory_format=trainer.kernels.memory_format,
+        convolution=trainer.kernels.convolution,
         device=str(trainer.device),
         device_name=device_name(trainer.device),
         threads=torch.get_num_threads(),
         all_machines=", then ".join(so_far.machines) if len(so_far.machines) > 1 else None,
         weights=built.weights,
         image_side=built.image_side,
+        decoded_side=ready.data.shape.side,
         dataset_sha256=ready.data.sha256,
         split=ready.data.facts.split,
         left_out=ready.data.facts.left_out_text,

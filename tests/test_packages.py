@@ -21,7 +21,7 @@ LAYERS = [
     ["results"],
     ["models"],
     ["train"],
-    ["attempt", "evaluation"],
+    ["attempt", "evaluation", "kernel_choice"],
     ["trial", "check"],
     ["launch", "report", "machine", "trace"],
     ["cli"],

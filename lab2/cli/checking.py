@@ -64,10 +64,10 @@ def check_for_elsewhere(trials: Sequence[Trial], profile: Profile) -> list[Trial
 
 def _say_facts(trials: Sequence[Trial]) -> None:
     """What whoever starts a run must know of its data."""
-    for config in dict.fromkeys(trial.data for trial in trials):
-        facts = open_source(config).facts
-        for remark in facts.remarks:
-            warn(remark)
+    facts_of = {config: open_source(config).facts for config in dict.fromkeys(trial.data for trial in trials)}
+    for remark in dict.fromkeys(remark for facts in facts_of.values() for remark in facts.remarks):
+        warn(remark)
+    for config, facts in facts_of.items():
         detectors = dict.fromkeys(one.job.name for one in trials if one.data == config and one.job.model.detects)
         if detectors and not facts.boxes:
             say(

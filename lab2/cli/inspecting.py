@@ -75,11 +75,11 @@ def inspected(trials: Sequence[Trial]) -> list[tuple[Findings, Images]]:
     with progress_bar() as progress:
         for config in dict.fromkeys(trial.data for trial in trials):
             found.append(look_into(config, progress))
-    for findings, _ in found:
-        for text in leaks(findings):
-            warn(text, "bold red")
-        for text in remarks(findings):
-            warn(f"note: {text}")
+    # The same pictures at another side have mostly the same findings: each is said once.
+    for text in dict.fromkeys(text for findings, _ in found for text in leaks(findings)):
+        warn(text, "bold red")
+    for text in dict.fromkeys(text for findings, _ in found for text in remarks(findings)):
+        warn(f"note: {text}")
     return found
 
 

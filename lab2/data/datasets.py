@@ -87,10 +87,14 @@ def load_test(config: DataConfig) -> Images:
 
 
 def check_data(trials: Sequence[Trial]) -> Iterator[tuple[Trial, TrainingData]]:
-    """Read all that `trials` would; yields one trial of each job and what it would train on. Raises `DataError`."""
-    for config, group in itertools.groupby(trials, key=lambda trial: trial.data):
+    """Read all that `trials` would; yields one trial of each job and what it would train on. Raises `DataError`.
+
+    Each data set is read once, also where jobs with one side stand between jobs with another.
+    """
+    for config in dict.fromkeys(trial.data for trial in trials):
         data = load_training(config)
         load_test(config)
+        group = [trial for trial in trials if trial.data == config]
         for _, seeds in itertools.groupby(group, key=lambda trial: trial.job):
             trial = next(seeds)
             check_batch(trial, data.train)

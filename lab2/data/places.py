@@ -18,7 +18,7 @@ from lab2.data.parquet import is_parquet, read_parquet
 from lab2.data.pictures import PictureSource
 from lab2.data.source import Progress, Source, nothing
 from lab2.data.table import is_table, read_table
-from lab2.data.torchvision_sets import PREFIX, open_torchvision, root_of
+from lab2.data.torchvision_sets import PREFIX, is_array, open_torchvision, root_of
 from lab2.data.voc import is_voc, read_voc
 from lab2.data.yolo import is_yolo, read_yolo
 from lab2.errors import DataError
@@ -97,7 +97,8 @@ def open_source(config: DataConfig, progress: Progress = nothing) -> Source:
     if (named := NAMED.get(config.dataset)) is not None:
         if config.image_side is not None:
             raise DataError(
-                f"{config.dataset}: data.image_side={config.image_side} is for sets of pictures; leave it out"
+                f"{config.dataset}: image_side={config.image_side} is for sets of pictures; leave out "
+                "data.image_side and train.image_side"
             )
         if (folder := named.find()) is not None:
             return named.open(folder)
@@ -131,6 +132,11 @@ def folders_read(dataset: str) -> list[str]:
         return [str(path.parent if path.is_file() else path)]
     outside = {str(one.path.parent.resolve()) for one in read_table(path).pictures}
     return [str(path.parent), *sorted(folder for folder in outside if not Path(folder).is_relative_to(path.parent))]
+
+
+def is_pictures(dataset: str) -> bool:
+    """Whether `dataset` is a set of pictures, which may be decoded at any side; the others are arrays of one side."""
+    return not is_array(dataset) if dataset.startswith(PREFIX) else dataset not in NAMED
 
 
 def absolute_name(dataset: str) -> str:

@@ -50,7 +50,8 @@ def open_torchvision(config: DataConfig, progress: Progress = nothing) -> Source
     if name in _ARRAYS:
         if config.image_side is not None:
             raise DataError(
-                f"{config.dataset}: data.image_side={config.image_side} is for sets of pictures; leave it out"
+                f"{config.dataset}: image_side={config.image_side} is for sets of pictures; leave out "
+                "data.image_side and train.image_side"
             )
         return _ARRAYS[name][1](root / folder)
     try:
@@ -65,6 +66,11 @@ def open_torchvision(config: DataConfig, progress: Progress = nothing) -> Source
 def root_of(dataset: str) -> Path:
     """The root folder in which torchvision was told to download."""
     return _named(dataset)[1]
+
+
+def is_array(dataset: str) -> bool:
+    """Whether torchvision leaves that data set as arrays, not as pictures."""
+    return _named(dataset)[0].lower() in {name.lower() for name in _ARRAYS}
 
 
 def _named(dataset: str) -> tuple[str, Path]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lab2.cache import IMAGENET, cache_folder, pretrained_file
-from lab2.data.places import absolute_name, folders_read
+from lab2.data.places import absolute_name, folders_read, is_pictures
 from lab2.errors import ConfigError
 from lab2.results.run_dir import RunDir, create_run, new_run_id
 from lab2.spec.architectures import NAMED_WEIGHTS, TransferConfig
@@ -32,18 +32,39 @@ def plan_trials(
 ) -> list[Trial]:
     """The trials: each job with each seed. The profile's resources are applied first, then the overrides `settings`.
 
+    A job that states a side has its pictures decoded at it, so one run may hold several sides.
     Raises `ConfigError` for an override that no job has, or whose value is impossible.
     """
     if smoke:
         data = replace(data, train_images=SMOKE_TRAIN, test_images=SMOKE_TEST)
     trials = [Trial(job=job, data=data, seed=seed) for job in jobs for seed in seeds]
     changed = override(profile.applied_to(trials) if profile else trials, settings)
-    return [_with_absolute_paths(trial) for trial in changed]
+    _refuse_two_sides(changed, settings)
+    return [_with_side(_with_absolute_paths(trial)) for trial in changed]
 
 
 def data_config(dataset: str, settings: Sequence[str]) -> DataConfig:
     """The data that `dataset` names, with `settings`; raises `ConfigError` for one that is not of the data."""
     return override_data(DataConfig(dataset=absolute_name(dataset)), settings)
+
+
+def _with_side(trial: Trial) -> Trial:
+    """The same trial with the side at which its pictures are decoded: its recipe's, the run's, or its network's."""
+    side = trial.job.train.image_side or trial.data.image_side
+    if side is None and is_pictures(trial.data.dataset):
+        side = trial.job.model.decoded_side
+    return replace(trial, data=replace(trial.data, image_side=side))
+
+
+def _refuse_two_sides(trials: Sequence[Trial], settings: Sequence[str]) -> None:
+    """Raise `ConfigError` where a setting of one job's data would be overruled by that job's recipe."""
+    own = {trial.job.name: side for trial in trials if (side := trial.job.train.image_side)}
+    for setting in settings:
+        job, colon, name = setting.partition("=")[0].strip().rpartition(":")
+        if colon and name == "data.image_side" and job in own:
+            raise ConfigError(
+                f"--set {setting}: {job}'s recipe says train.image_side={own[job]}; set {job}:train.image_side instead"
+            )
 
 
 def _with_absolute_paths(trial: Trial) -> Trial:

@@ -158,6 +158,10 @@ COST = (
     Metric(
         name="image_side", about="pixels of a side, as the network sees them", unit="pixels", over="same", count=True,
     ),
+    Metric(
+        name="decoded_side", about="pixels of a side, as the data set gave them", unit="pixels", over="same",
+        count=True,
+    ),
     Metric(name="threads", about="threads", unit="", over="same", count=True),
 )  # fmt: skip
 

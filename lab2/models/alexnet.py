@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from lab2.spec.architectures import Architecture, PooledConfig
 from lab2.spec.checks import require
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlexNetConfig(PooledConfig):
     """Krizhevsky's network (arXiv:1404.5997), as torchvision ships it."""
+
+    settled: ClassVar[bool] = True
 
     architecture: Literal["alexnet"] = "alexnet"
     image_side: int = 64  # pixels, 63 or more; images are resized to it inside the network

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from lab2.errors import ConfigError
 from lab2.spec.architectures import Architecture, ModelConfig
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CNNConfig(ModelConfig):
     """Two convolutions and two linear layers, after LeNet-5 (LeCun et al. 1998)."""
+
+    settled: ClassVar[bool] = True
 
     architecture: Literal["cnn"] = "cnn"
     filters: tuple[int, int] = (32, 64)  # channels of the two convolutions

@@ -19,6 +19,7 @@ class FasterRCNNConfig(ModelConfig):
     """Faster R-CNN (arXiv:1506.01497) over a small backbone, at the scale of the images."""
 
     detects: ClassVar[bool] = True
+    settled: ClassVar[bool] = True
 
     architecture: Literal["faster_rcnn"] = "faster_rcnn"
     widths: tuple[int, int, int] = (24, 48, 96)  # channels of the backbone's three stages

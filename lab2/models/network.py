@@ -27,7 +27,8 @@ class NetworkConfig(TransferConfig):
     # user's is called with `num_classes` and the options; it takes (B, 3, S, S) images and gives (B, K) logits.
     name: str
     options: dict[str, str | int | float | bool] = field(default_factory=dict)  # keyword arguments besides num_classes
-    # Pixels; images are resized to it inside the network. None: the side for which it was made, else that of the data.
+    # Pixels; images are resized to it inside the network, and sets of pictures are decoded for it. None: the side for
+    # which it was made, else that of the data.
     image_side: int | None = None
     # "auto": pre-trained weights where `lab2 prepare` has stored them, otherwise random ones. "own": those that its own
     # code brings. "pretrained", "random", or the path of a checkpoint of lab2 or of a state dict: that, or an error.
@@ -57,6 +58,11 @@ class NetworkConfig(TransferConfig):
         require((self.mean is None) == (self.std is None), "network: give both mean and std, or neither")
         require(self.std is None or min(self.std) > 0, f"network: std={self.std}, all must be positive")
         require(self.crop is None or 0 < self.crop <= 1, f"network: crop={self.crop} is not in (0, 1]")
+
+    @property
+    def decoded_side(self) -> int | None:
+        """The `image_side` that is given, before the crop: nothing is made larger than it was decoded."""
+        return round(self.image_side / (self.crop or 1.0)) if self.image_side else None
 
     @property
     def known_as(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from lab2.spec.architectures import Architecture, PooledConfig
 from lab2.spec.checks import require
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VGG16Config(PooledConfig):
     """Simonyan and Zisserman's network (arXiv:1409.1556), as torchvision ships it."""
+
+    settled: ClassVar[bool] = True
 
     architecture: Literal["vgg16"] = "vgg16"
     image_side: int = 32  # pixels, 32 or more; images are resized to it inside the network

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from lab2.errors import ConfigError
 from lab2.spec.architectures import Architecture, ModelConfig
@@ -20,6 +20,8 @@ _WIDE = 128  # width from which the products, not their launches, take the time
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViTConfig(ModelConfig):
     """Vision Transformer (arXiv:2010.11929), shrunk to small images."""
+
+    settled: ClassVar[bool] = True
 
     architecture: Literal["vit"] = "vit"
     patch_size: int = 4  # pixels; must divide the image side

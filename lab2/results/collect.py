@@ -102,7 +102,7 @@ def collect(run: RunDir, explain_missing: ExplainMissing | None = None) -> Compa
     if unknown > REWRITE_SHARE * len(cache):
         write_cache(run.collected, table, stamps)
     warnings += _changed_data(table)
-    found = tuple(one_line(text) for one in read_findings(run.findings) for text in leaks(one))
+    found = tuple(dict.fromkeys(one_line(text) for one in read_findings(run.findings) for text in leaks(one)))
     return Comparison(plan, table, tuple(map(one_line, warnings)), _taken(run, table), found)
 
 

@@ -5,6 +5,7 @@ shards/        a row per trial           progress/     progress notes, attempts,
 predictions/   labels and probabilities  logs/         submitit's files, a folder per trial
 checkpoints/   state to resume from      weights/      trained networks, if asked for
 report/        the table                 data/         findings of `lab2 inspect`, and pages of samples
+kernels/       what was measured to be fastest, a file a job and kind of machine
 collected.parquet  the cache of shards that `collect` has read
 
 On Slurm also profile.json (the profile of the submission), submissions/ (a record per sbatch call), exits/ (exit
@@ -82,6 +83,10 @@ class RunDir:
 
     def weights(self, trial: str) -> Path:
         return self.path / "weights" / f"{trial}.safetensors"
+
+    def kernels(self, job: str, machine: str) -> Path:
+        """The kernels with which the seeds of a job train on one kind of machine."""
+        return self.path / "kernels" / f"{job}-{machine}.json"
 
     @property
     def launcher(self) -> Path:

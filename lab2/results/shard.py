@@ -81,6 +81,8 @@ class Shard(_Measured):
     flops_uncounted: str | None = None  # names of what ran and is not in flops_per_image: "": the count is whole
     memory_of: Literal["process", "accelerator"] | None = None  # training and inference; libraries are in a process's
     precision: str | None = None  # of the products: fp32, tf32, bf16 or fp16
+    memory_format: str | None = None  # of images and kernels while it trained: channels_last or channels_first
+    convolution: str | None = None  # of wide 3 x 3 convolutions while it trained: winograd or direct
     device: str | None = None  # cpu, cuda or mps
     device_name: str | None = None  # of the processor or the GPU
     all_machines: str | None = None  # on which its attempts ran, where they differ: its times add up theirs

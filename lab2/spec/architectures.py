@@ -33,6 +33,7 @@ class ModelConfig:
     """
 
     detects: ClassVar[bool] = False  # a detector: trained on boxes, real or of composed scenes
+    settled: ClassVar[bool] = False  # its kernels were measured once (benchmarks/LOG.md), not before each training
     code_field: ClassVar[str] = ""  # the field that names what is imported, where the network is not lab2's own
 
     if TYPE_CHECKING:
@@ -42,6 +43,11 @@ class ModelConfig:
     def code(self) -> str:
         """What is imported: "package.module:name" or "path/to/file.py:name"; empty where the network is lab2's own."""
         return str(getattr(self, self.code_field)) if self.code_field else ""
+
+    @property
+    def decoded_side(self) -> int | None:
+        """The side (pixels) at which pictures are decoded for it where nobody states one; None: as the data are."""
+        return None
 
     @property
     def has_small_products(self) -> bool:

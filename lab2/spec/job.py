@@ -20,6 +20,8 @@ else:
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Optimizer = Literal["adamw", "sgd", "muon"]
+MemoryFormat = Literal["auto", "channels_last", "channels_first"]
+Convolution = Literal["auto", "winograd", "direct"]
 Broken = Literal["stop", "skip"]
 
 
@@ -27,7 +29,10 @@ Broken = Literal["stop", "skip"]
 class TrainConfig:
     """The training recipe. The learning rate rises to its peak and falls to about 0: one cycle (arXiv:1708.07120)."""
 
-    ADDED: ClassVar[frozenset[str]] = frozenset({"flip", "crop_scale", "jitter", "trivial_augment", "mixup", "cutmix"})
+    ADDED: ClassVar[frozenset[str]] = frozenset({
+        *("flip", "crop_scale", "jitter", "trivial_augment", "mixup", "cutmix"),
+        *("image_side", "memory_format", "convolution"),
+    })  # fmt: skip
 
     epochs: float = 3.0  # passes over the training images; 1.5 is one and a half
     batch_size: int = 256  # images a step
@@ -51,14 +56,22 @@ class TrainConfig:
     # classifiers; an image gets a square of another's, its area from Beta(cutmix, cutmix), and as much of its label
     cutmix: float = 0.0
     precision: Precision = "auto"  # auto: what is fastest for this architecture on this device
+    # The order of images and kernels in memory. auto: channels_last; on a CPU, of a network other than lab2's five,
+    # what is measured to be faster before it trains.
+    memory_format: MemoryFormat = "auto"
+    # The algorithm of wide 3 x 3 convolutions in fp32 on a CPU; elsewhere it is direct. auto: winograd, or as above.
+    convolution: Convolution = "auto"
     target_accuracy: float | None = None  # [0, 1], validation; the time to reach it is recorded
     save_weights: bool = False  # keep the trained network in the run, to fine-tune from
+    # Pixels; sets of pictures only: the side at which this job's are decoded. None: data.image_side, else that of its
+    # network.
+    image_side: int | None = None
 
     def __post_init__(self) -> None:
         require_positive("train.epochs", self.epochs)
         require_positive("train.batch_size", self.batch_size)
         require_positive("train.learning_rate", self.learning_rate)
-        for name, known in (("optimizer", Optimizer), ("precision", Precision)):
+        for name, known in _CHOICES.items():
             value, allowed = getattr(self, name), get_args(known)
             require(value in allowed, f"train.{name}={value!r}, wanted {', '.join(allowed)}")
         require(0 <= self.weight_decay < math.inf, f"train.weight_decay={self.weight_decay} is negative or infinite")
@@ -78,12 +91,14 @@ class TrainConfig:
             self.target_accuracy is None or 0 < self.target_accuracy <= 1,
             f"train.target_accuracy={self.target_accuracy} is not in (0, 1]; 99 % is 0.99",
         )
+        require(self.image_side is None or self.image_side > 0, f"train.image_side={self.image_side} must be positive")
 
 
 _FOR_CLASSIFIERS = (
     *("label_smoothing", "rotation", "stretch", "shift"),
     *("crop_scale", "flip", "jitter", "trivial_augment", "mixup", "cutmix"),
 )
+_CHOICES = {"optimizer": Optimizer, "precision": Precision, "memory_format": MemoryFormat, "convolution": Convolution}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +128,8 @@ class DataConfig:
     # A name that `lab2 doctor` lists, the path of an image folder (with boxes: COCO, VOC, YOLO), a CSV or TSV table or
     # Parquet, or torchvision:NAME.
     dataset: str = "mnist"
-    image_side: int | None = None  # pixels; sets of pictures only: they are resized to it
+    # Pixels; sets of pictures only: they are decoded at it for each job that does not state a side (train.image_side).
+    image_side: int | None = None
     train_images: int | None = None  # limit; None: all
     validation_images: int | None = None  # of the validation part; without one, of the training images: one in twelve
     test_images: int | None = None  # limit; None: all

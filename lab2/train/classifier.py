@@ -79,11 +79,28 @@ def _loss(answer: Tensor | Answer, labels: Tensor | MixedLabels, smoothing: floa
     return _loss(answer.logits, labels, smoothing) + AUXILIARY_SHARE * aside
 
 
+def forward_and_backward(
+    model: nn.Module, images: Tensor, labels: Tensor, config: TrainConfig, *, precision: str
+) -> Tensor:
+    """A step without its update: the loss (a scalar) of (B, C, S, S) uint8 images, with its gradients in `model`."""
+    with autocast(images.device, precision):
+        loss = _loss(model(to_unit(images)), labels, config.label_smoothing)
+    torch.autograd.backward(loss)
+    return loss.detach()
+
+
 class ClassifierTrainer(Trainer):
     """Trains a classifier. Its images are kept on its device, or streamed to it from a file."""
 
     def __init__(
-        self, model: nn.Module, config: TrainConfig, train: Images, *, device: torch.device, precision: str, seed: int
+        self,
+        model: nn.Module,
+        config: TrainConfig,
+        train: Images,
+        *,
+        device: torch.device,
+        precision: str,
+        seed: int,
     ) -> None:
         super().__init__(model, config, train, device=device, precision=precision, seed=seed)
         self.images, self.labels = on_device(self.images, device), self.labels.to(device)

@@ -80,6 +80,11 @@ def has_amd_bf16() -> bool:
     return bool(capabilities.get("avx512_bf16")) and str(capabilities.get("cpu_name")).startswith("AMD")
 
 
+def cpu_multiplies_bf16() -> bool:
+    """Whether the CPU is one of those on which bf16 is known to be faster than fp32 for some networks."""
+    return has_amx() or has_amd_bf16()
+
+
 def emulates(precision: Precision, capabilities: Mapping[str, object]) -> bool:
     """Whether an x86-64 CPU lacks the instructions that oneDNN needs for that precision, and so emulates it.
 

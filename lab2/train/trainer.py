@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from lab2.data.source import Images
 from lab2.errors import CheckpointError
 from lab2.measure.predictions import Predictions
 from lab2.spec.job import TrainConfig
+from lab2.train.kernels import Kernels, default_kernels, use_kernels
 from lab2.train.optimizer import Group
 from lab2.train.stage import Stage, State, Step
 from lab2.train.streamed import StreamedImages, in_memory_or_streamed
@@ -33,10 +35,9 @@ class Trainer(ABC):
         seed: int,
     ) -> None:
         self.model = model.to(device)
-        self.model.to(memory_format=torch.channels_last)  # faster for nearly all networks: benchmarks/LOG.md
         self.config = config
         self.device = device
-        self.precision = precision
+        self.use(default_kernels(model, config, device, precision))
         self.generator = torch.Generator().manual_seed(seed)
         self.images: Tensor | StreamedImages = in_memory_or_streamed(train.pixels)
         self.labels = torch.from_numpy(train.labels)
@@ -46,6 +47,16 @@ class Trainer(ABC):
         self._resumed_from = Path()
         self._stage_name = ""
         self._stage: Stage | None = None
+
+    @property
+    def precision(self) -> str:
+        """Of the products in a forward pass."""
+        return self.kernels.precision
+
+    def use(self, kernels: Kernels) -> None:
+        """Compute with `kernels` from now on. Call it before `fit`."""
+        self.kernels = kernels
+        use_kernels(self.model, kernels)
 
     @abstractmethod
     def fit(self) -> Iterator[Step]:
@@ -71,7 +82,7 @@ class Trainer(ABC):
         on_gpu = self.device.type == "cuda"
         return {
             "stage": self._stage_name,
-            "precision": self.precision,
+            "kernels": asdict(self.kernels),
             "model": self._trained_state(),
             "moved": self._parameter_order(self._stage),
             "position": self._stage.state(),
@@ -80,12 +91,12 @@ class Trainer(ABC):
         }
 
     def resume_from(self, state: State, file: Path) -> None:
-        """Let `fit` continue from `state`, in its precision. `file`, which held it, is named in errors.
+        """Let `fit` continue from `state`, with its kernels. `file`, which held it, is named in errors.
 
         `fit` then raises `CheckpointError` where the state is of another network or recipe.
         """
         self.resumed, self._resumed_from = state, file
-        self.precision = state["precision"]  # "auto" may mean another precision on this node
+        self.use(Kernels(**state["kernels"]))  # "auto" may mean others on this node, or would be measured to
 
     def start_stage(self, name: str, parameter_groups: list[Group], epochs: float) -> Stage:
         """Start the stage of that name, or restore it from `resumed`.

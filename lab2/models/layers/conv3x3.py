@@ -37,6 +37,8 @@ class Conv3x3(nn.Conv2d):
     its transform of the kernel would cost the most. What each is worth stands in benchmarks/LOG.md.
     """
 
+    winograd = True  # False: larger maps go by the convolution's own kernels, where those are faster
+
     def __init__(self, in_channels: int, out_channels: int, *, bias: bool = True) -> None:
         super().__init__(in_channels, out_channels, 3, padding=1, bias=bias)
 
@@ -47,7 +49,7 @@ class Conv3x3(nn.Conv2d):
         if height == width <= 2:
             return _all_cells(input, *self._linear(height, input.dtype))
         full_precision = input.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-        if self.training and full_precision and input.device.type == "cpu" and min(height, width) > 2:
+        if self.winograd and self.training and full_precision and input.device.type == "cpu" and min(height, width) > 2:
             y = convolve(input, self.weight)
             return y if self.bias is None else y + self.bias[:, None, None]
         return super().forward(input)

@@ -15,7 +15,7 @@ from lab2.models.layers.normalize import Normalize
 
 
 class Front(nn.Module):
-    """(B, C, S, S) images in [0, 1], normalised; with a side, (B, 3, side, side) of them, channels last.
+    """(B, C, S, S) images in [0, 1], normalised; with a side, (B, 3, side, side) of them in its `memory_format`.
 
     `crop` is the share of the side that is seen: images are resized to `image_side / crop`, and their middle is cut.
     """
@@ -24,6 +24,7 @@ class Front(nn.Module):
         self, mean: Sequence[float], std: Sequence[float], image_side: int | None = None, crop: float = 1.0
     ) -> None:
         super().__init__()
+        self.memory_format = torch.channels_last
         self.image_side = image_side
         self.crop = crop
         self.normalize = Normalize(mean, std)
@@ -33,7 +34,7 @@ class Front(nn.Module):
             normalised: Tensor = self.normalize(images)
             return normalised
         x = middle(in_colour(images, round(self.image_side / self.crop)), self.image_side)
-        return self.normalize(x).contiguous(memory_format=torch.channels_last)  # type: ignore[no-any-return]
+        return self.normalize(x).contiguous(memory_format=self.memory_format)  # type: ignore[no-any-return]
 
 
 def in_colour(images: Tensor, side: int) -> Tensor:
