@@ -43,8 +43,8 @@ class TrainConfig:
     stretch: float = 0.0
     shift: int = 0  # classifiers; pixels by which an image is moved at most, drawn anew each time
     precision: Precision = "auto"  # auto: what is fastest for this architecture on this device
-    # The order of images and kernels in memory. auto: channels_last; on a CPU, of a network other than lab2's five, what
-    # is measured to be faster before it trains.
+    # The order of images and kernels in memory. auto: channels_last; on a CPU, of a network other than lab2's five,
+    # what is measured to be faster before it trains.
     memory_format: MemoryFormat = "auto"
     # The algorithm of wide 3 x 3 convolutions in fp32 on a CPU; elsewhere it is direct. auto: winograd, or as above.
     convolution: Convolution = "auto"
