@@ -268,7 +268,7 @@ class TestAutoWeights:
         assert [getattr(trial.job.model, "weights", None) for trial in trials] == ["random"] * 4 + [None] * 2
         assert line == (
             f"training starts: alexnet, vgg16 from random weights ({tmp_path}/cache/weights has no others; "
-            "lab2 prepare alexnet vgg16 brings ImageNet's)"
+            "lab2 prepare alexnet vgg16 brings ImageNet's weights)"
         )
 
     def test_after_prepare_they_are_imagenets_and_the_trials_are_others(self, tmp_path: Path, monkeypatch):
