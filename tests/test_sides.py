@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,6 +55,20 @@ class TestWhoDecides:
     def test_a_network_that_states_one_where_nobody_else_does(self, image_folder: Path, crop: float | None, side: int):
         jobs = job("a", model=replace(RESNET, crop=crop)), job("b")
         assert sides(plan(image_folder, *jobs)) == [side, None]
+
+    def test_the_side_for_which_a_librarys_network_was_made(self, image_folder: Path):
+        models = [NetworkConfig(name=f"torchvision:{name}", weights="random") for name in ("resnet18", "inception_v3")]
+        jobs = [job(name, model=model) for name, model in zip("ab", models, strict=True)]
+        assert sides(plan(image_folder, *jobs)) == [256, 342]  # torchvision resizes to these, and crops 224 and 299
+
+    def test_without_torch_it_is_the_usual_one(self, image_folder: Path):
+        code = (
+            "import sys; sys.modules['torch'] = None\n"
+            "from lab2.models.network import NetworkConfig\n"
+            "print(NetworkConfig(name='torchvision:inception_v3').decoded_side)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert done.stdout == "224\n", done.stderr
 
     def test_an_older_network_leaves_it_to_the_data(self, image_folder: Path):
         older = ImportedConfig(network="torchvision.models:resnet18", image_side=32)

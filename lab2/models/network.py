@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lab2.data.datasets import DataShape
 
 _KINDS = "torchvision:NAME, timm:NAME, path/to/file.py:NAME or package.module:NAME"
+USUAL_SIDE = 224  # pixels; of 64 of torchvision's 80 classifiers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +62,20 @@ class NetworkConfig(TransferConfig):
 
     @property
     def decoded_side(self) -> int | None:
-        """The `image_side` that is given, before the crop: nothing is made larger than it was decoded."""
-        return round(self.image_side / (self.crop or 1.0)) if self.image_side else None
+        """The side before the crop, so that nothing is made larger than it was decoded.
+
+        Of a library's network without an `image_side` it is the side for which it was made. Where torch is not
+        installed, as on a login node, that is taken to be `USUAL_SIDE`. Raises `ConfigError` for an unknown network.
+        """
+        if self.image_side:
+            return round(self.image_side / (self.crop or 1.0))
+        if not self.known_as:
+            return None
+        try:
+            made_for = record(self)
+        except ImportError:
+            made_for = Record(image_side=USUAL_SIDE)
+        return round(made_for.image_side / (self.crop or made_for.crop)) if made_for.image_side else None
 
     @property
     def known_as(self) -> str:
