@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
 from lab2.data.source import Images
 from lab2.errors import DataError
@@ -104,6 +103,8 @@ def _part(images: Images, size: int, dataset: str, setting: str, *, single_taken
 
     Of a class with a single image no share can be taken: `single_taken` says on which side it is.
     """
+    from sklearn.model_selection import train_test_split  # loads OpenMP, which binds threads where it is told to
+
     everything = np.arange(len(images))
     single = np.isin(images.labels, np.flatnonzero(np.bincount(images.labels) == 1))
     if single.all():
