@@ -109,20 +109,6 @@ def describe_machine(device: torch.device, precision: str) -> str:
     return f"{device_name(device)} ({device}, {torch.get_num_threads()} threads, {precision})"
 
 
-def available_cores(root: Path = ROOT) -> int:
-    """Cores that this process may use: the least of its affinity, its cgroups' limits and Slurm's grant to the task.
-
-    `root` is the folder with /proc and /sys.
-    """
-    limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
-    granted = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    if granted.isdecimal() and int(granted):
-        limits.append(int(granted))
-    if (limit := cgroup.cpu_limit(root)) is not None:
-        limits.append(limit)
-    return min(limits)
-
-
 def memory_limit(root: Path = ROOT) -> int:
     """Bytes that this process may use: the least of the machine's memory, its cgroups' limits and Slurm's grant."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
