@@ -130,10 +130,10 @@ def _show(findings: Findings) -> None:
     table.add_column("class")
     for part in parts:
         table.add_column(part, justify="right")
-    order = range(len(findings.classes))
+    order = list(range(len(findings.classes)))
     if len(order) > _SHOWN:
         by_count = sorted(order, key=lambda label: -findings.counts["train"][label])
-        order = [*by_count[: _SHOWN // 2], *by_count[-_SHOWN // 2 :]]  # type: ignore[assignment]
+        order = [*by_count[: _SHOWN // 2], *by_count[-_SHOWN // 2 :]]
     for label in order:
         cells = [f"{findings.counts[part][label]:,}" for part in parts]
         table.add_row(Text(for_terminal(findings.classes[label])), *cells)

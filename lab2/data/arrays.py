@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -79,7 +78,8 @@ def _unpickled(path: Path) -> Any:
 def read_mat(path: Path) -> dict[str, Any]:
     """The arrays of a MATLAB file by name. Raises `OSError` as the disk does, `ValueError` and others for content."""
     try:
-        found: dict[str, Any] = loadmat(io.BytesIO(read_regular(path, LARGE)))  # type: ignore[arg-type]
+        with regular_file(path, LARGE) as file:
+            found: dict[str, Any] = loadmat(file)  # type: ignore[arg-type]  # its stubs lack open files, its manual has them
     except MatReadError as error:
         raise ValueError(f"{path}: {error}") from error
     return found

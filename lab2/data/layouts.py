@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab2.data.listing import PARTS, Listing, as_given
+from lab2.data.listing import PARTS, Listing, as_given, in_order
 from lab2.data.picture import Picture
 from lab2.data.pixels import SUFFIXES, is_picture
 from lab2.data.source import Part
@@ -58,7 +58,7 @@ def _by_part(walk: Walk, root: Path, parts: dict[str, Part], more: int) -> Listi
     trained = [name for name, part in parts.items() if part == "train"]
     classes = tuple(sorted({one for name in trained for one in walk.folders(root / name, quiet=True)}))
     pictures: list[Picture] = []
-    for name in _ordered(parts):
+    for name in in_order(parts):
         before = len(pictures)
         walk.outside(root / name)
         for label_name in sorted(walk.folders(root / name)):
@@ -69,7 +69,7 @@ def _by_part(walk: Walk, root: Path, parts: dict[str, Part], more: int) -> Listi
                 pictures.append(Picture(path, key, label, parts[name]))
         if len(pictures) == before:
             raise DataError(f"{root / name}: holds no picture in folders; add some, or take it away; {_WANTED}")
-    return _listing(walk, classes, pictures, as_given(_ordered(parts)), named=set(parts.values()) != {"train"})
+    return _listing(walk, classes, pictures, as_given(in_order(parts)), named=set(parts.values()) != {"train"})
 
 
 def _by_class(walk: Walk, root: Path, inner: dict[str, dict[str, Part]]) -> Listing:
@@ -78,16 +78,10 @@ def _by_class(walk: Walk, root: Path, inner: dict[str, dict[str, Part]]) -> List
     walk.outside(root)
     for label, name in enumerate(classes):
         walk.outside(root / name)
-        for folder in _ordered(inner[name]):
+        for folder in in_order(inner[name]):
             for path, key in walk.pictures(root / name / folder, f"{name}/{folder}"):
                 pictures.append(Picture(path, key, label, inner[name][folder]))
     return _listing(walk, classes, pictures, "the parts of each class as given", named=True)
-
-
-def _ordered(parts: dict[str, Part]) -> list[str]:
-    """The names of `parts`: train before validation before test."""
-    order: list[Part] = ["train", "validation", "test"]
-    return sorted(parts, key=lambda name: (order.index(parts[name]), name))
 
 
 def _listing(

@@ -92,6 +92,12 @@ def checked(listing: Listing, test_share: float) -> Listing:
     return listing
 
 
+def in_order(parts: dict[str, Part]) -> list[str]:
+    """The names of `parts`: train before validation before test."""
+    order: list[Part] = ["train", "validation", "test"]
+    return sorted(parts, key=lambda name: (order.index(parts[name]), name))
+
+
 def as_given(names: Sequence[str]) -> str:
     """How the data are split whose parts are called `names`."""
     return f"{' and '.join([', '.join(names[:-1]), names[-1]] if len(names) > 1 else names)} as given"

@@ -163,10 +163,16 @@ def _looked_into(image: ImageFile, file: BinaryIO, raw: str, found: Look) -> Loo
         image.seek(0)
         rgba = np.asarray(image.convert("RGBA"))
         visible = rgba[rgba[..., 3] > 0][:, :3]
-        one = len(visible) == 0 or bool((np.ptp(visible, axis=0) <= _FAINT).all())
-        colour = tuple(int(c) for c in np.median(visible, axis=0)) if one and len(visible) else None
-        return replace(found, alpha=bool((rgba[..., 3] < 255).any()), colour=colour)  # type: ignore[arg-type]
+        return replace(found, alpha=bool((rgba[..., 3] < 255).any()), colour=_only_colour(visible))
     return found
+
+
+def _only_colour(visible: NDArray[np.uint8]) -> Colour | None:
+    """The colour of all of the (N, 3) pixels; None where there are several, or no pixels."""
+    if len(visible) == 0 or (np.ptp(visible, axis=0) > _FAINT).any():
+        return None
+    red, green, blue = (int(value) for value in np.median(visible, axis=0))
+    return red, green, blue
 
 
 def _decode(file: BinaryIO, form: Form) -> NDArray[np.uint8]:

@@ -87,7 +87,7 @@ class StoredPixels:
         self._checked[numbers] = True
         self._read += found.nbytes
         if self._read > _MAPPED and hasattr(mmap, "MADV_DONTNEED"):
-            self._rows._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]  # they stay in the page cache
+            self._rows._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]  # numpy shows no other way
             self._read = 0
         return found
 

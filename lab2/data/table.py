@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab2.data.listing import PARTS, Listing, as_given
+from lab2.data.listing import PARTS, Listing, as_given, in_order
 from lab2.data.picture import Picture, Where
+from lab2.data.source import Part
 from lab2.errors import DataError
 from lab2.regular_file import LISTS, read_regular
 
@@ -69,7 +70,7 @@ def _columns(path: Path, header: Sequence[str]) -> dict[str, int]:
 def _listing(path: Path, columns: dict[str, int], rows: Sequence[tuple[int, Sequence[str]]]) -> Listing:
     left_out: Counter[str] = Counter()
     read: list[tuple[str, str, Where, str]] = []
-    given: dict[str, Where] = {}
+    given: dict[str, Part] = {}
     for number, row in rows:
         if len(row) <= max(columns.values()):
             raise DataError(f"{path}: line {number}: {len(row)} cells, wanted {max(columns.values()) + 1} or more")
@@ -77,18 +78,18 @@ def _listing(path: Path, columns: dict[str, int], rows: Sequence[tuple[int, Sequ
         if not cells["label"]:
             left_out["rows without a label"] += 1
             continue
-        part = _part(path, number, cells["split"]) if "split" in columns else "undecided"
+        part: Where = "undecided"
         if "split" in columns:
-            given[cells["split"]] = part
+            part = given[cells["split"]] = _part(path, number, cells["split"])
         read.append((cells["path"], cells["label"], part, cells.get("group", "")))
     classes = class_names({label for _, label, _, _ in read})
     labels = {name: label for label, name in enumerate(classes)}
     pictures = tuple(Picture(path.parent / file, file, labels[name], part, group) for file, name, part, group in read)
-    split = as_given(sorted(given, key=lambda name: list(PARTS.values()).index(given[name]))) if given else ""  # type: ignore[arg-type]
+    split = as_given(in_order(given)) if given else ""
     return Listing(str(path), classes, pictures, split, dict(left_out))
 
 
-def _part(path: Path, number: int, text: str) -> Where:
+def _part(path: Path, number: int, text: str) -> Part:
     if text.lower() not in PARTS:
         raise DataError(f"{path}: line {number}: split {text!r}, wanted train, validation or test")
     return PARTS[text.lower()]

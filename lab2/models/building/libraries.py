@@ -171,7 +171,7 @@ class UserCode:
     def record(self) -> Record:
         return Record()
 
-    def make(self, classes: int, options: Options, side: int | None) -> nn.Module:  # noqa: ARG002
+    def make(self, classes: int, options: Options, side: int | None) -> nn.Module:  # noqa: ARG002  # it takes any side
         made: nn.Module = find(self.code)(num_classes=classes, **options)
         return made
 
