@@ -10,6 +10,7 @@ With `--curve` both are trained on 10, 30 and 100 images a class, drawn anew for
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
@@ -17,9 +18,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 from rich.console import Console
-from scipy.stats import t as student
 from sklearn.model_selection import train_test_split
 
 from lab2.cache import cache_folder
@@ -28,6 +27,7 @@ from lab2.errors import ConfigError
 from lab2.launch.planning import plan_trials, start_run
 from lab2.measure.inputs import pinned
 from lab2.results.shard import Shard
+from lab2.results.statistics import over_seeds
 from lab2.spec.catalogue import choose as chosen_jobs
 from lab2.spec.catalogue import read_catalogue
 from lab2.spec.job import DataConfig
@@ -137,18 +137,18 @@ def _print(what: str, found: list[Shard]) -> None:
     for one in found:
         said = f"{one.status} {one.reason}".strip()
         console.print(f"{what}, seed {one.seed}: {said}, {one.accuracy} {one.macro_f1}", markup=False)
-    good = [one for one in found if one.accuracy is not None and one.macro_f1 is not None]
-    if good:
-        scores = np.array([(one.accuracy, one.macro_f1) for one in good], float)
-        parts = [_interval(scores[:, column]) for column in (0, 1)]
-        console.print(f"{what}: accuracy {parts[0]}, macro F1 {parts[1]}, {len(good)} of {len(found)} seeds")
+    accuracies = [one.accuracy for one in found if one.accuracy is not None]
+    macro_f1s = [one.macro_f1 for one in found if one.macro_f1 is not None]
+    if accuracies and macro_f1s:
+        parts = [_interval(accuracies), _interval(macro_f1s)]
+        console.print(f"{what}: accuracy {parts[0]}, macro F1 {parts[1]}, {len(accuracies)} of {len(found)} seeds")
 
 
-def _interval(values: NDArray[np.float64]) -> str:
+def _interval(values: Sequence[float]) -> str:
     if len(values) < 2:
-        return f"{values.mean():.4f}"
-    half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
-    return f"{values.mean():.4f} [{values.mean() - half:.4f}, {values.mean() + half:.4f}]"
+        return f"{values[0]:.4f}"
+    found = over_seeds(values)
+    return f"{found.mean:.4f} [{found.low:.4f}, {found.high:.4f}]"
 
 
 def main(

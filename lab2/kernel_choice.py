@@ -1,8 +1,8 @@
 """Which kernels train a network fastest on this machine: measured before it trains, and kept in its run.
 
-A few steps of the recipe, on a batch of noise, with each of the kernels that may pay. Only of a network whose kernels
-are not settled, on a CPU, and where the training is so long that this is little of it. The network itself and all
-random numbers stay as they were.
+It makes a few forward and backward passes on a batch of noise, with each combination of kernels that may be faster: on
+a CPU alone, for networks whose kernels are not settled, and only where it takes at most `SHARE` of the training's
+steps. Neither the network nor any random number changes.
 """
 
 from __future__ import annotations
@@ -11,14 +11,12 @@ import copy
 import hashlib
 import logging
 import math
-import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
@@ -27,6 +25,7 @@ from lab2.data.datasets import TrainingData
 from lab2.errors import RunError
 from lab2.file_lock import held
 from lab2.measure.hardware import device_name
+from lab2.measure.random_numbers import random_numbers_kept
 from lab2.regular_file import SMALL, read_regular
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
@@ -72,21 +71,36 @@ def choose_kernels(trial: Trial, run: RunDir, trainer: Trainer, data: TrainingDa
     file = run.kernels(trial.job.name, hashlib.sha256(machine.encode()).hexdigest()[:12])
     with _alone(file):
         if (known := _read(file, machine, tried)) is not None:
+            LOG.info("%s is used: %s", known, file)
             return known
-        try:
-            seconds = measure(trainer, tried, data)
-        except Exception as error:  # the network may be the user's, and not made to be copied
-            LOG.warning("the kernels were not measured (%s: %s): %s", type(error).__name__, error, default)
-            return default
-        chosen = fastest(seconds, default)
-        told = {str(kernels): took if math.isfinite(took) else None for kernels, took in seconds.items()}
-        LOG.info("of %s, %s is used", ", ".join(f"{name} ({_text(took)})" for name, took in told.items()), chosen)
-        if (known := _read(file, machine, tried)) is not None:  # a file system without locks: another was as quick
-            return known
-        try:
-            write_whole(file, _CHOICE.dump_json(Choice(machine=machine, chosen=chosen, seconds=told), indent=1))
-        except OSError as error:
-            LOG.warning("%s: %s; other seeds measure for themselves", file, error.strerror)
+        return _measured(file, machine, trainer, tried, data)
+
+
+def _measured(
+    file: Path, machine: str, trainer: ClassifierTrainer, tried: Sequence[Kernels], data: TrainingData
+) -> Kernels:
+    """The fastest of `tried`, of which the first is the default; the choice is written to `file`."""
+    default, started = tried[0], file.with_suffix(".started")
+    if started.is_file():  # whoever measured was killed, most likely for the memory that it took
+        LOG.warning("%s: an earlier attempt ended while it measured the kernels; %s is used", started, default)
+        return default
+    try:
+        write_whole(started, b"")
+        seconds = measure(trainer, tried, data)
+    except Exception as error:  # the network may be the user's, and not made to be copied
+        LOG.warning("the kernels were not measured (%s: %s): %s", type(error).__name__, error, default)
+        return default
+    finally:
+        started.unlink(missing_ok=True)
+    chosen = fastest(seconds, default)
+    told = {str(kernels): took if math.isfinite(took) else None for kernels, took in seconds.items()}
+    LOG.info("of %s, %s is used", ", ".join(f"{name} ({_text(took)})" for name, took in told.items()), chosen)
+    if (known := _read(file, machine, tried)) is not None:  # a file system without locks: another was as quick
+        return known
+    try:
+        write_whole(file, _CHOICE.dump_json(Choice(machine=machine, chosen=chosen, seconds=told), indent=1))
+    except OSError as error:
+        LOG.warning("%s: %s; other seeds measure for themselves", file, error.strerror)
     return chosen
 
 
@@ -109,7 +123,7 @@ def measure(trainer: ClassifierTrainer, tried: Sequence[Kernels], data: Training
     model = copy.deepcopy(trainer.model).train()
     seconds: dict[Kernels, float] = dict.fromkeys(tried, math.inf)
     failed: set[Kernels] = set()
-    with _random_numbers_kept():
+    with random_numbers_kept():
         for number in range(ROUNDS):
             for kernels in tried:
                 if kernels in failed:
@@ -160,20 +174,8 @@ def _alone(file: Path) -> Iterator[None]:
             lock = file.with_suffix(".lock")
             stack.enter_context(held(lock, "another trial is measuring the kernels", _PATIENCE))
         except (RunError, OSError) as error:
-            LOG.warning("%s; this trial measures as well", error)
+            LOG.warning("%s: not locked (%s); this trial measures for itself", file, error)
         yield
-
-
-@contextmanager
-def _random_numbers_kept() -> Iterator[None]:
-    """Inside, random numbers may be drawn; afterwards all generators are as they were."""
-    python, numpy = random.getstate(), np.random.get_state()  # a user's network may draw from it
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
 
 
 def _text(seconds: float | None) -> str:

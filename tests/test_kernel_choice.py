@@ -195,6 +195,15 @@ class TestWhatFails:
         (file,) = (run.path / "kernels").glob("*.json")
         assert json.loads(file.read_text())["seconds"]["fp32, channels_first, direct"] is None
 
+    def test_an_attempt_that_died_while_it_measured_is_not_repeated(self, trial: Trial, tmp_path: Path, caplog):
+        run = make_run(tmp_path, trial)
+        assert chosen(trial, run) != LAST
+        (note,) = (run.path / "kernels").glob("own-*.json")
+        assert not note.with_suffix(".started").exists()
+        note.rename(note.with_suffix(".started"))  # as if it had been killed before it wrote its choice
+        assert chosen(trial, run) == LAST
+        assert "an earlier attempt ended while it measured the kernels" in caplog.text
+
     def test_a_network_that_cannot_be_copied_keeps_the_default(self, trial: Trial, tmp_path: Path, caplog):
         path = Path(trial.job.model.code.partition(":")[0])
         path.write_text(NETWORK + "\n    def __deepcopy__(self, memo):\n        raise TypeError('only one of me')\n")

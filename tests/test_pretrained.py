@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 import torchvision
+from safetensors.torch import save
 from torch import nn
 
 from benchmarks import elpv
@@ -148,6 +149,28 @@ class TestFiles:
         ours = built.model.get_submodule("network").state_dict()
         assert all(torch.equal(ours[name], state[name]) for name in state if not name.startswith("classifier.1."))
 
+    def test_safetensors_whatever_their_first_bytes_are(self, tmp_path: Path):
+        """They begin with the length of a JSON text, whose first byte may be that of a pickle."""
+        state = MODELS.squeezenet1_1(weights=None).state_dict()
+        path = tmp_path / "x.safetensors"
+        for padding in range(400):
+            content = save(state, metadata={"padding": "x" * padding})
+            if content[:1] == b"\x80":
+                break
+        assert content[:1] == b"\x80"
+        path.write_bytes(content)
+        built = build(NetworkConfig(name="torchvision:squeezenet1_1", image_side=32, weights=str(path)), COLOURS)
+        assert built.weights == f"file {path}"
+
+    def test_a_checkpoint_keeps_the_crop(self, tmp_path: Path, served):
+        served("resnet18")
+        list(prepare_all(["torchvision:resnet18"]))
+        first = build(RESNET, COLOURS).model
+        save_weights(tmp_path / "x.safetensors", first, "network", "pictures")
+        second = build(replace(RESNET, weights=str(tmp_path / "x.safetensors")), COLOURS).model
+        crops = [one.crop for model in (first, second) for one in model.modules() if isinstance(one, Front)]
+        assert crops == [pytest.approx(224 / 256)] * 2
+
     def test_what_does_not_fit_is_named(self, tmp_path: Path):
         state = MODELS.squeezenet1_1(weights=None).state_dict()
         state["no.such.layer"] = state.pop("features.0.bias")
@@ -157,7 +180,7 @@ class TestFiles:
         with pytest.raises(
             WeightsError,
             match=r"features\.0\.bias is missing, features\.0\.weight has shape \(1,\), here \(64, 3, 3, 3\), "
-            r"no\.such\.layer is of no layer here; name the very network",
+            r"no\.such\.layer is of no layer here; give model\.name",
         ):
             check_model(config, COLOURS)
 

@@ -59,6 +59,8 @@ class TestWhoDecides:
     def test_the_side_for_which_a_librarys_network_was_made(self, image_folder: Path):
         models = [NetworkConfig(name=f"torchvision:{name}", weights="random") for name in ("resnet18", "inception_v3")]
         jobs = [job(name, model=model) for name, model in zip("ab", models, strict=True)]
+        assert sides(plan(image_folder, *jobs)) == [224, 299]
+        jobs = [job(name, model=replace(model, weights="pretrained")) for name, model in zip("ab", models, strict=True)]
         assert sides(plan(image_folder, *jobs)) == [256, 342]  # torchvision resizes to these, and crops 224 and 299
 
     def test_without_torch_it_is_the_usual_one(self, image_folder: Path):

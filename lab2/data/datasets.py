@@ -28,6 +28,13 @@ class DataShape:
     mean: tuple[float, ...]  # of each channel of the training images, in [0, 1]
     std: tuple[float, ...]
     plain_background: bool  # the images' rims are empty, so ink has an outline
+
+    @property
+    def in_colour(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and deviation of three channels, which are equal where the images are grey."""
+        times = 3 if self.channels == 1 else 1
+        return self.mean * times, self.std * times
+
     boxes: bool = False  # the images have boxes
 
 

@@ -46,5 +46,6 @@ def bring(name: str) -> Path:
             ) from error
         made = Path(downloads) / "weights.safetensors"
         write_pretrained(made, network.state_dict(), record)
-        digest = hashlib.sha256(made.read_bytes()).hexdigest()
+        with made.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
         return made.rename(folder / f"{name.partition(':')[2]}-{digest[:16]}.safetensors")

@@ -37,7 +37,8 @@ class NetworkConfig(TransferConfig):
     head: str = ""  # the layer that gives the classes, such as "fc"; empty: the one that the network's record names
     head_epochs: int = 2  # pre-trained weights only: epochs of the head on frozen features
     feature_lr_scale: float = 0.1  # pre-trained weights only: learning rate of the features over the head's
-    # None for these three: what the record of the weights says, else that of the network, else that of the data.
+    # None for these three: what the record of the weights says, else that of the network; with random weights mean and
+    # deviation of the data, and no crop.
     mean: tuple[float, float, float] | None = None  # of each channel, in [0, 1]: it is subtracted
     std: tuple[float, float, float] | None = None  # of each channel, in [0, 1]: it divides
     crop: float | None = None  # side of the square in the middle that is used, over the image's side, (0, 1]
@@ -75,7 +76,8 @@ class NetworkConfig(TransferConfig):
             made_for = record(self)
         except ImportError:
             made_for = Record(image_side=USUAL_SIDE)
-        return round(made_for.image_side / (self.crop or made_for.crop)) if made_for.image_side else None
+        crop = self.crop or (1.0 if self.weights == "random" else made_for.crop)  # random weights are not cropped for
+        return round(made_for.image_side / crop) if made_for.image_side else None
 
     @property
     def known_as(self) -> str:

@@ -33,7 +33,7 @@ class Kernels:
 
 
 def default_kernels(model: nn.Module, config: TrainConfig, device: torch.device, precision: str) -> Kernels:
-    """What the recipe asks for; what it leaves open is as it is fastest for nearly all networks (benchmarks/LOG.md)."""
+    """What the recipe asks for; what it leaves open is what was fastest for the five jobs (benchmarks/LOG.md)."""
     able = device.type == "cpu" and precision == "fp32" and any(isinstance(x, Conv3x3) for x in model.modules())
     return Kernels(
         precision=precision,
@@ -46,21 +46,22 @@ def candidates(model: nn.Module, config: TrainConfig, device: torch.device, defa
     """The kernels that may be fastest on a CPU and that the recipe leaves open: `default` first."""
     found = [default]
     precisions = ["fp32", "bf16"] if config.precision == "auto" and cpu_multiplies_bf16() else [default.precision]
-    formats: list[Layout] = ["channels_last", "channels_first"]
     for precision in precisions:
-        asked = replace(default_kernels(model, config, device, precision), memory_format=default.memory_format)
+        asked = default_kernels(model, config, device, precision)
         direct = replace(asked, convolution="direct") if config.convolution == "auto" else asked
         found += [asked, direct]
         # Not with Winograd's algorithm, whose output lies channels last whatever was asked.
         if config.memory_format == "auto" and direct.convolution == "direct":
-            found += [replace(direct, memory_format=layout) for layout in formats]
+            found.append(replace(direct, memory_format="channels_first"))
     return list(dict.fromkeys(found))
 
 
 def use_kernels(model: nn.Module, kernels: Kernels) -> None:
     """Let `model` compute with `kernels`, but for the precision, which is its caller's autocast."""
     memory_format = _FORMATS[kernels.memory_format]
-    model.to(memory_format=memory_format)  # of 4-dimensional parameters alone
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.ndim == 4:  # `Module.to` would try it with five dimensions, too, where channels_last is an error
+            tensor.data = tensor.data.contiguous(memory_format=memory_format)
     for layer in model.modules():
         if isinstance(layer, Front):
             layer.memory_format = memory_format

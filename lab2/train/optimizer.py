@@ -23,11 +23,10 @@ Group = dict[str, Any]
 
 
 def groups(what: nn.Module | Iterable[nn.Parameter], config: TrainConfig, scale: float = 1.0) -> list[Group]:
-    """The trainable parameters of a module, or among those given, as parameter groups.
+    """Parameter groups of the trainable parameters of a module, or among those given.
 
-    Their learning rate is `scale` times the recipe's.
-
-    Only matrices have weight decay: biases, gains and tokens have none.
+    Their learning rate is `scale` times the recipe's. Only matrices have weight decay; biases, gains and tokens have
+    none.
     """
     rate = config.learning_rate * scale
     by_decay: dict[float, list[nn.Parameter]] = {}

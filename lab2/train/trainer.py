@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -96,7 +96,8 @@ class Trainer(ABC):
         `fit` then raises `CheckpointError` where the state is of another network or recipe.
         """
         self.resumed, self._resumed_from = state, file
-        self.use(Kernels(**state["kernels"]))  # "auto" may mean others on this node, or would be measured to
+        kernels = Kernels(**state["kernels"])  # "auto" may choose other kernels on this node
+        self.use(kernels if self.device.type == "cpu" else replace(kernels, convolution="direct"))
 
     def start_stage(self, name: str, parameter_groups: list[Group], epochs: float) -> Stage:
         """Start the stage of that name, or restore it from `resumed`.

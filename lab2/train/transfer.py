@@ -66,7 +66,8 @@ class TransferTrainer(ClassifierTrainer):
                     for step in fit(model.classify, stage, features, self.labels, config, precision=self.precision):
                         yield dataclasses.replace(step, total=total)
             head_parameters = model.head_parameters()
-            features_of = [p for p in model.parameters() if p not in set(head_parameters)]
+            in_head = set(head_parameters)
+            features_of = [p for p in model.parameters() if p not in in_head]
             slow = groups(features_of, config, self.transfer.feature_lr_scale)
             stage = self.start_stage("all", [*slow, *groups(head_parameters, config)], config.epochs)
             for step in fit(model, stage, self.images, self.labels, config, precision=self.precision):

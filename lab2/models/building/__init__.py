@@ -46,8 +46,8 @@ def build(config: ModelConfig, shape: DataShape) -> Built:
         origin = brought_by_code(network, lambda: kind.build(config, shape)) or origin
     use_conv3x3(network)
     if isinstance(config, NetworkConfig):
-        return Built(*named(network, config, shape, kind.record(config), brought=origin))
-    if isinstance(config, PooledConfig):
+        network, origin, side = named(network, config, shape, kind.record(config), brought=origin)
+    elif isinstance(config, PooledConfig):
         network, origin = with_weights(network, config, shape)
         side = config.image_side
     elif not config.detects:  # a detector's images are scenes, of another size: it normalises them itself
@@ -86,9 +86,7 @@ def _side(kind: Architecture, config: ModelConfig, shape: DataShape) -> int:
 
 def _colours(kind: Architecture, shape: DataShape) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation of each channel; of three equal ones if the network needs colours and the images are grey."""
-    if kind.colours and shape.channels == 1:
-        return shape.mean * 3, shape.std * 3
-    return shape.mean, shape.std
+    return shape.in_colour if kind.colours else (shape.mean, shape.std)
 
 
 def _check_output(built: Built, config: ModelConfig, shape: DataShape, device: torch.device, batch_size: int) -> None:
@@ -100,7 +98,7 @@ def _check_output(built: Built, config: ModelConfig, shape: DataShape, device: t
     classes, model = len(shape.classes), built.model
     for training in (False, True) if config.code else (True,):
         count = min(batch_size, 2) if training and config.code else 2
-        images = torch.empty(count, shape.channels, shape.side, shape.side, device=device)
+        images = torch.zeros(count, shape.channels, shape.side, shape.side, device=device)
         try:
             with torch.set_grad_enabled(training):
                 found = model.train(training)(images)
@@ -114,7 +112,7 @@ def _check_output(built: Built, config: ModelConfig, shape: DataShape, device: t
             except ConfigError as error:
                 raise ConfigError(f"{where}: {error}") from error
     if isinstance(model, HeadedNet) and isinstance(config, NetworkConfig) and config.head_epochs:
-        model.find_parts(torch.empty(2, shape.channels, shape.side, shape.side, device=device))
+        model.find_parts(torch.zeros(2, shape.channels, shape.side, shape.side, device=device))
 
 
 def _refusal(error: Exception, side: int, training: bool, count: int) -> str:

@@ -35,8 +35,8 @@ def find_heads(network: nn.Module, named: str, classes: int, where: str) -> tupl
             raise ConfigError(f"{where}: the head {name!r} {found}, wanted one for {classes} classes; set model.head")
     if not names:
         last = [name for name, layer in layers.items() if isinstance(layer, nn.Linear)][-1:]
-        hint = f", as in model.head={last[0]}" if last else ""
-        raise ConfigError(f"{where}: says not which layer gives the classes; name it in model.head{hint}")
+        hint = f", such as model.head={last[0]}" if last else ""
+        raise ConfigError(f"{where}: it is not known which layer gives the classes; set model.head to its name{hint}")
     return names
 
 
@@ -72,8 +72,8 @@ class _ReachedError(Exception):
 class HeadedNet(Answering, TwoParts):
     """Any network whose features and head can be trained apart.
 
-    The head that is trained first is the layer of the classes, or a block around it that ends with it: of those whose
-    input alone gives the logits, the one with the smallest input, and of equals the largest block.
+    The head that is trained first is the layer of the classes, or a block that ends with it. Of the blocks whose input
+    alone gives the logits it is the one with the smallest input; of equals the outermost.
     """
 
     def __init__(

@@ -52,13 +52,13 @@ def _require_own(network: nn.Module, brought: str, where: str) -> None:
     """Raise `WeightsError` where the code brings no weights; of shapes alone that is not known."""
     if brought == "random" and not any(parameter.is_meta for parameter in network.parameters()):
         raise WeightsError(
-            f"{where}: model.weights=own, but its code brings none: built with two seeds, its parameters differ"
+            f"{where}: model.weights=own, but its code brings none: built with two seeds, its parameters differ; "
+            "set model.weights to a file, or to random"
         )
 
 
 def _front(config: NetworkConfig, record: Record, shape: DataShape, side: int) -> Front:
     """Colours and crop as the config states them, else as `record` does, else as the data are."""
-    many = 3 // len(shape.mean) if len(shape.mean) == 1 else 1
-    mean = config.mean or record.mean or shape.mean * many
-    std = config.std or record.std or shape.std * many
+    mean, std = shape.in_colour
+    mean, std = config.mean or record.mean or mean, config.std or record.std or std
     return Front(mean, std, side, config.crop or record.crop)

@@ -7,8 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from lab2.measure.random_numbers import random_numbers_kept
+
 ANOTHER_SEED = 20260105
-_A_FEW = 0.1  # share of the numbers; positions and the like may be computed, and no network is told by them
+_A_FEW = 0.1  # share of the numbers; a few may be computed (positions, windows) without being weights
 
 
 def brought_by_code(network: nn.Module, again: Callable[[], nn.Module]) -> str:
@@ -18,12 +20,12 @@ def brought_by_code(network: nn.Module, again: Callable[[], nn.Module]) -> str:
     """
     if any(parameter.is_meta for parameter in network.parameters()):
         return ""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(ANOTHER_SEED)
+    with random_numbers_kept():
+        torch.default_generator.manual_seed(ANOTHER_SEED)  # torch.manual_seed would seed the GPUs, too, and for good
         other = dict(again().named_parameters())
     same = drawn = 0
     for name, parameter in network.named_parameters():
-        if parameter.numel() > 1 and parameter.min() < parameter.max():  # zeros and ones are nobody's knowledge
+        if parameter.numel() > 1 and parameter.min() < parameter.max():  # constants, such as gains of 1, are none
             drawn += parameter.numel()
             same += parameter.numel() if name in other and torch.equal(parameter, other[name]) else 0
     return f"own (its code brings {same / drawn:.0%} of the numbers)" if same > _A_FEW * drawn else ""

@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 class WithoutWeights(TorchFunctionMode):
-    """Inside, parameters have shapes and no memory; what a network computes its own shape with has.
+    """Inside, parameters have shapes and no memory. Other tensors keep their values.
 
-    `torch.device("meta")` takes both away, and a RegNet asks its widths for their values.
+    A RegNet computes its widths with such tensors, which `torch.device("meta")` would not allow.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -5,12 +5,12 @@ A file of `lab2 prepare` is safetensors, and its metadata hold a `Record` under 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from pydantic import TypeAdapter
 from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from lab2.spec.architectures import PRETRAINED, Record
 from lab2.whole_file import whole_file
 
 _RECORD = "lab2_record"
+_RECORDS: TypeAdapter[Record] = TypeAdapter(Record)
 _WRAPPERS = ("state_dict", "model", "model_state_dict")  # under which training scripts keep a state dict
 Tensors = dict[str, Tensor]
 
@@ -55,7 +56,7 @@ def write_pretrained(path: Path, tensors: Mapping[str, Tensor], record: Record) 
     """Write what `read_start` reads as "pretrained"."""
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with whole_file(path) as file:
-        file.write(save(state, metadata={_RECORD: json.dumps(asdict(record))}))
+        file.write(save(state, metadata={_RECORD: _RECORDS.dump_json(record).decode()}))
 
 
 def load_into(network: nn.Module, saved: Saved, heads: Collection[str]) -> None:
@@ -66,7 +67,7 @@ def load_into(network: nn.Module, saved: Saved, heads: Collection[str]) -> None:
     own, theirs = network.state_dict(), saved.tensors
     ours = {name for name in own if name.rpartition(".")[0] in heads}
     foreign = {name for name in theirs if name.rpartition(".")[0] in heads}
-    widths = {(len(own[name]), len(theirs[name])) for name in ours & foreign if own[name].ndim}
+    widths = {(len(own[name]), len(theirs[name])) for name in ours & foreign if own[name].ndim and theirs[name].ndim}
     for name in own.keys() & theirs.keys():  # auxiliary classifiers
         mine, other = own[name].shape, theirs[name].shape
         if mine != other and mine[1:] == other[1:] and (mine[:1] + other[:1]) in widths:
@@ -82,8 +83,8 @@ def load_into(network: nn.Module, saved: Saved, heads: Collection[str]) -> None:
     if wrong:
         more = f", and {len(wrong) - 6} more" if len(wrong) > 6 else ""
         raise WeightsError(
-            f"{saved.origin}: does not fit the network: {', '.join(wrong[:6])}{more}; name the very network that it is "
-            "of, with the same model.options and model.image_side"
+            f"{saved.origin}: does not fit the network: {', '.join(wrong[:6])}{more}; give model.name, "
+            "model.options and model.image_side with which it was trained"
         )
     if not any(one.is_meta for one in own.values()):  # a check without memory for weights: nothing can be loaded
         network.load_state_dict({name: theirs[name] for name in own.keys() & theirs.keys() - ours}, strict=False)
@@ -100,8 +101,8 @@ def _read(path: Path) -> Saved:
         try:
             check_regular(path, LARGE)
             with path.open("rb") as file:
-                begins = file.read(2)
-            if begins == b"PK" or begins[:1] == b"\x80":  # a zip archive, or a pickle: `torch.save` wrote it
+                begins = file.read(9)
+            if begins[8:] != b"{":  # safetensors are eight bytes of length, then JSON; `torch.save` wrote others
                 return Saved(_plain(torch.load(path, map_location="cpu", weights_only=True)), f"file {path}")
             with safe_open(path, framework="pt") as opened:
                 said: dict[str, str] = opened.metadata() or {}
@@ -117,13 +118,14 @@ def _read(path: Path) -> Saved:
 
 def _of_safetensors(path: Path, tensors: Tensors, said: Mapping[str, str]) -> Saved:
     if said.get("lab2") != "1":
-        record = Record(**json.loads(said[_RECORD])) if _RECORD in said else Record()
+        record = _RECORDS.validate_json(said[_RECORD]) if _RECORD in said else Record()
         return Saved(tensors, f"file {path}", record)
     if said.get("architecture") not in ("network", "imported"):
         raise WeightsError(f"{path}: weights of lab2's {said.get('architecture')}, wanted those of a network by name")
     mean, std = (tuple(tensors[f"front.normalize.{name}"].flatten().tolist()) for name in ("mean", "std"))
     own = {name.removeprefix("network."): one for name, one in tensors.items() if name.startswith("network.")}
-    return Saved(own, f"checkpoint {path} (trained on {said.get('dataset')})", Record(mean=mean, std=std))
+    record = Record(mean=mean, std=std, crop=float(said.get("crop", 1.0)))
+    return Saved(own, f"checkpoint {path} (trained on {said.get('dataset')})", record)
 
 
 def _plain(found: object) -> Tensors:

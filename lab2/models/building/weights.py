@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lab2.cache import imagenet_file
 from lab2.errors import WeightsError
+from lab2.models.layers.front import Front
 from lab2.regular_file import LARGE, check_regular
 from lab2.whole_file import whole_file
 
@@ -60,8 +61,10 @@ def check_digest(path: Path) -> None:
 def save_weights(path: Path, model: nn.Module, architecture: str, dataset: str) -> None:
     """Write the weights of `model` whole, as safetensors that name the architecture and the data."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    crop = next((layer.crop for layer in model.modules() if isinstance(layer, Front)), 1.0)
+    said = {"lab2": "1", "architecture": architecture, "dataset": dataset, "crop": str(crop)}
     with whole_file(path) as file:
-        file.write(save(state, metadata={"lab2": "1", "architecture": architecture, "dataset": dataset}))
+        file.write(save(state, metadata=said))
 
 
 def read_weights_metadata(path: Path, architecture: str) -> dict[str, str]:
