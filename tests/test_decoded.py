@@ -118,7 +118,7 @@ class TestOnce:
         load_training(config(image_folder))
         code, out, _ = run_cli("prepare", "--clean")
         assert (code, "removed" in out) == (0, True)
-        assert not any(decoded_folder().iterdir())
+        assert {path.suffix for path in decoded_folder().iterdir()} <= {".lock"}  # a process may wait at one
         assert len(load_training(config(image_folder)).train) == 64
         assert clean() > 0
 

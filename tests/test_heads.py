@@ -73,7 +73,7 @@ class TestHeads:
 
     def test_ones_own_is_named(self, tmp_path: Path):
         config = own_network(tmp_path, "")
-        with pytest.raises(ConfigError, match=r"it is not known which layer gives the classes; .* such as model\.head=last"):
+        with pytest.raises(ConfigError, match=r"not known which layer gives the classes; .* such as model\.head=last"):
             check_model(config, COLOURS)
         with pytest.raises(ConfigError, match=r"the head 'body\.0' gives 4 numbers, wanted one for 3 classes"):
             check_model(replace(config, head="body.0"), COLOURS)

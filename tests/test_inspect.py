@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,12 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lab2.data.inspect import Findings, inspect, leaks, read_findings, remarks, write_findings
+from lab2.data.findings import Findings, leaks, read_findings, remarks, write_findings
+from lab2.data.inspect import inspect
 from lab2.data.samples import sample_pages
 from lab2.data.source import Images
 from lab2.launch.environment import ALLOCATION
+from lab2.results.collect import collect
 from lab2.results.run_dir import open_run
+from lab2.results.shard import write_shard
 from lab2.spec.job import DataConfig
+from tests.conftest import finished, make_run, make_trial
 
 
 def noise(path: Path, seed: int, form: str | None = None) -> None:
@@ -51,21 +56,42 @@ class TestFindings:
         found = found_in(pictures)
         assert found.leaked == {"test in train": 2}
         (text,) = leaks(found)
-        assert "2 of 48 test pictures (4.2%) are training pictures, too" in text
+        assert "2 of 48 test pictures (4.2%) are also training pictures" in text
         assert str(pictures / "train/dog/other.tif") in text
 
     def test_between_validation_and_the_others_too(self, pictures: Path):
         for name in ("cat", "dog"):
             shutil.copytree(pictures / "train" / name, pictures / "val" / name)
         shutil.copy(pictures / "test/cat/3.png", pictures / "val/cat/copy.png")
-        assert found_in(pictures).leaked == {"test in validation": 1, "validation in train": 80}
+        found = found_in(pictures)
+        assert found.leaked == {"test in validation": 1, "validation in train": 80}
+        of_test, of_validation = leaks(found)
+        assert str(pictures / "test/cat/3.png") in of_test
+        assert str(pictures / "test/cat/3.png") not in of_validation  # each is shown its own examples
 
     def test_repeated_pictures_are_counted_within_a_part(self, pictures: Path):
         for number in range(3):
             shutil.copy(pictures / "train/cat/3.png", pictures / f"train/cat/copy{number}.png")
         found = found_in(pictures)
         assert (found.repeated, found.leaked) == ({"train": 3}, {})
-        assert any("3 pictures of train are there more than once" in text for text in remarks(found))
+        assert any(
+            "3 pictures of train are copies of others in it: a copy may be in training and" in text
+            for text in remarks(found)
+        )
+
+    def test_a_name_that_is_not_utf8(self, pictures: Path, tmp_path: Path):
+        """Old archives have some. They are written into the run and shown."""
+        (pictures / "train/cat/0.png").rename(os.fsdecode(bytes(pictures / "train/cat") + b"/caf\xe9.png"))
+        shutil.copy(os.fsdecode(bytes(pictures / "train/cat") + b"/caf\xe9.png"), pictures / "test/cat/copy.png")
+        found = found_in(pictures)
+        write_findings(tmp_path / "findings.json", [found])
+        assert read_findings(tmp_path / "findings.json") == [found]
+        assert "caf\\udce9.png" in next(leaks(found))
+
+    def test_a_folder_whose_name_is_markup(self, pictures: Path, run_cli):
+        folder = pictures.rename(pictures.parent / "cats[red][")
+        code, out, said = run_cli("inspect", str(folder))
+        assert (code, "cats[red][" in out) == (0, True), said
 
     def test_one_picture_under_two_labels(self, pictures: Path):
         shutil.copy(pictures / "train/cat/3.png", pictures / "train/dog/also.png")
@@ -103,8 +129,16 @@ class TestFindings:
         found = found_in(pictures)
         write_findings(tmp_path / "f.json", [found])
         assert read_findings(tmp_path / "f.json") == [found]
-        (tmp_path / "f.json").write_text("[{}]")
-        assert read_findings(tmp_path / "f.json") == []
+        assert read_findings(tmp_path / "absent.json") == []
+
+    def test_one_that_is_torn_costs_no_report_and_is_said(self, tmp_path: Path):
+        trial = make_trial()
+        run = make_run(tmp_path, trial)
+        write_shard(run.shard(trial.name), finished(trial))
+        run.data.mkdir()
+        run.findings.write_text("[{}]")
+        (warning,) = collect(run).warnings
+        assert f"{run.findings}: not whole, so that leaks in the data are not shown" in warning
 
     def test_the_progress_is_told(self, pictures: Path):
         told: dict[str, tuple[int, int]] = {}

@@ -144,6 +144,11 @@ class TestFolders:
         (tmp_path / "train/a/again").symlink_to(tmp_path / "train/a", target_is_directory=True)
         assert len(numbers(open_source(config(tmp_path)).read("train"))) == 24
 
+    def test_a_link_to_the_whole_does_not_mix_classes(self, tmp_path: Path):
+        two(tmp_path, "train"), two(tmp_path, "test")
+        (tmp_path / "train/a/all").symlink_to("..", target_is_directory=True)
+        assert len(numbers(open_source(config(tmp_path)).read("train"))) == 24
+
     def test_all_broken_pictures_are_named_at_once(self, tmp_path: Path):
         two(tmp_path, "train"), two(tmp_path, "test")
         broken = [tmp_path / name for name in ("train/a/cut.png", "train/b/empty.png", "test/b/words.jpg")]

@@ -91,6 +91,26 @@ class TestParquet:
         pq.write_table(table, tmp_path / "test.parquet")
         assert dict(open_source(config(tmp_path)).facts.left_out) == {"pictures without a label": 1}
 
+    def test_a_column_of_paths(self, tmp_path: Path):
+        for label, number in ROWS:
+            write(tmp_path / str(label), label, 1, number)
+        paths = [f"{label}/{number:03d}.png" for label, number in ROWS]
+        pq.write_table(
+            pa.table({"image": [*paths, None], "label": [*(row[0] for row in ROWS), 1]}), tmp_path / "x.parquet"
+        )
+        source = open_source(config(tmp_path / "x.parquet"))
+        assert sum(len(source.read(part)) for part in ("train", "test")) == len(ROWS)
+        assert dict(source.facts.left_out) == {"rows without a picture": 1}
+
+    def test_a_label_that_is_no_class_is_refused(self, tmp_path: Path):
+        write_parquet(tmp_path / "train.parquet", ROWS, names=("cat", "dog"))
+        table = pq.read_table(tmp_path / "train.parquet")
+        labels = pa.array(["lynx", *("cat" for _ in ROWS[1:])])
+        table = table.set_column(1, "label", labels).replace_schema_metadata(table.schema.metadata)
+        pq.write_table(table, tmp_path / "train.parquet")
+        with pytest.raises(DataError, match="row 0 has label 'lynx', wanted 0 to 1 or a class's name"):
+            open_source(config(tmp_path))
+
     def test_a_file_that_is_not_whole_is_named(self, tmp_path: Path):
         write_parquet(tmp_path / "all.parquet", ROWS)
         (tmp_path / "all.parquet").write_bytes((tmp_path / "all.parquet").read_bytes()[:-30])

@@ -11,6 +11,7 @@ import pytest
 
 from lab2.data.datasets import load_test, load_training
 from lab2.data.places import folders_read, open_source
+from lab2.data.table import class_names
 from lab2.errors import DataError
 from lab2.launch.planning import plan_trials
 from lab2.spec.job import DataConfig
@@ -85,6 +86,14 @@ class TestTables:
         (tmp_path / "t.csv").write_text(text)
         with pytest.raises(DataError, match=message):
             open_source(config(tmp_path / "t.csv"))
+
+    def test_a_name_that_no_file_can_have(self, tmp_path: Path, rows):
+        path = write_table(tmp_path / "table.csv", [*rows, {"path": "a\0b.png", "label": "a"}])
+        with pytest.raises(DataError, match="is no name that a file or a class can have"):
+            open_source(config(path))
+
+    def test_labels_that_only_begin_as_numbers_are_words(self, tmp_path: Path):
+        assert class_names({"--5", "4"}) == ("--5", "4")
 
     def test_other_labels_are_another_data_set(self, tmp_path: Path, rows):
         before = open_source(config(write_table(tmp_path / "t.csv", rows))).sha256()

@@ -1,4 +1,4 @@
-"""`lab2 inspect`, and the same before each launch."""
+"""`lab2 inspect`, and the same inspection before each launch."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from lab2.cli import completion
 from lab2.cli.command import START, command
 from lab2.cli.options import DEFAULT_RUNS, Runs, Settings
 from lab2.cli.screen import err, out, say, warn
+from lab2.data.findings import Findings, leaks, remarks, write_findings
 from lab2.data.source import Progress
 from lab2.foreign_text import for_terminal
+from lab2.launch.planning import data_config
 from lab2.results.run_dir import RunDir
-from lab2.spec.job import DataConfig, Trial
+from lab2.spec.job import Trial
 
 if TYPE_CHECKING:
-    from lab2.data.inspect import Findings
     from lab2.data.source import Images
 
 app = typer.Typer()
@@ -49,9 +50,8 @@ def inspect(
     The exit code is 1 where something should be mended.
     """
     from lab2.data.inspect import inspect as look_into
-    from lab2.data.inspect import leaks, remarks
 
-    config = _config(data, settings or [])
+    config = data_config(data, settings or [])
     with progress_bar() as progress:
         findings, train = look_into(config, progress)
     _show(findings)
@@ -67,9 +67,8 @@ def inspect(
 
 
 def inspected(trials: Sequence[Trial]) -> list[tuple[Findings, Images]]:
-    """What is found in the data of `trials`; leaks and the like are said."""
+    """Inspect the data of `trials`, and print leaks and remarks."""
     from lab2.data.inspect import inspect as look_into
-    from lab2.data.inspect import leaks, remarks
 
     found = []
     with progress_bar() as progress:
@@ -85,8 +84,6 @@ def inspected(trials: Sequence[Trial]) -> list[tuple[Findings, Images]]:
 
 def keep_findings(run: RunDir, found: Sequence[tuple[Findings, Images]]) -> None:
     """Write into `run` what was found in its data, and pages of samples. Raises `OSError` as the disk does."""
-    from lab2.data.inspect import write_findings
-
     run.data.mkdir(exist_ok=True)
     write_findings(run.findings, [findings for findings, _ in found])
     for number, (findings, train) in enumerate(found):
@@ -95,7 +92,7 @@ def keep_findings(run: RunDir, found: Sequence[tuple[Findings, Images]]) -> None
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """A bar for each thing that is done, on a terminal; nothing elsewhere."""
+    """Progress bars on a terminal; none elsewhere."""
     with Bar(console=err, transient=True, disable=not err.is_terminal) as bar:
         tasks = {}
 
@@ -105,13 +102,6 @@ def progress_bar() -> Iterator[Progress]:
             bar.update(tasks[what], completed=done, total=total)
 
         yield show
-
-
-def _config(data: str, settings: Sequence[str]) -> DataConfig:
-    """Raises `ConfigError` for a setting that is none of the data's."""
-    from lab2.launch.planning import data_config
-
-    return data_config(data, settings)
 
 
 def _write(folder: Path, number: int, findings: Findings, train: Images) -> list[Path]:
@@ -126,7 +116,7 @@ def _write(folder: Path, number: int, findings: Findings, train: Images) -> list
 
 def _show(findings: Findings) -> None:
     parts = list(findings.counts)
-    table = Table(title=for_terminal(findings.dataset))
+    table = Table(title=Text(for_terminal(findings.dataset)))
     table.add_column("class")
     for part in parts:
         table.add_column(part, justify="right")

@@ -43,7 +43,7 @@ class Annotation:
 
     @property
     def identity(self) -> bytes:
-        """What is the same where two annotations mean the same."""
+        """Bytes that are equal for annotations with the same boxes, labels, size and faults."""
         return self.boxes.tobytes() + self.labels.tobytes() + repr((self.relative, self.size, self.faults)).encode()
 
     @property

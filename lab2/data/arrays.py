@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ class ArraySource:
             pixels, labels = self.load(self.folder, part)
         except OSError as error:
             raise DataError(f"{error.filename or self.folder}: {error.strerror or error}; copy it again") from error
-        except (ValueError, TypeError, LookupError, EOFError, pickle.UnpicklingError, NotImplementedError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, EOFError, pickle.UnpicklingError) as error:
             raise DataError(f"{self.folder}: its {part} part is not whole: {error}; copy it again") from error
         if len(pixels) != len(labels) or not len(labels):
             raise DataError(f"{self.folder}: {len(pixels)} {part} images but {len(labels)} labels; copy it again")
@@ -80,7 +81,7 @@ def read_mat(path: Path) -> dict[str, Any]:
     try:
         with regular_file(path, LARGE) as file:
             found: dict[str, Any] = loadmat(file)  # type: ignore[arg-type]  # its stubs lack open files, its manual has them
-    except MatReadError as error:
+    except (MatReadError, zlib.error, NotImplementedError) as error:
         raise ValueError(f"{path}: {error}") from error
     return found
 

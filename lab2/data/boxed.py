@@ -1,7 +1,8 @@
 """Data sets whose pictures have boxes: what the readers of COCO, Pascal VOC and YOLO have in common.
 
-The label of a picture, for networks that classify it, is the class of its largest box. A picture without a box has
-none, so it is left out, and counted, for all networks alike: a table compares what was tested on the same pictures.
+The label of a picture, for networks that classify it, is the class of its largest box. A picture without a box has no
+label. It is left out and counted, for classifiers and detectors alike, so that all rows of a table are tested on the
+same pictures.
 """
 
 from __future__ import annotations
@@ -35,9 +36,16 @@ def folders_in(folder: Path) -> list[str]:
     """The names of the folders in `folder`, sorted; none where it cannot be read: whoever reads it says why."""
     try:
         with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir())
+            return sorted(entry.name for entry in entries if _is_folder(entry))
     except OSError:
         return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads in a circle
+        return False
 
 
 def part_in(name: str) -> tuple[Part, str] | None:
@@ -49,7 +57,7 @@ def part_in(name: str) -> tuple[Part, str] | None:
 
 
 def boxed_listing(folder: Path, names: Sequence[str], found: Sequence[Picture], left_out: Counter[str]) -> Listing:
-    """Of pictures whose annotations have labels that count in `names`, all in a part or all in none.
+    """The listing of pictures with boxes. Their labels are places in `names`. All state a part, or none does.
 
     Classes without a box are left out, and so are pictures without one. Raises `DataError` where no box is left.
     """

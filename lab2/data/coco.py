@@ -32,9 +32,9 @@ from lab2.data.picture import Picture, Where
 from lab2.errors import DataError
 from lab2.regular_file import LARGE, read_regular, regular_file
 
-_LARGEST = 1e9  # pixels; what is no number is none of those below it, either
-_HEAD = 2**16  # bytes at whose keys a file is known
-_KEYS = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
+_LARGEST = 1e9  # pixels; the comparison also refuses NaN
+_HEAD = 2**16  # bytes of a file that are searched for COCO's keys
+_KEYS = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[\s*(?:\{|\]|$)')
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class Decoded:
     folder: Path
     about: About
     pixels: StoredPixels
-    kept: tempfile.TemporaryDirectory[str] | None = None  # of one that lies in no cache: it goes with this
+    kept: tempfile.TemporaryDirectory[str] | None = None  # a set outside the cache is deleted with this object
 
     def looks(self) -> list[Look | str]:
         """What each picture's file is, or why it cannot be read. Raises `DataError`."""
@@ -105,7 +105,7 @@ def content_sha256(listing: Listing, progress: Progress) -> str:
     with workers() as crew:
         contents = crew.map(digests, listing.pictures, lambda done: progress("reading", done, total))
     found = listing.sha256(contents)
-    if now - newest > _RACE_SECONDS:
+    if now - newest > _RACE_SECONDS and bytes(32) not in contents:  # what could not be read may be readable later
         with suppress(OSError):
             note.parent.mkdir(parents=True, exist_ok=True)
             write_whole(note, found.encode())
@@ -159,8 +159,10 @@ def decoded(listing: Listing, config: DataConfig, form_of: FormOf, progress: Pro
                 there = _make_whole(folder, make)
             return there
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise DataError(f"{folder.parent}: the disk is full; make room, or set LAB2_CACHE to another") from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DataError(
+                f"{folder.parent}: the disk is full ({error.strerror}); make room, or set LAB2_CACHE to another folder"
+            ) from error
         if error.errno not in _NO_WAY:
             raise
     LOG.warning("%s cannot be written: the pictures are decoded for this process alone", folder.parent)
@@ -275,6 +277,8 @@ def clean() -> int:
     if not root.is_dir():
         return 0
     for entry in sorted(root.iterdir()):
+        if entry.suffix == ".lock":
+            continue  # a process that waits may have it open: without it two would hold "the" lock
         key = entry.name.strip(".").partition(".")[0]
         with ExitStack() as stack:
             try:
@@ -285,5 +289,4 @@ def clean() -> int:
             files = [path for path in (entry, *entry.rglob("*")) if path.is_file()]
             freed += sum(path.stat().st_size for path in files)
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink(missing_ok=True)
-            (root / f"{key}.lock").unlink(missing_ok=True)
     return freed

@@ -1,4 +1,4 @@
-"""Folders of pictures, as people have them: which folder is a class, which a part, and what is no picture.
+"""Reads folders of pictures: which folder is a class, which is a part, and which files are left out.
 
 train/<class>/*, test/<class>/*                    as given
 train/, val/ (valid, validation, dev) and test/    the middle one is the validation part
@@ -18,9 +18,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab2.data.formats import SUFFIXES
 from lab2.data.listing import PARTS, Listing, as_given, in_order
 from lab2.data.picture import Picture
-from lab2.data.pixels import SUFFIXES, is_picture
+from lab2.data.pixels import is_picture
 from lab2.data.source import Part
 from lab2.errors import DataError
 from lab2.regular_file import LISTS, regular_file
@@ -117,7 +118,7 @@ def _unwrapped(walk: Walk, folder: Path) -> Path:
 
 @dataclass
 class Walk:
-    """Looks into folders and counts what no picture is made of."""
+    """Lists folders and counts the files and folders that are left out."""
 
     folder: Path
     left_out: Counter[str] = field(default_factory=Counter)
@@ -136,7 +137,9 @@ class Walk:
 
     def has_pictures(self, folder: Path) -> bool:
         """Whether a picture lies in `folder` itself, as far as names say."""
-        return any(Path(entry.name).suffix.lower() in SUFFIXES for entry in self._entries(folder) if entry.is_file())
+        return any(
+            Path(entry.name).suffix.lower() in SUFFIXES for entry in self._entries(folder) if not _is_folder(entry)
+        )
 
     def outside(self, folder: Path) -> None:
         """Count the files of `folder` that lie in no class."""
@@ -148,7 +151,8 @@ class Walk:
 
     def pictures(self, folder: Path, key: str) -> Iterator[tuple[Path, str]]:
         """Each picture in `folder` and the folders in it, and its name within the data set; `key` is the folder's."""
-        files = sorted(self._files(folder, frozenset()), key=lambda path: path.relative_to(folder).parts)
+        above = frozenset(map(os.path.realpath, folder.resolve().parents)) | {os.path.realpath(self.folder)}
+        files = sorted(self._files(folder, above), key=lambda path: path.relative_to(folder).parts)
         for path in files:
             name = path.name
             if reason := _foreign(name):
@@ -176,7 +180,7 @@ class Walk:
             with os.scandir(folder) as entries:
                 return sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            raise DataError(f"{folder}: {error.strerror}; mend that, or take the folder out") from error
+            raise DataError(f"{folder}: {error.strerror}; make it readable, or move it out of the data set") from error
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

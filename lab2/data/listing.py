@@ -8,6 +8,7 @@ COCO (`coco.py`), Pascal VOC (`voc.py`) and YOLO (`yolo.py`) have them, and what
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -69,6 +70,7 @@ def checked(listing: Listing, test_share: float) -> Listing:
     Raises `DataError` for fewer than two classes, a class without a training picture, a part without any, and a group
     that is in two parts.
     """
+    _refuse_impossible_names(listing)
     listing = with_test_part(listing, test_share)
     name, classes = listing.name, listing.classes
     if len(classes) < 2:
@@ -86,10 +88,22 @@ def checked(listing: Listing, test_share: float) -> Listing:
             parts.setdefault(picture.group, set()).add(picture.part)
     if torn := sorted(group for group, found in parts.items() if len(found) > 1):
         raise DataError(
-            f"{name}: {len(torn)} groups are in more than one part ({', '.join(torn[:5])}): what is learnt of them is "
-            "tested on them; mend the parts, or leave the split out: then whole groups are held out"
+            f"{name}: {len(torn)} groups are in more than one part ({', '.join(torn[:5])}), so a network would be "
+            "tested on groups that it was trained on; give each group one part, or remove the split: then lab2 holds "
+            "out whole groups"
         )
     return listing
+
+
+def _refuse_impossible_names(listing: Listing) -> None:
+    """Raise `DataError` for a name that no file can have: tables and annotations may state any."""
+    for text in (*listing.classes, *(f"{one.path}{one.key}{one.group}" for one in listing.pictures)):
+        try:
+            impossible = b"\0" in os.fsencode(text)
+        except UnicodeEncodeError:
+            impossible = True
+        if impossible:
+            raise DataError(f"{listing.name}: {text!r} is no name that a file or a class can have; correct it")
 
 
 def in_order(parts: dict[str, Part]) -> list[str]:
@@ -119,6 +133,12 @@ def with_test_part(listing: Listing, test_share: float) -> Listing:
         return listing
     labels, groups = [one.label for one in pictures], [one.group for one in pictures]
     taken = set(held_out(labels, groups if any(groups) else None, test_share).tolist())
+    if not any(groups):  # a class that only pictures of the test part would show: the first of them is trained on
+        trained = {label for number, one in enumerate(pictures) if number not in taken for label in one.shown}
+        for number in sorted(taken):
+            if not trained.issuperset(pictures[number].shown):
+                taken.discard(number)
+                trained.update(pictures[number].shown)
     cut = [replace(one, part="test" if number in taken else "train") for number, one in enumerate(pictures)]
     how = "in whole groups" if any(groups) else "of each class"
     text = f"{test_share:.0%} {how} held out as the test part, by a fixed seed ({SPLIT_SEED})"

@@ -55,13 +55,18 @@ def read_parquet(path: Path) -> Listing:
     numbers = {name: label for label, name in enumerate(classes)}
     pictures = []
     for row in rows:
-        label = row.label if known and isinstance(row.label, int) else numbers.get(str(row.label))
-        if label is None or label < 0:
+        if row.label is None or row.label == -1:
             left_out["pictures without a label"] += 1
-        elif label >= len(classes):
-            raise DataError(f"{row.file}: row {row.row} has label {label}, wanted 0 to {len(classes) - 1}")
-        else:
-            pictures.append(row.picture(label))
+            continue
+        if row.path == "":
+            left_out["rows without a picture"] += 1
+            continue
+        label = row.label if known and isinstance(row.label, int) else numbers.get(str(row.label))
+        if label is None or not 0 <= label < len(classes):
+            raise DataError(
+                f"{row.file}: row {row.row} has label {row.label!r}, wanted 0 to {len(classes) - 1} or a class's name"
+            )
+        pictures.append(row.picture(label))
     given = [part for part in ("train", "validation", "test") if any(one.part == part for one in pictures)]
     return Listing(str(path), classes, tuple(pictures), as_given(given) if given else "", dict(left_out))
 
@@ -113,13 +118,15 @@ class _Table:
             image = _column(file, schema, features, "Image", _IMAGES)
             label = _column(file, schema, features, "ClassLabel", _LABELS)
             wanted = [label, *(name for name in ("split", "group") if name in schema.names)]
-            inside = not pa.types.is_struct(schema.field(image).type) or _has_bytes(opened, image)
+            kind = schema.field(image).type
+            paths = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+            inside = _has_bytes(opened, image) if pa.types.is_struct(kind) else not paths
             if not inside:
-                wanted.append(f"{image}.path")
+                wanted.append(image if paths else f"{image}.path")
             columns = opened.read(columns=wanted)
         except OSError as error:
             raise DataError(f"{file}: {error.strerror or error}") from error
-        except pa.ArrowException as error:
+        except (pa.ArrowException, KeyError) as error:
             raise DataError(f"{file}: not Parquet that can be read: {error}") from error
         names = tuple(str(name) for name in features.get(label, {}).get("names") or ())
         return cls(file, relative.as_posix(), _part_of(relative), image, label, names, columns, inside)
@@ -130,8 +137,14 @@ class _Table:
         for row, label in enumerate(table[self.label]):
             part = _named_part(self.file, row, splits[row]) if splits else self.part or "undecided"
             group = "" if groups is None or groups[row] is None else str(groups[row])
-            path = None if self.inside or not paths else str((paths[row] or {}).get("path"))
+            path = None if self.inside or not paths else _path_in(paths[row])
             yield _Row(self.file, f"{self.key}#{row}", row, self.image, label, part, group, path)
+
+
+def _path_in(cell: Any) -> str:
+    """The path that a cell states, itself or in a struct; empty where it states none."""
+    path = cell.get("path") if isinstance(cell, dict) else cell
+    return path if isinstance(path, str) else ""
 
 
 def _features(schema: Any) -> dict[str, Any]:

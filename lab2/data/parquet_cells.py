@@ -20,7 +20,7 @@ def read_cell(path: Path, column: str, row: int) -> bytes:
         cell = _row_group(path, column, group)[row - starts[group]].as_py()
     except (pa.ArrowException, IndexError, StopIteration, KeyError) as error:
         raise OSError(0, f"not whole: {error}", str(path)) from error
-    content = cell["bytes"] if isinstance(cell, dict) else cell
+    content = cell.get("bytes") if isinstance(cell, dict) else cell
     if not isinstance(content, bytes):
         raise OSError(0, f"row {row} of {column} holds no picture", str(path))
     return content

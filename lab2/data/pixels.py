@@ -14,7 +14,6 @@ Source: EXIF 2.32, 4.6.4 A (Orientation); Pillow's "Modes" for what each format 
 from __future__ import annotations
 
 import io
-import struct
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -25,13 +24,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
-# What Pillow reads by itself and what says what it is: not EPS, for which it would start another program. JPEG's reader
-# knows MPO, too.
-FORMATS = tuple("PNG JPEG BMP DIB GIF TIFF WEBP PPM JPEG2000 AVIF PCX SGI ICO".split())
-SUFFIXES = frozenset(
-    ".png .apng .jpg .jpeg .jpe .jfif .bmp .dib .gif .tif .tiff .webp .pgm .ppm .pbm .pnm .jp2 .j2k .avif .heic "
-    ".heif".split()
-)
+from lab2.data.formats import BROKEN, FORMATS, is_passing
+
 _GREY_MODES = {"1", "L", "LA", "La"}
 _DEEP_MODES = {"I", "I;16", "I;16L", "I;16B", "I;16N", "F"}
 # Colours of 16 bits, of which Pillow gives the upper byte: the raw mode that gives the lower.
@@ -40,21 +34,6 @@ _TRANSPOSED = range(5, 9)  # orientations that swap width and height
 _ALPHA = {"LA", "La", "PA", "RGBA", "RGBa"}
 _PADDING = 114  # of 255, the grey around a letter-boxed picture. Source: Ultralytics' YOLOv5, `letterbox`
 _FAINT = 8  # of 255: colours that differ by no more look the same
-# What Pillow raises for files that are not whole.
-_BROKEN = (
-    OSError,
-    UnidentifiedImageError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    ArithmeticError,
-    LookupError,
-    struct.error,
-    EOFError,
-    MemoryError,
-    Image.DecompressionBombError,
-)
-
 Mode = Literal["L", "RGB"]
 Read = TypeVar("Read")
 Colour = tuple[int, int, int]
@@ -134,7 +113,9 @@ def _guarded(read: Callable[[], Read]) -> Read:
             return read()
     except UnidentifiedImageError:
         raise BrokenPictureError("not a picture that Pillow knows") from None
-    except _BROKEN as error:
+    except BROKEN as error:
+        if is_passing(error):
+            raise
         raise BrokenPictureError(f"not whole: {error or type(error).__name__}") from error
 
 
@@ -142,7 +123,8 @@ def _look(file: BinaryIO) -> Look:
     image = Image.open(file, formats=FORMATS)
     raw = _deep_colours(image)
     width, height = image.size
-    unread = image.format == "PNG" and "exif" not in image.info  # to look behind its pixels would decode them
+    exif = not image.info.keys().isdisjoint(("exif", "Raw profile type exif"))
+    unread = image.format == "PNG" and not exif  # to look behind its pixels would decode them
     if not unread and image.format != "TIFF" and _orientation(image) in _TRANSPOSED:
         width, height = height, width
     found = Look(
@@ -213,7 +195,7 @@ def _orientation(image: Image.Image) -> int:
     """EXIF's 1 to 8; 1 where there is none that can be read."""
     try:
         found = image.getexif().get(0x0112, 1)
-    except _BROKEN:
+    except BROKEN:
         return 1
     return found if found in range(1, 9) else 1
 

@@ -81,7 +81,7 @@ NAMED = {
 }
 
 
-# Who reads what: the first that says so.
+# Tests and readers: the first reader whose test accepts the path is used.
 READERS: tuple[tuple[Callable[[Path], bool], Callable[[Path], Listing]], ...] = (
     (is_table, read_table),
     (is_parquet, read_parquet),

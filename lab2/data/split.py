@@ -84,13 +84,14 @@ def _whole_groups(labels: NDArray[np.int64], groups: NDArray[np.int64], share: f
         """How far the shares are from what is wanted; infinite where a class would be gone from the rest."""
         return float(((counts / whole - share) ** 2).sum()) if (counts < whole).all() else np.inf
 
+    now = cost(taken)
     for _ in range(20):
-        before = cost(taken)
+        before = now
         for group in order:
             other = taken - sizes[group] if chosen[group] else taken + sizes[group]
-            if cost(other) < cost(taken) and other.any():
-                taken, chosen[group] = other, not chosen[group]
-        if cost(taken) == before:
+            if (then := cost(other)) < now and other.any():
+                taken, now, chosen[group] = other, then, not chosen[group]
+        if now == before:
             break
     if not chosen.any():  # each group is more than twice the share: the one that exceeds it least
         costs = [cost(sizes[group]) for group in order]

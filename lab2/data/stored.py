@@ -77,7 +77,7 @@ class StoredPixels:
         return float(self._measured.black_rim[self._index].sum() / (len(self) * channels * 4 * side))
 
     def _fetch(self, numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
-        found = np.array(self._rows[numbers])
+        found = np.asarray(self._rows[numbers])  # a copy, as always where rows are chosen by number
         for place in np.flatnonzero(~self._checked[numbers]):
             if digest_of(found[place]) != self._measured.digests[numbers[place]].tobytes():
                 raise DataError(
@@ -118,5 +118,5 @@ class Measured:
 
 
 def digest_of(pixels: NDArray[np.uint8]) -> bytes:
-    """What tells one picture's pixels from any other's."""
+    """BLAKE2b of one picture's pixels."""
     return hashlib.blake2b(pixels.tobytes(), digest_size=DIGEST_BYTES).digest()

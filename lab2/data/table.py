@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,7 +45,7 @@ def read_table(path: Path) -> Listing:
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         columns = _columns(path, next(rows, []))
-        found = [(number, row) for number, row in enumerate(rows, 2) if any(cell.strip() for cell in row)]
+        found = [(rows.line_num, row) for row in rows if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise DataError(f"{path}: line {rows.line_num}: {error}") from error
     return _listing(path, columns, found)
@@ -97,6 +98,6 @@ def _part(path: Path, number: int, text: str) -> Part:
 
 def class_names(labels: set[str]) -> tuple[str, ...]:
     """In the order of their numbers where all are numbers, else of the alphabet."""
-    if all(label.lstrip("-").isdecimal() for label in labels):
+    if all(re.fullmatch(r"-?[0-9]+", label) for label in labels):
         return tuple(sorted(labels, key=lambda label: (int(label), label)))
     return tuple(sorted(labels))

@@ -23,9 +23,9 @@ import numpy as np
 
 from lab2.data.annotation import Annotation, annotation, refuse
 from lab2.data.boxed import boxed_listing, wrappings
+from lab2.data.formats import SUFFIXES
 from lab2.data.listing import PARTS, Listing
 from lab2.data.picture import Picture, Where
-from lab2.data.pixels import SUFFIXES
 from lab2.data.table import class_names
 from lab2.errors import DataError
 from lab2.regular_file import LISTS, read_regular
@@ -110,7 +110,7 @@ def _read(file: Path, names: dict[str, int], left_out: Counter[str]) -> Annotati
         root = _parsed(read_regular(file, LISTS))
     except OSError as error:
         return annotation(file, "object", [], faults=(error.strerror or str(error),))
-    except (expat.ExpatError, _RefusedError) as error:
+    except (expat.ExpatError, ValueError, LookupError, _RefusedError) as error:  # of an encoding that is not known, too
         return annotation(file, "object", [], faults=(f"not read as XML: {error}",))
     boxes, faults = [], []
     for number, found in enumerate(root.findall("object"), 1):

@@ -20,6 +20,7 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lab2.data.formats import is_passing
 from lab2.data.picture import Picture
 from lab2.data.pixels import BrokenPictureError, Form, Look, decode, look
 from lab2.data.stored import Measured
@@ -56,7 +57,7 @@ class Workers:
             for part in map(work, pieces) if len(items) < FEW or self.cores < 2 else self._started().map(work, pieces):
                 found += part
                 progress(len(found))
-        except BrokenProcessPool as error:
+        except (BrokenProcessPool, MemoryError) as error:
             raise DataError(
                 "a process that read pictures was killed, as is done where memory runs out; try again with more of it"
             ) from error
@@ -153,11 +154,13 @@ def _attempt(picture: Picture, read: Callable[[BinaryIO], Found]) -> Found | str
     except BrokenPictureError as error:
         return str(error)
     except OSError as error:
+        if is_passing(error):
+            raise
         return error.strerror or str(error)
 
 
 def _end_with(parent: int) -> None:
-    """Let a worker leave Ctrl-C to its parent, and end when that is gone, however it went."""
+    """Ignore Ctrl-C, which the parent handles, and exit when the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:

@@ -48,6 +48,11 @@ def read_yolo(folder: Path) -> Listing:
             pictures.append(Picture(path, key, 0, part, annotation=_read(file, len(names))))
         if unused:
             walk.left_out["label files without a picture"] += len(unused)
+    if (root / "images").is_dir() and {images for images, _, _ in _pairs(root)} != {root / "images"}:
+        walk.outside(root / "images")
+        read = {images.name for images, _, _ in _pairs(root)}
+        if others := [name for name in folders_in(root / "images") if name not in read]:
+            walk.left_out["folders of images/ that say no part"] += len(others)
     if pictures and not any(picture.part in ("train", "undecided") for picture in pictures):
         raise DataError(f"{root}: no picture of a training part; wanted images/train/ and labels/train/")
     return boxed_listing(folder, names, pictures, walk.left_out)

@@ -9,8 +9,8 @@ from functools import cached_property
 import pandas as pd
 import pyarrow as pa
 
-from lab2.data.inspect import leaks, read_findings
-from lab2.errors import ShardError
+from lab2.data.findings import Findings, leaks, read_findings
+from lab2.errors import DataError, ShardError
 from lab2.foreign_text import one_line
 from lab2.results.completion import complete, incomplete_rows
 from lab2.results.run_dir import RunDir
@@ -102,7 +102,12 @@ def collect(run: RunDir, explain_missing: ExplainMissing | None = None) -> Compa
     if unknown > REWRITE_SHARE * len(cache):
         write_cache(run.collected, table, stamps)
     warnings += _changed_data(table)
-    found = tuple(dict.fromkeys(one_line(text) for one in read_findings(run.findings) for text in leaks(one)))
+    findings: list[Findings] = []
+    try:
+        findings = read_findings(run.findings)
+    except DataError as error:
+        warnings.append(str(error))
+    found = tuple(dict.fromkeys(one_line(text) for one in findings for text in leaks(one)))
     return Comparison(plan, table, tuple(map(one_line, warnings)), _taken(run, table), found)
 
 
