@@ -116,7 +116,8 @@ def _write(folder: Path, number: int, findings: Findings, train: Images) -> list
 
 def _show(findings: Findings) -> None:
     parts = list(findings.counts)
-    table = Table(title=Text(for_terminal(findings.dataset)))
+    say(for_terminal(findings.dataset))
+    table = Table()
     table.add_column("class")
     for part in parts:
         table.add_column(part, justify="right")

@@ -89,8 +89,8 @@ def checked(listing: Listing, test_share: float) -> Listing:
     if torn := sorted(group for group, found in parts.items() if len(found) > 1):
         raise DataError(
             f"{name}: {len(torn)} groups are in more than one part ({', '.join(torn[:5])}), so a network would be "
-            "tested on groups that it was trained on; give each group one part, or remove the split: then lab2 holds "
-            "out whole groups"
+            "tested on groups that it was trained on; give each group one part, or remove the split: whole groups "
+            "are then held out"
         )
     return listing
 
