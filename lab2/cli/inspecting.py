@@ -116,7 +116,7 @@ def _write(folder: Path, number: int, findings: Findings, train: Images) -> list
 
 def _show(findings: Findings) -> None:
     parts = list(findings.counts)
-    say(for_terminal(findings.dataset))
+    say(findings.dataset)
     table = Table()
     table.add_column("class")
     for part in parts:

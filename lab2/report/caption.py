@@ -16,6 +16,11 @@ _ORIGIN = [
     *("split", "left_out", "boxes", "flops_uncounted"),
     *("lab2_version", "git_commit", "git_dirty"),
 ]
+# What a detector was trained on.
+_BOXES = {
+    "real": "the data set's own boxes",
+    "composed": "scenes that are composed of the images (mAP is of such scenes, accuracy of single images)",
+}
 
 
 def caption(comparison: Comparison) -> str:
@@ -34,9 +39,9 @@ def caption(comparison: Comparison) -> str:
         parts.append("; ".join(sorted(where)))
         parts += _by_jobs([(row.precision, row.job) for row in good], "in {0}", "{1} in {0}")
         parts += _by_jobs([(row.weights, row.job) for row in good], "weights: {0}", "{0} weights: {1}")
-        for boxes, what in (("real", "the data set's own boxes"), ("composed", "composed scenes")):
+        for boxes, what in _BOXES.items():
             if jobs := dict.fromkeys(row.job for row in good if row.boxes == boxes):
-                parts.append(f"trained and tested on {what}: {', '.join(jobs)}")
+                parts.append(f"{', '.join(jobs)} trained on {what}")
         libraries = frame.loc[frame["memory_of"] == "process", "library_memory_bytes"].max()
         parts += [] if pd.isna(libraries) else [f"{gibibytes(libraries)} of memory are Python and its libraries"]
         code = {f"{r.lab2_version} at {(r.git_commit or 'unknown')[:12]}{'+changes' * bool(r.git_dirty)}" for r in good}

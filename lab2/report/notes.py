@@ -10,8 +10,6 @@ from lab2.results.statistics import Interval
 
 # Seeds that differ in one of these fields do not have comparable times and memory.
 MACHINE = ("device_name", "device", "threads", "precision")
-# Of a detector on a data set without boxes.
-SCENES = "a data set without boxes: the detector's scenes are composed of its images"
 BUSY_SHARE = 0.1  # a trial gets a note if its threads waited for a core for this share of their time or more
 
 
@@ -35,8 +33,6 @@ def notes(good: pd.DataFrame, accuracy: Interval | None) -> Iterator[str]:
     waited = good["inference_wait_share"].max()
     if not pd.isna(waited) and waited >= BUSY_SHARE:
         yield f"its latency was measured on a busy machine ({waited:.0%} of the time another process had the core)"
-    if (good["boxes"] == "composed").any():
-        yield f"{SCENES}: mAP is of such scenes, accuracy of the single test images"
     absent = (good["classes"] - good["tested_classes"]).max()
     if not pd.isna(absent) and absent > 0:
         yield f"{absent} of {good['classes'].max()} classes have no test image: F1 is the mean over the others"
