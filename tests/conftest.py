@@ -25,7 +25,7 @@ from lab2.models.vgg16 import VGG16Config
 from lab2.models.vit import ViTConfig
 from lab2.results.run_dir import RunDir, create_run
 from lab2.results.shard import Shard, unfinished
-from lab2.spec.architectures import ModelConfig, TransferConfig
+from lab2.spec.architectures import ModelConfig, PooledConfig, TransferConfig
 from lab2.spec.catalogue import default_folder
 from lab2.spec.job import DataConfig, JobSpec, TrainConfig, Trial
 from lab2.spec.plan import Plan
@@ -43,10 +43,10 @@ TINY: dict[str, Any] = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Count what runs VGG16 among the slow tests: its 134 million parameters take seconds whatever is asked."""
+    """Count what runs VGG16 or AlexNet among the slow tests: 134 and 57 million parameters take seconds each time."""
     for item in items:
         parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-        if any(value == "vgg16" or isinstance(value, VGG16Config) for value in parameters):
+        if any(value in ("vgg16", "alexnet") or isinstance(value, PooledConfig) for value in parameters):
             item.add_marker(pytest.mark.slow)
 
 

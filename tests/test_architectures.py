@@ -158,7 +158,7 @@ def test_the_list_of_jobs_names_those_beside_them(run_cli):
 @pytest.mark.parametrize(
     "model",
     [
-        pytest.param(ResNet20Config(blocks=1, filters=4), id="resnet20"),
+        pytest.param(ResNet20Config(blocks=1, filters=4), id="resnet20", marks=pytest.mark.slow),
         pytest.param(MobileNetV3SmallConfig(image_side=32, width=0.25), id="mobilenet", marks=pytest.mark.slow),
     ],
 )

@@ -132,6 +132,7 @@ class TestCores:
         assert (several.train.pixels == one.train.pixels).all()
         assert several.shape == one.shape
 
+    @pytest.mark.slow
     def test_those_who_ask_at_once_wait_for_one_and_say_so(self, many: Path, script: Path):
         folder = self._key_of(many)
         with held(folder.with_name(f"{folder.name}.lock")):
@@ -143,6 +144,7 @@ class TestCores:
         assert len(sets()) == 1
         assert not list(decoded_folder().glob(".*"))
 
+    @pytest.mark.slow
     @linux
     def test_what_a_killed_process_left_is_no_hindrance(self, many: Path, script: Path):
         process = self._start(script, many)

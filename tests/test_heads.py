@@ -40,11 +40,11 @@ class TestHeads:
             ("resnet18", "fc", (2, 512)),
             ("mobilenet_v3_small", "classifier", (2, 576)),
             ("squeezenet1_1", "classifier", (2, 512, 1, 1)),
-            ("convnext_tiny", "classifier", (2, 768, 1, 1)),
-            ("swin_t", "head", (2, 768)),
+            pytest.param("convnext_tiny", "classifier", (2, 768, 1, 1), marks=pytest.mark.slow),
+            pytest.param("swin_t", "head", (2, 768), marks=pytest.mark.slow),
             ("regnet_y_400mf", "fc", (2, 440)),
-            ("vgg11", "classifier.6", (2, 4096)),
-            ("vit_b_16", "heads", (2, 768)),
+            pytest.param("vgg11", "classifier.6", (2, 4096), marks=pytest.mark.slow),
+            pytest.param("vit_b_16", "heads", (2, 768), marks=pytest.mark.slow),
         ],
     )
     def test_the_head_is_found_and_its_input_alone_gives_the_logits(self, name: str, part: str, features: Any):

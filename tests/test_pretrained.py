@@ -102,6 +102,7 @@ class TestPrepared:
         (held,) = pinned([there], {SMALL: "d"})
         assert held.inputs["pretrained torchvision:resnet18"] in str(pretrained_file("torchvision:resnet18"))
 
+    @pytest.mark.slow
     def test_googlenets_images_are_normalised_as_torchvision_does_inside(self, served):
         state = served("googlenet")
         list(prepare_all(["torchvision:googlenet"]))

@@ -49,6 +49,7 @@ class TestWeights:
         assert torch.equal(built.model.state_dict()["features.0.weight"], state["features.0.weight"])
         assert torch.equal(built.model.state_dict()["classifier.1.weight"], state["classifier.1.weight"])
 
+    @pytest.mark.slow
     def test_a_checkpoint_gives_all_but_the_last_layer(self, tmp_path: Path):
         path = tmp_path / "a.safetensors"
         first = build(AlexNetConfig(weights="random"), DIGITS).model
@@ -66,6 +67,7 @@ class TestWeights:
         with pytest.raises(WeightsError, match="weights of cnn, wanted alexnet"):
             load_weights(model, path, "alexnet")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("harm", "message"),
         [
