@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -40,6 +41,14 @@ TINY: dict[str, Any] = {
     "alexnet": AlexNetConfig(weights="random"),
     "vgg16": VGG16Config(weights="random"),
 }
+
+
+def pytest_configure() -> None:
+    """Give each worker of pytest-xdist a core of its own: trials use all that they may, and slow each other."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
