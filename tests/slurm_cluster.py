@@ -31,7 +31,9 @@ signal_delay_s = {signal_delay_s}
 {more}
 """
 FEW = ("data.train_images=150", "data.validation_images=50", "data.test_images=50")
-LONG = ("data.train_images=2000", "data.validation_images=100", "data.test_images=300")  # a second an epoch, at least
+KERNELS = ("train.precision=fp32", "train.memory_format=channels_last", "train.convolution=direct")  # the same bits
+# A second an epoch, at least.
+LONG = ("data.train_images=2000", "data.validation_images=100", "data.test_images=300", *KERNELS)
 SMALL_JOB = "gpus=0, cpus=1, memory_gb=1.9, timeout_min=10"
 ON_A_REAL_SLURM = [
     pytest.mark.slurm,

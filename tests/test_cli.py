@@ -40,6 +40,7 @@ class TestBadInput:
             (["run-local", "--seeds", "20260101"], "for this one alone: --seeds 20260101,"),
             (["run-local", "--jobs", "cnn", "--set", "data.image_side=64"], "is for sets of pictures"),
             (["run-local", "--jobs", "no/such/folder"], "no such folder of jobs"),
+            (["run-local", "--jobs", "jobs/cnn.py"], "jobs/cnn.py: is a file; give its folder"),
             (["run-local", "--device", "cuda:99"], "not on this machine"),
             (["run-local", "--jobs", "alexnet", "--set", "model.weights=imagenet"], "lab2 prepare alexnet"),
             (["report", "20200101-000000-mnist"], "no such run"),

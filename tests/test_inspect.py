@@ -105,7 +105,8 @@ class TestFindings:
         noise(pictures / "test/owl/0.png", 7100)
         found = found_in(pictures)
         assert found.rare == ("owl (3 to train, 1 to test)",)
-        assert "too rare to judge: owl (3 to train, 1 to test)" in list(remarks(found))
+        said = "too rare to judge, with fewer than 10 to train or 20 to test: owl (3 to train, 1 to test)"
+        assert said in list(remarks(found))
 
     def test_sizes_are_those_of_the_files(self, pictures: Path):
         Image.new("RGB", (300, 200)).save(pictures / "train/cat/large.png")
@@ -118,7 +119,7 @@ class TestFindings:
         (pictures / "train/cat/broken.png").write_bytes(b"")
         found = found_in(pictures)
         assert len(found.broken) == 1
-        assert any("1 broken pictures" in text for text in remarks(found))
+        assert any("1 broken picture: " in text for text in remarks(found))
 
     def test_arrays_are_looked_into_as_well(self):
         found = found_in(Path("mnist"))

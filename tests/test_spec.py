@@ -217,6 +217,15 @@ class TestCatalogue:
                 r"bad\.py: JOB: train\.batch_size: found 32\.5, wanted a valid integer",
             ),
             (
+                f"{IMPORTS}JOB = JobSpec(name='a', model=CNNConfig(), train=TrainConfig(epoch=5))",
+                r"bad\.py:\d+: TrainConfig has no field 'epoch'; did you mean 'epochs'",
+            ),
+            (
+                f"{IMPORTS}JOB = JobSpec(name='a', model=CNNConfig(), train=TrainConfig(epochs='viele'))",
+                r"bad\.py:\d+: TrainConfig\.epochs: found 'viele', wanted a valid number",
+            ),
+            (f"{IMPORTS}JOB = JobSpec(name='a')", r"bad\.py:\d+: JobSpec lacks 'model'"),
+            (
                 f"{IMPORTS}JOB = JobSpec(name='a', model=ImportedConfig(network='a:b', options={{'of': object()}}))",
                 r"bad\.py: JOB: holds what no plan can",
             ),

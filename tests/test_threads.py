@@ -44,3 +44,14 @@ class TestThreadsBoundByTheEnvironment:
         code = f"from pathlib import *; from lab2.launch.task import *; {TrialTask(run.path, trial.name, 'cpu')}()"
         subprocess.run([sys.executable, "-c", code], env=bound(), check=True, timeout=120)
         assert read_shard(run.shard(trial.name)).threads == cores()
+
+
+@pytest.mark.slow
+def test_a_folder_called_lab2_is_not_the_package(tmp_path: Path, runs: Path):
+    """As the clone is in the folder that it was cloned into."""
+    (tmp_path / "here" / "lab2").mkdir(parents=True)
+    jobs = write_jobs(tmp_path / "jobs", {"a_cnn": TINY_JOBS["a_cnn"]})
+    for words in (("run-local",), ("train", "a_cnn")):
+        command = [sys.executable, "-P", "-m", "lab2.cli", *words, "--jobs", jobs, "--runs", str(runs), *settings()]
+        done = subprocess.run(command, cwd=tmp_path / "here", capture_output=True, text=True, check=False, timeout=280)
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import lab2
+from lab2.cache import cache_folder
 from lab2.cli import inspecting, machine, running, watching
 from lab2.cli.command import Group
 from lab2.cli.screen import say, warn
@@ -42,6 +44,16 @@ def options(
     pass
 
 
+def _advice(error: OSError) -> str:
+    """What to do about a file that cannot be read or written."""
+    cache = cache_folder()
+    if error.filename and Path(str(error.filename)).is_relative_to(cache):
+        return f"that is in the cache, {cache}; let $LAB2_CACHE name a folder that can be written"
+    if any(word in ("run-local", "submit", "resume", "train") for word in sys.argv[1:2]):
+        return "mend that and try again; results are kept, lab2 resume runs the rest"
+    return "mend that and try again"
+
+
 def main() -> None:
     """Run the CLI; a user's mistake is one sentence and exit code 2."""
     leave_threads_unbound()
@@ -52,7 +64,7 @@ def main() -> None:
         sys.exit(2)
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        warn(f"lab2: {one_line(what)}; mend that and try again; results are kept, lab2 resume runs the rest", "red")
+        warn(f"lab2: {one_line(what)}; {_advice(error)}", "red")
         sys.exit(2)
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "torchvision"):

@@ -60,8 +60,11 @@ def inspect(
     for text in remarks(findings):
         warn(f"note: {text}")
     folder = runs / "inspected" / (re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data).name) or "data")
-    folder.mkdir(parents=True, exist_ok=True)
-    say(f"samples of each class: {', '.join(map(str, _write(folder, 0, findings, train)))}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        say(f"samples of each class: {', '.join(map(str, _write(folder, 0, findings, train)))}")
+    except OSError as error:  # what was found is said all the same
+        warn(f"warning: samples of each class: not written: {error.filename or folder}: {error.strerror}")
     if findings.leaked or findings.broken or findings.two_labels:
         raise typer.Exit(1)
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lab2.data.findings import EXAMPLES, Findings
+from lab2.data.findings import EXAMPLES, RARE_TEST, RARE_TRAIN, Findings
 from lab2.data.pictures import PictureSource
 from lab2.data.pixels import Look
 from lab2.data.places import open_source
@@ -22,8 +22,6 @@ from lab2.data.stored import StoredPixels, digest_of
 from lab2.foreign_text import one_line
 from lab2.spec.job import DataConfig
 
-RARE_TRAIN = 10  # training pictures of a class; with fewer a network learns those pictures, not the class
-RARE_TEST = 20  # test pictures of a class; with fewer its own accuracy is known to ± 22 points or worse (Wilson, 95 %)
 _PARTS: tuple[Part, ...] = ("train", "validation", "test")
 
 

@@ -112,9 +112,14 @@ def open_source(config: DataConfig, progress: Progress = nothing) -> Source:
             return PictureSource(checked(read(path), config.test_share), config, progress)
     close = difflib.get_close_matches(config.dataset, NAMED, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
+    found = (
+        "a file of another kind; unpack archives first"
+        if path.is_file()
+        else f"no such data set and no such path{hint}"
+    )
     raise DataError(
-        f"{config.dataset}: neither a known data set nor a folder, a table (.csv, .tsv) or Parquet{hint or '.'} "
-        f"Known are: {', '.join(NAMED)}"
+        f"{config.dataset}: {found}; there are {', '.join(NAMED)}, torchvision:NAME, or the path of a folder, a table "
+        "(.csv, .tsv) or Parquet"
     )
 
 

@@ -38,7 +38,7 @@ def python_command(run: RunDir, profile: Profile, trials: Sequence[Trial]) -> st
     """The command, as shell words, that the batch script calls as python."""
     match profile.container:
         case None:
-            return profile.python or shlex.quote(sys.executable)
+            return f"{profile.python or shlex.quote(sys.executable)} -P"  # ./lab2 is a clone, not the package
         case "pyxis" | "oci":
             return IMAGE_PYTHON
         case tool:

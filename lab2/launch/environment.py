@@ -29,7 +29,8 @@ ALLOCATION = {
 @contextmanager
 def trial_environment(threads: int) -> Iterator[None]:
     """Set the variables that a trial needs, for processes started inside. A variable that is already set is kept."""
-    wanted = {**ALLOCATION, "OMP_NUM_THREADS": str(threads)}
+    # A folder called lab2 where lab2 is called, as the clone is in its parent, is not the package.
+    wanted = {**ALLOCATION, "OMP_NUM_THREADS": str(threads), "PYTHONSAFEPATH": "1"}
     added = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(added)
     try:
@@ -54,4 +55,4 @@ def restart_with_allocation() -> None:
         return
     os.environ.update({name: value for name, value in ALLOCATION.items() if name not in os.environ})
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "lab2.cli", *sys.argv[1:]])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "lab2.cli", *sys.argv[1:]])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from lab2.spec.architectures import Architecture, ModelConfig
-from lab2.spec.checks import require
+from lab2.spec.checks import require, require_positive
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,7 +32,8 @@ class ImportedConfig(ModelConfig):
             f"imported: network={self.network!r}, wanted module:name or path/to/file.py:name",
         )
         require("num_classes" not in self.options, "imported: options.num_classes comes from the data; take it out")
-        require(self.image_side is None or self.image_side > 0, f"imported: image_side={self.image_side}")
+        if self.image_side is not None:
+            require_positive("imported: image_side", self.image_side)
 
 
 def build(config: ImportedConfig, shape: DataShape) -> nn.Module:

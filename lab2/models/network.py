@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from lab2.spec.architectures import Architecture, Record, TransferConfig
-from lab2.spec.checks import require
+from lab2.spec.checks import require, require_positive
 
 if TYPE_CHECKING:
     from torch import nn
@@ -56,7 +56,8 @@ class NetworkConfig(TransferConfig):
             require(self.weights != "own", f"{found}: weights=own is for a network of your own")
         elif self.weights in ("pretrained", "imagenet"):
             require(False, f"{found}: nothing is known of its weights; give model.weights the path of a file, or own")
-        require(self.image_side is None or self.image_side > 0, f"network: image_side={self.image_side}")
+        if self.image_side is not None:
+            require_positive("network: image_side", self.image_side)
         require((self.mean is None) == (self.std is None), "network: give both mean and std, or neither")
         require(self.std is None or min(self.std) > 0, f"network: std={self.std}, all must be positive")
         require(self.crop is None or 0 < self.crop <= 1, f"network: crop={self.crop} is not in (0, 1]")

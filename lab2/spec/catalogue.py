@@ -9,16 +9,18 @@ import os
 import re
 import traceback
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from lab2.errors import ConfigError
 from lab2.foreign_text import one_line
+from lab2.spec.architectures import architectures
 from lab2.spec.checks import first_error
-from lab2.spec.job import JobSpec
+from lab2.spec.job import JobSpec, Resources, TrainConfig
 from lab2.spec.shipped import chosen, shipped
 
 _BINDS_JOB = re.compile(rb"^JOB\b", re.MULTILINE)
@@ -66,7 +68,8 @@ def read_catalogue(folder: Path) -> dict[str, Entry]:
     Raises `ConfigError` for a folder without jobs, a file without `JOB`, or a name that two jobs have.
     """
     if not folder.is_dir():
-        raise ConfigError(f"{folder}: no such folder of jobs; give one with --jobs")
+        what = "is a file; give its folder" if folder.is_file() else "no such folder of jobs; give one that exists"
+        raise ConfigError(f"--jobs {folder}: {what}")
     entries: dict[str, Entry] = {}
     for path in _files(folder):
         entry = _read_job(path)
@@ -114,12 +117,48 @@ def _read_job(path: Path) -> Entry:
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     except (Exception, SystemExit) as error:  # the file is the user's code and may raise anything
-        raise ConfigError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from error
+        said = _of_arguments(error) or f"{type(error).__name__}: {error}"
+        raise ConfigError(f"{path}{_line(error, path)}: {said}") from error
     job = getattr(module, "JOB", None)
     if not isinstance(job, JobSpec):
-        raise ConfigError(f"{path}: binds no JOB; wanted: JOB = JobSpec(name=..., model=...)")
+        raise ConfigError(
+            f"{path}: binds no JOB; wanted: JOB = JobSpec(name=..., model=...). Put what is no job, such as a network, "
+            "into another folder, or into a file whose name begins with _"
+        )
     question, _, details = inspect.cleandoc(module.__doc__ or "").partition("\n")
     return Entry(job=_as_planned(job, path), question=one_line(question), path=path, details=details.strip())
+
+
+def _of_arguments(error: BaseException) -> str:
+    """What is wrong with the arguments of a config: an unknown or absent field, or a wrong type; else empty."""
+    if found := re.search(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", str(error)):
+        known = [one.name for kind in _configs() if kind.__name__ == found[1] for one in fields(kind)]
+        close = difflib.get_close_matches(found[2], known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
+        return f"{found[1]} has no field {found[2]!r}; {hint}" if known else ""
+    if found := re.search(r"(\w+)\.__init__\(\) missing \d+ required keyword-only arguments?: (.+)", str(error)):
+        return f"{found[1]} lacks {found[2]}"
+    for frame, _ in traceback.walk_tb(error.__traceback__):  # a value of a wrong type, which its check cannot compare
+        config = frame.f_locals.get("self")
+        if isinstance(config, tuple(_configs())):
+            return _wrong_type(config)
+    return ""
+
+
+def _wrong_type(config: Any) -> str:
+    """The first field of `config` whose value is not of its type, what was found and what is wanted; else empty."""
+    hints = get_type_hints(type(config))
+    for one in fields(config):
+        try:
+            TypeAdapter(hints[one.name]).validate_python(getattr(config, one.name))
+        except ValidationError as error:
+            wanted = error.errors()[0]["msg"].removeprefix("Input should be ")
+            return f"{type(config).__name__}.{one.name}: found {getattr(config, one.name)!r}, wanted {wanted}"
+    return ""
+
+
+def _configs() -> list[type[Any]]:
+    return [JobSpec, TrainConfig, Resources, *(one.config for one in architectures().values())]
 
 
 def _as_planned(job: JobSpec, path: Path) -> JobSpec:
