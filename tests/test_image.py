@@ -19,7 +19,17 @@ from lab2.launch.submission import read_submissions
 from lab2.results.run_dir import RunDir, open_run
 from lab2.results.shard import read_shard
 from tests.paced import PACED
-from tests.slurm_cluster import FEW, SMALL_JOB, all_ended, cluster_of, deep_in_training, slurm, submit, wait_until
+from tests.slurm_cluster import (
+    FEW,
+    LONG,
+    SMALL_JOB,
+    all_ended,
+    cluster_of,
+    deep_in_training,
+    slurm,
+    submit,
+    wait_until,
+)
 from tests.slurm_cluster import write_profile as write_slurm_profile
 from tests.test_local import TINY_JOBS, children, command, lab2, write_jobs
 
@@ -40,7 +50,6 @@ runtime = "runc"
 """
 TINY = [word for setting in (*FEW, "train.batch_size=20", "train.epochs=1") for word in ("--set", setting)]
 TINY += ["--set", "faster_rcnn:model.test_scenes=20"]
-LONG = ("data.train_images=2000", "data.validation_images=100", "data.test_images=300")
 
 
 @pytest.fixture(scope="module", autouse=True)
