@@ -17,7 +17,7 @@ from lab2.models.cnn import CNNConfig
 from lab2.models.layers.conv3x3 import Conv3x3, LinearCells
 from lab2.models.layers.pooled_linear import PooledLinear
 from lab2.models.layers.transformer import Block
-from lab2.spec.job import Precision
+from lab2.spec.recipe import Precision
 from lab2.train import make_trainer
 from lab2.train.precision import dtype_of
 from lab2.train.trainer import Trainer

@@ -22,7 +22,7 @@ from lab2.measure.provenance import provenance, source_commit
 from lab2.models.cnn import CNNConfig
 from lab2.models.faster_rcnn import FasterRCNNConfig
 from lab2.models.vit import ViTConfig
-from lab2.spec.job import Precision
+from lab2.spec.recipe import Precision
 from lab2.train.precision import choose_precision, fastest_on_gpu, recorded
 
 

@@ -10,7 +10,7 @@ import torch
 
 from lab2.measure.hardware import product_rate
 from lab2.spec.architectures import ModelConfig
-from lab2.spec.job import Precision
+from lab2.spec.recipe import Precision
 
 LOG = logging.getLogger("lab2")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
