@@ -21,8 +21,9 @@ from lab2.measure.process import TrialClock
 from lab2.measure.provenance import Provenance, code_digest, provenance
 from lab2.measure.scores import accuracy, macro_f1
 from lab2.measure.usage import Meter, Usage
+from lab2.pace import Pace, pace_of
 from lab2.regular_file import clear_path
-from lab2.results.journal import Attempt, CurvePoint, Journal, Progress, read_attempts, time_taken
+from lab2.results.journal import Attempt, CurvePoint, Journal, Progress, read_attempts, read_pace, time_taken
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
 from lab2.stop import StopSignal
@@ -47,6 +48,7 @@ class TrialRecord:
     now: Progress = field(default_factory=lambda: Progress(state="training"))
     curve: list[CurvePoint] = field(default_factory=list)
     seconds_to_target: float | None = None
+    ended_early: bool = False  # by `train.patience`
     wall_seconds: float = 0.0  # of earlier attempts, each up to its last progress note or checkpoint
     machines: list[str] = field(default_factory=list)  # on which its steps ran, without repetitions
     startup_seconds: float = 0.0
@@ -130,24 +132,27 @@ class TrialAttempt:
         schedule = ValidationSchedule(len(data.validation), seen=so_far.images)
         watch = Stopwatch(trainer.device, so_far.now.train_seconds)
         meter, guard = Meter(trainer.device, so_far.usage), Guard()
+        pace = pace_of(self.trial, read_pace(self.run, self.trial.name), self.journal)
         with meter.running():
             for step in watch.around(trainer.fit()):
                 guard.saw(step)
                 stopping = self.stop.asked is not None
-                validates = schedule.is_due_after(step)
-                saves = step.last or stopping or self._checkpoint_is_due()
+                last = pace.ends(step, watch, trainer) if pace else step.last
+                validates = last or schedule.is_due_after(step)
+                saves = last or stopping or self._checkpoint_is_due()
                 so_far.step, so_far.images = step.number, step.images
                 if validates or saves or self.journal.due():
                     watch.await_device()  # the lines below wait for the accelerator: count the wait as training
                     guard.check()
-                    so_far.now = self._progress(step, watch.seconds)
+                    so_far.now = self._progress(step, watch.seconds, pace)
                     self.journal.note(so_far.now)
                 if validates or saves:
                     with meter.paused():
                         so_far.usage = meter.usage
                         if validates:
                             self._validate(trainer, data, step)
-                        if saves:
+                            last |= self._ends_early(trainer)
+                        if saves or last:
                             self._save_checkpoint(trainer)
                 schedule.resume_at(step.images)
                 if stopping:
@@ -160,14 +165,15 @@ class TrialAttempt:
         """Write a progress note on what the trial does after its training."""
         self.journal.note(replace(self.so_far.now, state=state))
 
-    def _progress(self, step: Step, seconds: float) -> Progress:
+    def _progress(self, step: Step, seconds: float, pace: Pace | None) -> Progress:
+        whole = pace.seconds if pace else seconds * step.total / step.number  # of the training, estimated
         return replace(
             self.so_far.now,
             epoch=step.epoch,
-            epochs=step.epoch * step.total / step.number,
+            epochs=step.epoch * whole / seconds,
             loss=float(step.loss),
             train_seconds=seconds,
-            seconds_left=seconds * (step.total - step.number) / step.number,
+            seconds_left=max(0.0, whole - seconds),
             wall_seconds=self.wall_seconds,
             cpu_seconds=self.cpu_seconds,
             startup_seconds=self.so_far.startup_seconds,
@@ -193,6 +199,18 @@ class TrialAttempt:
         target = self.trial.job.train.target_accuracy
         if self.so_far.seconds_to_target is None and point.validation_accuracy >= (target or math.inf):
             self.so_far.seconds_to_target = point.train_seconds
+
+    def _ends_early(self, trainer: Trainer) -> bool:
+        """Whether the last `train.patience` validations were no better than one before them; then `trainer` ends."""
+        patience, curve = self.trial.job.train.patience, self.so_far.curve
+        if patience is None or trainer.stage_name == "head" or not trainer.steps_left:
+            return False
+        shares = [point.validation_accuracy for point in curve]
+        self.so_far.ended_early = len(shares) > patience and max(shares[-patience:]) <= max(shares[:-patience])
+        if self.so_far.ended_early:
+            LOG.info("ends early: %d validations without a better one", patience)
+            trainer.end_in(0)
+        return self.so_far.ended_early
 
     def _checkpoint_is_due(self) -> bool:
         return time.monotonic() - self.last_checkpoint >= self.trial.job.resources.checkpoint_seconds

@@ -60,7 +60,7 @@ def choose_kernels(trial: Trial, run: RunDir, trainer: Trainer, data: TrainingDa
 
     The first seed of a job on one kind of machine measures, the others take what it chose.
     """
-    default, recipe = trainer.kernels, trial.job.train
+    default, recipe = trainer.kernels, trainer.config
     if trial.job.model.settled or not isinstance(trainer, ClassifierTrainer) or trainer.device.type != "cpu":
         return default
     tried = candidates(trainer.model, recipe, trainer.device, default)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import torch
 
 from lab2.attempt import TrialAttempt, now
@@ -18,6 +19,7 @@ from lab2.file_lock import ASKING_SECONDS, DEAD_NODE_SECONDS, held
 from lab2.kernel_choice import choose_kernels
 from lab2.measure.cores import available_cores
 from lab2.measure.cost import count_parameters
+from lab2.measure.flops import flops_per_image
 from lab2.measure.hardware import choose_device, device_name, make_repeatable
 from lab2.measure.inputs import check_inputs
 from lab2.measure.memory import in_use
@@ -26,9 +28,12 @@ from lab2.models.building.weights import save_weights
 from lab2.results.journal import read_attempts
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, Status, read_finished, unfinished, write_shard
-from lab2.spec.job import Trial
+from lab2.spec.budget import parse_budget
+from lab2.spec.job import JobSpec, Trial
+from lab2.spec.scaling import DataFacts, fitted
 from lab2.stop import Stopped, StopSignal
 from lab2.train import make_trainer
+from lab2.train.classifier import to_unit
 from lab2.train.precision import choose_precision, recorded
 from lab2.train.trainer import Trainer
 
@@ -106,7 +111,8 @@ def set_up(trial: Trial, asked_device: str, threads: int | None) -> Ready:
     check_batch(trial, data.train)
     built = build(trial.job.model, data.shape)
     precision = choose_precision(trial.job.train.precision, trial.job.model, device)
-    trainer = make_trainer(trial.job, built, data.train, device=device, precision=precision, seed=trial.seed)
+    job = fitted_to(trial.job, built, data)
+    trainer = make_trainer(job, built, data.train, device=device, precision=precision, seed=trial.seed)
     LOG.info(
         "%s on %s in %s, %d threads, weights: %s",
         trial.name,
@@ -116,6 +122,17 @@ def set_up(trial: Trial, asked_device: str, threads: int | None) -> Ready:
         built.weights,
     )
     return Ready(trainer, built, data)
+
+
+def fitted_to(job: JobSpec, built: Built, data: TrainingData) -> JobSpec:
+    """`job` with its recipe for `data`, as `lab2/spec/scaling.py` says."""
+    facts = DataFacts(images=len(data.train), classes=len(data.shape.classes), pretrained=built.weights != "random")
+    budget = job.train.budget
+    flops = None
+    if budget is not None and parse_budget(budget).unit == "flops":
+        image = torch.from_numpy(np.array(data.train.pixels[:1]))
+        flops = float(flops_per_image(lambda images: built.model.eval()(to_unit(images)), image).count)
+    return fitted(job, facts, flops)
 
 
 def train_and_measure(attempt: TrialAttempt, asked_device: str, threads: int | None) -> Shard:
@@ -149,6 +166,11 @@ def _with_training(shard: Shard, attempt: TrialAttempt, ready: Ready) -> Shard:
         target_accuracy=attempt.trial.job.train.target_accuracy,
         seconds_to_target=so_far.seconds_to_target,
         epochs=so_far.now.epoch,
+        images_seen=so_far.images,
+        batch_size=trainer.config.batch_size,
+        learning_rate=trainer.config.learning_rate,
+        budget=trainer.config.budget,
+        ended_early=so_far.ended_early,
         train_images=len(ready.data.train),
         train_images_per_second=so_far.images / so_far.now.train_seconds,
         parameters=parameters,

@@ -13,6 +13,7 @@ from lab2.cli import completion
 from lab2.cli.screen import warn
 from lab2.errors import ConfigError
 from lab2.results.run_dir import RunDir
+from lab2.spec.budget import parse_budget
 from lab2.spec.catalogue import choose, default_folder, named_folder, passed_over, read_catalogue
 from lab2.spec.job import JobSpec
 
@@ -56,6 +57,12 @@ Quick = Annotated[
 ]
 Runs = Annotated[Path, typer.Option("--runs", metavar="FOLDER", envvar="LAB2_RUNS", help="The folder of all runs.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Its id, or latest.", autocompletion=completion.run)]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--budget", metavar="BUDGET", help="The same for every architecture: 5m of training, 20000-images, 3e15-flops."
+    ),
+]
 Parallel = Annotated[int | None, typer.Option("--parallel", metavar="N", min=1, help="Trials at once.")]
 
 DEFAULT_RUNS = Path("runs")
@@ -84,6 +91,14 @@ def folder_and_names(jobs: list[str] | None) -> tuple[Path, list[str]]:
 
 def _split(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def with_budget(settings: list[str] | None, budget: str | None) -> list[str]:
+    """The settings with that of `--budget`. Raises `ConfigError` for one that is none."""
+    if budget is None:
+        return settings or []
+    parse_budget(budget)
+    return [*(settings or []), f"train.budget={budget}"]
 
 
 def named(run: RunDir) -> str:

@@ -16,6 +16,7 @@ from lab2.cli.command import RUN, command
 from lab2.cli.inspecting import inspected, keep_findings
 from lab2.cli.options import (
     DEFAULT_RUNS,
+    BudgetOption,
     Dataset,
     Device,
     Jobs,
@@ -29,6 +30,7 @@ from lab2.cli.options import (
     chosen_jobs,
     chosen_seeds,
     named,
+    with_budget,
 )
 from lab2.cli.screen import err, say, show_log, show_table, show_trace, warn, watch
 from lab2.errors import ConfigError
@@ -56,13 +58,14 @@ def run_local(
     seeds: Seeds = "1",
     dataset: Dataset = "mnist",
     quick: Quick = False,
+    budget: BudgetOption = None,
     settings: Settings = None,
     parallel: Parallel = 1,
     device: Device = "auto",
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
     """Train on this machine, one process a trial, and show the table."""
-    trials = planned(chosen_jobs(jobs), chosen_seeds(seeds), dataset, settings, smoke=quick)
+    trials = planned(chosen_jobs(jobs), chosen_seeds(seeds), dataset, with_budget(settings, budget), smoke=quick)
     trials, gpus = check_here(trials, device)
     run = _start(runs, trials, smoke=quick, device=device)
     with _launching(run):
@@ -75,6 +78,7 @@ def train(
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of all its random numbers.")] = 1,
     jobs: JobsFolder = None,
     dataset: Dataset = "mnist",
+    budget: BudgetOption = None,
     settings: Settings = None,
     trace: Annotated[bool, typer.Option("--trace", help="Train some steps only, and say where the time goes.")] = False,
     device: Device = "auto",
@@ -92,7 +96,7 @@ def train(
     if old_trace:
         warn("note: --profile of lab2 train is called --trace now; elsewhere --profile names a cluster")
     restart_with_allocation()
-    trials, _ = check_here(planned(chosen, [seed], dataset, settings), device)
+    trials, _ = check_here(planned(chosen, [seed], dataset, with_budget(settings, budget)), device)
     if trace or old_trace:
         from lab2.trace import trace_trial
 
@@ -117,6 +121,7 @@ def submit(
     seeds: Seeds = "1",
     dataset: Dataset = "mnist",
     quick: Quick = False,
+    budget: BudgetOption = None,
     settings: Settings = None,
     parallel: Parallel = None,
     device: Device = "auto",
@@ -128,7 +133,8 @@ def submit(
     from lab2.launch.slurm import check_submission, scripts, write_profile
 
     cluster = read_profile(profile)
-    trials = planned(chosen_jobs(jobs), chosen_seeds(seeds), dataset, settings, smoke=quick, profile=cluster)
+    asked = with_budget(settings, budget)
+    trials = planned(chosen_jobs(jobs), chosen_seeds(seeds), dataset, asked, smoke=quick, profile=cluster)
     where = RunDir((runs / new_run_id(runs, dataset)).absolute())
     if dry_run:
         for text in scripts(where, trials, cluster, parallel=parallel):

@@ -111,7 +111,7 @@ def check_data(trials: Sequence[Trial]) -> Iterator[tuple[Trial, TrainingData]]:
 def check_batch(trial: Trial, train: Images) -> None:
     """Raise `DataError` for a batch that is larger than the training images."""
     size = trial.job.train.batch_size
-    if size > len(train):
+    if size > len(train) and trial.job.train.images is None:  # with it the batch becomes one for the data
         raise DataError(
             f"{trial.job.name}: train.batch_size={size} is larger than the {len(train)} training images of "
             f"{trial.data.dataset}; set it to {len(train)} or less"

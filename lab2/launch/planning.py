@@ -37,10 +37,18 @@ def plan_trials(
     """
     if smoke:
         data = replace(data, train_images=SMOKE_TRAIN, test_images=SMOKE_TEST)
-    trials = [Trial(job=job, data=data, seed=seed) for job in jobs for seed in seeds]
+    chosen = [_for_smoke(job.for_dataset(data.dataset), smoke) for job in jobs]
+    trials = [Trial(job=job, data=data, seed=seed) for job in chosen for seed in seeds]
     changed = override(profile.applied_to(trials) if profile else trials, settings)
     _refuse_two_sides(changed, settings)
     return [_with_side(_with_absolute_paths(trial)) for trial in changed]
+
+
+def _for_smoke(job: JobSpec, smoke: bool) -> JobSpec:
+    """In a smoke run a length in images becomes one pass: on few images it would be many."""
+    if not smoke or job.train.images is None:
+        return job
+    return replace(job, train=replace(job.train, images=None, epochs=1.0))
 
 
 def data_config(dataset: str, settings: Sequence[str]) -> DataConfig:

@@ -74,6 +74,17 @@ class Attempt:
 _ATTEMPT: TypeAdapter[Attempt] = TypeAdapter(Attempt)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PacePoint:
+    """After a training step, how many more its stage was given, where time ends the training."""
+
+    step: int
+    left: int
+
+
+_PACE: TypeAdapter[PacePoint] = TypeAdapter(PacePoint)
+
+
 class Journal:
     """Writes these files in the trial's process."""
 
@@ -102,6 +113,11 @@ class Journal:
         """Append one point of the learning curve."""
         with self._log_failure():
             _append(self.run.history(self.trial), _POINT.dump_json(point) + b"\n")
+
+    def add_pace(self, point: PacePoint) -> None:
+        """Append what the steps that are left were counted to be."""
+        with self._log_failure():
+            _append(self.run.pace(self.trial), _PACE.dump_json(point) + b"\n")
 
     @contextmanager
     def _log_failure(self) -> Iterator[None]:
@@ -149,6 +165,11 @@ def read_history(run: RunDir, trial: str) -> list[CurvePoint]:
 def read_attempts(run: RunDir, trial: str) -> list[Attempt]:
     """The attempts at the trial, oldest first; incomplete lines are left out."""
     return _read_lines(run.attempts(trial), _ATTEMPT)
+
+
+def read_pace(run: RunDir, trial: str) -> list[PacePoint]:
+    """How long the trial's stages were given, in the order of the steps; incomplete lines are left out."""
+    return _read_lines(run.pace(trial), _PACE)
 
 
 def _read_note(path: Path) -> Progress | None:

@@ -72,6 +72,9 @@ class RunDir:
     def attempts(self, trial: str) -> Path:
         return self.path / "progress" / f"{trial}.attempts.jsonl"
 
+    def pace(self, trial: str) -> Path:
+        return self.path / "progress" / f"{trial}.pace.jsonl"
+
     def checkpoint(self, trial: str) -> Path:
         return self.path / "checkpoints" / f"{trial}.pt"
 

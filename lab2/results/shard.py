@@ -93,6 +93,9 @@ class Shard(_Measured):
     # Of a detector, what it was trained on and its mAP is of: the data set's own boxes, or scenes made of its images
     boxes: Literal["real", "composed"] | None = None
 
+    budget: str | None = None  # that the training had: time, images or FLOPs; None: the recipe's own length
+    ended_early: bool | None = None  # whether validation that did not get better ended the training
+
     # Where it came from.
 
     lab2_version: str | None = None  # of the package

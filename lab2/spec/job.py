@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from pydantic import TypeAdapter
@@ -79,6 +79,8 @@ class JobSpec:
     name: str
     model: AnyConfig
     train: TrainConfig = field(default_factory=TrainConfig)
+    # By name of a data set: the recipe that was made for it. `train` is for all others.
+    recipes: dict[str, TrainConfig] = field(default_factory=dict, hash=False)
     resources: Resources = field(default_factory=Resources)
 
     def __post_init__(self) -> None:
@@ -89,17 +91,26 @@ class JobSpec:
         is_config = isinstance(self.model, ModelConfig)
         require(is_config, f"{self.name}: model={self.model!r}, wanted a config, as in ViTConfig()")
         if self.model.detects:
-            defaults = {one.name: one.default for one in fields(self.train)}
-            idle = [name for name in FOR_CLASSIFIERS if getattr(self.train, name) != defaults[name]]
-            require(
-                not idle,
-                f"{self.name}: train.{', train.'.join(idle)} would do nothing to a detector; "
-                "set it for the classifiers alone, as in --set cnn:train.shift=1",
-            )
-            require(
-                self.train.optimizer != "muon",
-                f"{self.name}: train.optimizer=muon is for classifiers: a detector has more than one last layer",
-            )
+            for recipe in (self.train, *self.recipes.values()):
+                self._check_detects(recipe)
+
+    def for_dataset(self, name: str) -> JobSpec:
+        """This job with the one recipe that it has for that data set."""
+        return replace(self, train=self.recipes.get(name, self.train), recipes={})
+
+    def _check_detects(self, recipe: TrainConfig) -> None:
+        """Raise `ConfigError` where `recipe` asks what a detector does not do."""
+        defaults = {one.name: one.default for one in fields(recipe)}
+        idle = [name for name in FOR_CLASSIFIERS if getattr(recipe, name) != defaults[name]]
+        require(
+            not idle,
+            f"{self.name}: train.{', train.'.join(idle)} would do nothing to a detector; "
+            "set it for the classifiers alone, as in --set cnn:train.shift=1",
+        )
+        require(
+            recipe.optimizer != "muon",
+            f"{self.name}: train.optimizer=muon is for classifiers: a detector has more than one last layer",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +138,7 @@ class Trial:
         A trial without inputs has the digest of older versions, which had no inputs: old shards still belong to it.
         """
         without: dict[str, Any] = {} if self.inputs else {"inputs": True}
-        job = {"resources": True, "model": unused(self.job.model), "train": unused(self.job.train)}
+        job = {"resources": True, "recipes": True, "model": unused(self.job.model), "train": unused(self.job.train)}
         exclude = {"job": job, "data": unused(self.data), **without}
         return hashlib.sha256(TRIAL.dump_json(self, exclude=exclude)).hexdigest()
 

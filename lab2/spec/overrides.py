@@ -70,6 +70,8 @@ def _section(trial: Trial, root: str) -> Any:
 def _replace(trial: Trial, path: str, text: str, setting: str) -> Trial:
     root, _, leaf = path.partition(".")
     changed = _set(_section(trial, root), leaf, text, setting)
+    if path == "train.epochs":  # a length in epochs takes the place of one in images
+        changed = dataclasses.replace(changed, images=None)
     if _ROOTS[root]:
         return dataclasses.replace(trial, job=dataclasses.replace(trial.job, **{root: changed}))
     return dataclasses.replace(trial, **{root: changed})

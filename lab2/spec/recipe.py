@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
+from lab2.spec.budget import parse_budget
 from lab2.spec.checks import require, require_positive
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -20,10 +21,18 @@ class TrainConfig:
 
     ADDED: ClassVar[frozenset[str]] = frozenset({
         *("flip", "crop_scale", "jitter", "trivial_augment", "mixup", "cutmix"),
-        *("image_side", "memory_format", "convolution"),
+        *("image_side", "memory_format", "convolution", "images", "budget", "patience"),
     })  # fmt: skip
 
-    epochs: float = 3.0  # passes over the training images; 1.5 is one and a half
+    # The length, where neither `images` nor `budget` gives one: passes over the training images; 1.5 is one and a half.
+    epochs: float = 3.0
+    # The length for any data set: training images to see, with repetitions, of 60,000 in ten classes. Other sets get
+    # theirs, and their batch and learning rate, by the rule of lab2/spec/scaling.py.
+    images: int | None = None
+    # The length instead of both: 90s, 5m or 1.5h of training, 20000-images to see, or 3e15-flops of training.
+    budget: str | None = None
+    # Validations: the training ends early after so many in a row without a better accuracy. None: it never does.
+    patience: int | None = None
     batch_size: int = 256  # images a step
     learning_rate: float = 1e-3  # the peak of the cycle
     optimizer: Optimizer = "adamw"  # muon: Muon for the matrices of hidden layers, AdamW for the rest; classifiers
@@ -58,6 +67,12 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         require_positive("train.epochs", self.epochs)
+        if self.images is not None:
+            require_positive("train.images", self.images)
+        if self.budget is not None:
+            parse_budget(self.budget)
+        if self.patience is not None:
+            require_positive("train.patience", self.patience)
         require_positive("train.batch_size", self.batch_size)
         require_positive("train.learning_rate", self.learning_rate)
         for name, known in _CHOICES.items():

@@ -90,14 +90,15 @@ class OneCycle:
         self.optimizers = list(_optimizers(parameter_groups, config, outer))
         self.scaler = GradScaler(self.parameters[0].device.type, enabled=precision == "fp16")
         self.skipped = False  # whether the last step was skipped, because the scaled gradient overflowed in fp16
-        total = max(steps, 2)
+        self.total = max(steps, 2)
+        self.pace = 1.0  # by how many of the schedule's steps one step moves on
         self.schedules: list[LRScheduler] = [
             OneCycleLR(
                 optimizer,
                 max_lr=[group["max_lr"] for group in optimizer.param_groups],
-                total_steps=total,
+                total_steps=self.total,
                 # A warm-up of exactly one step is left out: OneCycleLR divides by the steps of the warm-up minus one.
-                pct_start=0.0 if math.isclose(config.warmup * total, 1) else config.warmup,
+                pct_start=0.0 if math.isclose(config.warmup * self.total, 1) else config.warmup,
                 cycle_momentum=False,
                 final_div_factor=1e3,
             )
@@ -123,14 +124,22 @@ class OneCycle:
             for optimizer, schedule in zip(self.optimizers, self.schedules, strict=True):
                 if not overflowed:
                     optimizer.step()
+                    if self.pace != 1:
+                        # The schedule is a formula, which takes parts of a step, too.
+                        schedule.last_epoch = min(schedule.last_epoch + self.pace, self.total) - 1  # type: ignore[assignment]
                     schedule.step()
                 optimizer.zero_grad(set_to_none=False)
             self.scaler.update()
         return norm
 
+    def end_in(self, steps: int) -> None:
+        """Let the schedule end after so many more steps, from the learning rate that it has reached."""
+        self.pace = max(0.0, self.total - self.schedules[0].last_epoch) / steps
+
     def state(self) -> dict[str, Any]:
         """The state of optimisers, schedules and loss scaling. Call it between two steps."""
         return {
+            "pace": self.pace,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "schedules": [schedule.state_dict() for schedule in self.schedules],
             "scaler": self.scaler.state_dict(),
@@ -143,6 +152,7 @@ class OneCycle:
         for schedule, saved in zip(self.schedules, state["schedules"], strict=True):
             schedule.load_state_dict(saved)
         self.scaler.load_state_dict(state["scaler"])
+        self.pace = state["pace"]
         for parameter in self.parameters:
             parameter.grad = torch.zeros_like(parameter)
 

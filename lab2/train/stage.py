@@ -79,10 +79,17 @@ class Stage:
             self.number, self.total, seen, seen / self.images, loss.detach(), gradient_norm, self.optimizer.skipped
         )
 
+    def end_in(self, steps: int) -> None:
+        """End after so many more steps, the schedule of the learning rate with them."""
+        self.total = self.number + steps
+        if steps:
+            self.optimizer.end_in(steps)
+
     def state(self) -> State:
         """The state of the stage. Call it between two steps."""
         return {
             "number": self.number,
+            "total": self.total,
             "left": self.left,
             "generator": self.generator.get_state(),
             "optimizer": self.optimizer.state(),
@@ -90,7 +97,7 @@ class Stage:
 
     def restore(self, state: State) -> None:
         """Continue from `state`, bit for bit."""
-        self.number = state["number"]
+        self.number, self.total = state["number"], state["total"]
         self.left = state["left"]
         self.generator.set_state(state["generator"])
         self.optimizer.restore(state["optimizer"])

@@ -45,7 +45,8 @@ class Trainer(ABC):
         self.outer: set[nn.Parameter] = set()  # matrices of the first and last layer; empty unless Muon is used
         self.trained_parameters = 0  # parameters that the optimiser updates, in the stage that updates the most
         self._resumed_from = Path()
-        self._stage_name = ""
+        self.stage_name = ""
+        self.earlier_steps = 0  # of the stages before this one
         self._stage: Stage | None = None
 
     @property
@@ -81,7 +82,8 @@ class Trainer(ABC):
         assert self._stage is not None
         on_gpu = self.device.type == "cuda"
         return {
-            "stage": self._stage_name,
+            "stage": self.stage_name,
+            "earlier_steps": self.earlier_steps,
             "kernels": asdict(self.kernels),
             "model": self._trained_state(),
             "moved": self._parameter_order(self._stage),
@@ -104,7 +106,7 @@ class Trainer(ABC):
 
         Raises `CheckpointError` where `resumed` is not of this stage.
         """
-        self._stage_name = name
+        self.stage_name = name
         updated = sum(p.numel() for group in parameter_groups if group["max_lr"] for p in group["params"])
         self.trained_parameters = max(self.trained_parameters, updated)
         self._stage = Stage(
@@ -120,11 +122,23 @@ class Trainer(ABC):
             state, self.resumed = self.resumed, None
             self._check(state)
             self.model.load_state_dict(state["model"], strict=False)  # not strict: it has no frozen parameters
+            self.earlier_steps = state["earlier_steps"]
             self._stage.restore(state["position"])
             torch.set_rng_state(state["random"])
             if state["gpu_random"] is not None:
                 torch.cuda.set_rng_state(state["gpu_random"], self.device)
         return self._stage
+
+    @property
+    def steps_left(self) -> int:
+        """Of the current stage."""
+        assert self._stage is not None
+        return self._stage.total - self._stage.number
+
+    def end_in(self, steps: int) -> None:
+        """End the current stage after so many more steps, 0 for now. Call it between two steps of `fit`."""
+        assert self._stage is not None
+        self._stage.end_in(steps)
 
     def _trained_state(self) -> dict[str, Tensor]:
         """The network's parameters and buffers without the frozen parameters."""
@@ -151,8 +165,8 @@ class Trainer(ABC):
         wrong += [f"{name} is in it, and not here" for name in saved.keys() - here.keys()]
         shared = here.keys() & saved.keys()
         wrong += [f"{name} has shape {saved[name]}, here {here[name]}" for name in shared if saved[name] != here[name]]
-        if state["stage"] != self._stage_name:
-            wrong.append(f"it was made in the stage {state['stage']}, here that is {self._stage_name}")
+        if state["stage"] != self.stage_name:
+            wrong.append(f"it was made in the stage {state['stage']}, here that is {self.stage_name}")
         elif not wrong and state["moved"] != self._parameter_order(self._stage):
             wrong.append("its optimisers moved the parameters in other groups, or in another order")
         if wrong:

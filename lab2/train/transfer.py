@@ -51,8 +51,7 @@ class TransferTrainer(ClassifierTrainer):
         """Train in two stages; steps, images and epochs are counted through both."""
         config, head_epochs = self.config, self.transfer.head_epochs
         size = len(self.images)
-        head = count_steps(size, config.batch_size, head_epochs) if head_epochs else 0
-        total = head + count_steps(size, config.batch_size, config.epochs)
+        last_steps = count_steps(size, config.batch_size, config.epochs)
         model = self.model
         model.train()
         if head_epochs:
@@ -64,16 +63,17 @@ class TransferTrainer(ClassifierTrainer):
                         features = self._features(folder)
                     stage = self.start_stage("head", groups(model.head_parameters(), config), head_epochs)
                     for step in fit(model.classify, stage, features, self.labels, config, precision=self.precision):
-                        yield dataclasses.replace(step, total=total)
+                        yield dataclasses.replace(step, total=step.total + last_steps)
+                    self.earlier_steps = stage.number
             head_parameters = model.head_parameters()
             in_head = set(head_parameters)
             features_of = [p for p in model.parameters() if p not in in_head]
             slow = groups(features_of, config, self.transfer.feature_lr_scale)
             stage = self.start_stage("all", [*slow, *groups(head_parameters, config)], config.epochs)
             for step in fit(model, stage, self.images, self.labels, config, precision=self.precision):
-                images = head * config.batch_size + step.images
-                number, epoch = head + step.number, head_epochs + step.epoch
-                yield dataclasses.replace(step, number=number, total=total, images=images, epoch=epoch)
+                number, total = self.earlier_steps + step.number, self.earlier_steps + step.total
+                images = number * config.batch_size
+                yield dataclasses.replace(step, number=number, total=total, images=images, epoch=images / size)
 
     @torch.no_grad()
     def _features(self, folder: str) -> Tensor:

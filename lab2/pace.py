@@ -1,0 +1,81 @@
+"""Ends a training when its time is spent: the number of its steps follows from the rate that is measured meanwhile.
+
+The schedule of the learning rate ends with the training, whatever the rate. The steps that are left are counted anew
+at `MARKS`, so that a neighbour who comes or goes costs no more than a few per cent. What was counted is written into
+the run: an attempt that goes on, or begins anew, takes the same steps, and ends with the same bits.
+
+Source: Li, Yumer and Ramanan 2020 (arXiv:1905.04753) for a schedule that ends where the budget does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lab2.measure.cost import Stopwatch
+from lab2.results.journal import Journal, PacePoint
+from lab2.spec.budget import parse_budget
+from lab2.spec.job import Trial
+from lab2.spec.scaling import HEAD_SHARE
+from lab2.train.stage import Step
+from lab2.train.trainer import Trainer
+
+# Shares of the budget at which the steps that are left are counted anew.
+MARKS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
+COUNTED = 2  # steps after the first of a stage that give its first rate; the first one also takes memory
+
+
+class Pace:
+    """The steps of one training within `seconds`. Call `ends` after each step."""
+
+    def __init__(self, seconds: float, known: Sequence[PacePoint], journal: Journal) -> None:
+        self.seconds = seconds
+        self.journal = journal
+        self.known = {point.step: point.left for point in known}
+        self.last_known = max(self.known, default=0)
+        self.stage = ""
+        self.first_step, self.first_seconds = 0, 0.0  # of this stage, from which its rate is counted
+        self.marked_step, self.marked_seconds = 0, 0.0  # the latest count
+
+    def ends(self, step: Step, watch: Stopwatch, trainer: Trainer) -> bool:
+        """Give the stage of `trainer` the steps that fit, where they are due; returns whether it ends with `step`."""
+        if trainer.stage_name != self.stage:
+            self.stage, self.first_step, self.first_seconds = trainer.stage_name, step.number, watch.seconds
+            self.marked_step, self.marked_seconds = step.number, watch.seconds
+        if not self._is_due(step.number, watch.seconds):
+            return step.last
+        watch.await_device()
+        left = self.known.get(step.number)
+        if left is None:
+            left = self._count(step.number, watch.seconds, trainer)
+            self.journal.add_pace(PacePoint(step=step.number, left=left))
+        self.marked_step, self.marked_seconds = step.number, watch.seconds
+        trainer.end_in(left)
+        return not left
+
+    def _is_due(self, number: int, seconds: float) -> bool:
+        if number <= self.last_known:
+            return number in self.known
+        before, now = self.marked_seconds / self.seconds, seconds / self.seconds
+        return number == self.first_step + COUNTED or any(before < mark <= now for mark in MARKS)
+
+    def _count(self, number: int, seconds: float, trainer: Trainer) -> int:
+        """How many more steps of this stage fit into what is left of the time."""
+        recent = number - self.marked_step > COUNTED
+        since, began = (self.marked_step, self.marked_seconds) if recent else (self.first_step, self.first_seconds)
+        rate = (seconds - began) / max(1, number - since)
+        if self.stage == "head":  # the features follow, and are what most of the time is for
+            return max(1, min(trainer.steps_left, _whole(HEAD_SHARE * self.seconds - seconds, rate)))
+        return _whole(self.seconds - seconds, rate)
+
+
+def pace_of(trial: Trial, known: Sequence[PacePoint], journal: Journal) -> Pace | None:
+    """The pace of a trial whose budget is time; None for others."""
+    budget = trial.job.train.budget
+    if budget is None or not (parsed := parse_budget(budget)).is_time:
+        return None
+    return Pace(parsed.amount, known, journal)
+
+
+def _whole(seconds: float, rate: float) -> int:
+    """The number of steps of `rate` seconds that is nearest to `seconds`, not below 0."""
+    return max(0, round(seconds / rate)) if rate > 0 else 1
