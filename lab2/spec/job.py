@@ -12,6 +12,8 @@ from pydantic import TypeAdapter
 
 from lab2.spec.architectures import ModelConfig, any_config
 from lab2.spec.checks import require, require_positive
+from lab2.spec.effort import Effort
+from lab2.spec.space import Choice, Range, checked_space
 
 if TYPE_CHECKING:
     AnyConfig = ModelConfig
@@ -157,6 +159,9 @@ class JobSpec:
     model: AnyConfig
     train: TrainConfig = field(default_factory=TrainConfig)
     resources: Resources = field(default_factory=Resources)
+    # What `lab2 tune` may change, by the names that `--set` takes; empty: `default_space`.
+    space: dict[str, Range | Choice] = field(default_factory=dict, hash=False)
+    effort: Effort | None = None  # what it took to find the recipe; None: not recorded
 
     def __post_init__(self) -> None:
         require(
@@ -177,6 +182,11 @@ class JobSpec:
                 self.train.optimizer != "muon",
                 f"{self.name}: train.optimizer=muon is for classifiers: a detector has more than one last layer",
             )
+        if self.space != {}:
+            object.__setattr__(self, "space", checked_space(self))  # sorted, its numbers of the types of their fields
+
+
+_NOT_COMPUTED = {"resources": True, "space": True, "effort": True}  # fields of a job that change no result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,12 +209,14 @@ class Trial:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over configuration and inputs, without resources: trials with equal digests compute the same.
+        """SHA-256 over configuration and inputs: trials with equal digests compute the same.
+
+        Without resources, space and effort, which change no result.
 
         A trial without inputs has the digest of older versions, which had no inputs: old shards still belong to it.
         """
         without: dict[str, Any] = {} if self.inputs else {"inputs": True}
-        job = {"resources": True, "model": unused(self.job.model), "train": unused(self.job.train)}
+        job = {**_NOT_COMPUTED, "model": unused(self.job.model), "train": unused(self.job.train)}
         exclude = {"job": job, "data": unused(self.data), **without}
         return hashlib.sha256(TRIAL.dump_json(self, exclude=exclude)).hexdigest()
 
