@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from pydantic import TypeAdapter
@@ -125,7 +125,7 @@ class Resources:
 class DataConfig:
     """The images to use. A limit takes the first images of a seeded, stratified draw, the same for every trial."""
 
-    ADDED: ClassVar[frozenset[str]] = frozenset({"broken", "background", "test_share"})
+    ADDED: ClassVar[frozenset[str]] = frozenset({"broken", "background", "test_share", "fold", "folds", "fold_draw"})
 
     # A name that `lab2 doctor` lists, the path of an image folder (with boxes: COCO, VOC, YOLO), a CSV or TSV table or
     # Parquet, or torchvision:NAME.
@@ -138,6 +138,10 @@ class DataConfig:
     broken: Broken = "stop"  # pictures that do not decode: stop before anything starts, or skip them and say so
     background: str = "#ffffff"  # the colour behind transparent pictures: #rrggbb
     test_share: float = 0.2  # held out for testing where the data have no test part, (0, 1)
+    # Of the training images, fold number `fold` of `folds` validates and the others train; None: one fixed split.
+    fold: int | None = None  # The first is 0.
+    folds: int = 5  # with data.fold: into how many equal parts the training images are dealt, each class in its share
+    fold_draw: int = 0  # with data.fold: another number deals them anew, for repeated validation
 
     def __post_init__(self) -> None:
         require(self.broken in get_args(Broken), f"data.broken={self.broken!r}, wanted {', '.join(get_args(Broken))}")
@@ -145,10 +149,21 @@ class DataConfig:
             re.fullmatch(r"#[0-9a-fA-F]{6}", self.background) is not None,
             f"data.background={self.background!r}, wanted #rrggbb: #ffffff is white, #000000 is black",
         )
+        require(self.folds > 1, f"data.folds={self.folds}: wanted 2 or more")
+        require(
+            self.fold is None or 0 <= self.fold < self.folds,
+            f"data.fold={self.fold} is not in [0, {self.folds}); data.folds={self.folds}, counted from 0",
+        )
+        require(self.fold_draw >= 0, f"data.fold_draw={self.fold_draw} is negative")
         require(0 < self.test_share < 1, f"data.test_share={self.test_share} is not in (0, 1); a fifth is 0.2")
         for name in ("image_side", "train_images", "validation_images", "test_images"):
             value = getattr(self, name)
             require(value is None or value > 0, f"data.{name}={value} must be positive")
+
+    @property
+    def unfolded(self) -> DataConfig:
+        """The same data without a fold: what is read, and tested on, in all folds."""
+        return replace(self, fold=None, folds=5, fold_draw=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

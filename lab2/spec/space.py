@@ -159,8 +159,8 @@ def _checked(job: JobSpec, name: str, dimension: Dimension) -> Dimension:
     typed = []
     for end in ends:
         section, _, field = name.partition(".")
-        config: object = getattr(job, section)
-        value = _typed(end, _adapter(type(config), field), f"{where}: {dimension}")
+        adapter = _adapter(type(getattr(job, section)), field)  # type: ignore[arg-type]  # a class has a hash
+        value = _typed(end, adapter, f"{where}: {dimension}")
         try:
             replace(job, **{section: replace(getattr(job, section), **{field: value})})
         except ConfigError as error:
