@@ -201,7 +201,7 @@ class JobSpec:
             object.__setattr__(self, "space", checked_space(self))  # sorted, its numbers of the types of their fields
 
 
-_NOT_COMPUTED = {"resources": True, "space": True, "effort": True}  # fields of a job that change no result
+NOT_COMPUTED = {"resources": True, "space": True, "effort": True}  # fields of a job that change no result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +231,7 @@ class Trial:
         A trial without inputs has the digest of older versions, which had no inputs: old shards still belong to it.
         """
         without: dict[str, Any] = {} if self.inputs else {"inputs": True}
-        job = {**_NOT_COMPUTED, "model": unused(self.job.model), "train": unused(self.job.train)}
+        job = {**NOT_COMPUTED, "model": unused(self.job.model), "train": unused(self.job.train)}
         exclude = {"job": job, "data": unused(self.data), **without}
         return hashlib.sha256(TRIAL.dump_json(self, exclude=exclude)).hexdigest()
 
