@@ -198,7 +198,7 @@ def mean_score(scores: Sequence[float | None]) -> float | None:
 
 
 def write_study(path: Path, study: Study) -> None:
-    """Write `study` to `path`. Raises `ConfigError` where another one is there, `OSError` where it cannot be written."""
+    """Write `study` to `path`. Raises `ConfigError` where another one is there, `OSError` if the disk refuses it."""
     if path.exists():
         other = read_study(path).sha256
         require(other == study.sha256, f"{path}: holds another study, {other[:12]}; start it in a new folder")
