@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.model_selection import StratifiedKFold
 
+from lab2.cli.inspecting import inspected
 from lab2.data.datasets import load_test, load_training
 from lab2.data.folds import ALWAYS_TRAINED, fold_numbers
 from lab2.errors import ConfigError, DataError
 from lab2.launch.planning import data_config
 from lab2.spec.job import DataConfig, JobSpec, Trial
-from tests.conftest import TINY
+from lab2.trial import run_trial
+from tests.conftest import TINY, make_run, make_trial
 
 
 def rows(images) -> set[bytes]:
@@ -67,6 +69,18 @@ class TestOnPictures:
     def test_too_many_folds_are_refused(self, image_folder):
         with pytest.raises(DataError, match=r"80 training images, of which 80 may validate.*data\.folds=100"):
             load_training(DataConfig(dataset=str(image_folder), folds=100, fold=0))
+
+    @pytest.mark.slow
+    def test_a_trial_of_a_fold_says_so_in_its_shard(self, image_folder, runs):
+        trial = replace(make_trial(batch_size=20), data=in_folds(image_folder)[2])
+        shard = run_trial(trial, make_run(runs, trial), device="cpu")
+        assert (shard.status, shard.train_images, shard.test_images) == ("ok", 60, 20)
+        assert shard.split.endswith("fold 2 of 4 validates")
+
+    def test_the_data_of_all_folds_are_inspected_once(self, image_folder):
+        trials = [replace(make_trial(), data=config) for config in in_folds(image_folder)]
+        ((findings, _),) = inspected(trials)
+        assert findings.counts == {"train": (40, 40), "test": (10, 10)}
 
 
 class TestNumbers:
