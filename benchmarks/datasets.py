@@ -26,7 +26,14 @@ from lab2.errors import DataError
 SPLIT_SEED = 20260301
 FONTS = (
     *("fonts-dejavu-core", "fonts-dejavu-extra", "fonts-liberation", "fonts-freefont-ttf", "fonts-crosextra-carlito"),
-    *("fonts-crosextra-caladea", "fonts-open-sans", "fonts-lato", "fonts-inconsolata", "fonts-hack", "fonts-comic-neue"),
+    *(
+        "fonts-crosextra-caladea",
+        "fonts-open-sans",
+        "fonts-lato",
+        "fonts-inconsolata",
+        "fonts-hack",
+        "fonts-comic-neue",
+    ),
     *("fonts-linuxlibertine", "fonts-cantarell", "fonts-ebgaramond", "fonts-quicksand", "fonts-roboto-unhinted"),
 )
 ICONS = "oxygen-icon-theme"

@@ -5,6 +5,7 @@ Measured: 97.78 % of the test images after 33 s
 """
 
 from lab2.models.vit import ViTConfig
+from lab2.spec.effort import Effort
 from lab2.spec.job import JobSpec, Resources, TrainConfig
 
 JOB = JobSpec(
@@ -14,4 +15,5 @@ JOB = JobSpec(
         epochs=5, batch_size=128, learning_rate=1e-2, optimizer="muon", label_smoothing=0.05, target_accuracy=0.97
     ),
     resources=Resources(gpus=1, cpus=4, memory_gb=4, timeout_min=40),
+    effort=Effort(settings=15, data="MNIST, 10,000 validation images", rule="one at a time, by hand"),
 )

@@ -17,7 +17,7 @@ from lab2.measure.cost import Stopwatch
 from lab2.pace import Pace
 from lab2.results.journal import Journal, PacePoint, read_history, read_pace
 from lab2.spec.budget import Budget, parse_budget
-from lab2.spec.job import DataConfig, JobSpec, TrainConfig
+from lab2.spec.job import DataConfig, JobSpec, NamedRecipe, TrainConfig
 from lab2.spec.overrides import override
 from lab2.spec.scaling import DataFacts, fitted
 from lab2.train.stage import Stage, Step
@@ -106,7 +106,7 @@ class TestRecipesByDataSet:
         name="a",
         model=TINY["cnn"],
         train=TrainConfig(images=100_000),
-        recipes={"mnist": TrainConfig(epochs=0.85)},
+        recipes={"mnist": NamedRecipe(train=TrainConfig(epochs=0.85))},
     )
 
     def plan(self, dataset: str, *, smoke: bool = False) -> Any:
@@ -125,7 +125,7 @@ class TestRecipesByDataSet:
 
     def test_each_recipe_of_a_detector_is_checked(self):
         with pytest.raises(ConfigError, match=r"train\.shift would do nothing to a detector"):
-            JobSpec(name="a", model=TINY["faster_rcnn"], recipes={"mnist": TrainConfig(shift=1)})
+            JobSpec(name="a", model=TINY["faster_rcnn"], recipes={"mnist": NamedRecipe(train=TrainConfig(shift=1))})
 
 
 class Clock(Stopwatch):
@@ -220,9 +220,7 @@ class TestTrial:
         flops = run_trial(plain, make_run(tmp_path / "a", plain), device="cpu").flops_per_image
         trial = make_trial("cnn", budget=f"{3 * flops * 500}-flops")
         shard = run_trial(trial, make_run(tmp_path / "b", trial), device="cpu")
-        assert shard.images_seen == pytest.approx(
-            500, abs=50
-        )  # in whole batches
+        assert shard.images_seen == pytest.approx(500, abs=50)  # in whole batches
 
     def test_a_recipe_for_any_data_says_what_it_became(self, tmp_path: Path):
         trial = make_trial("cnn", epochs=1, images=6000, batch_size=256, learning_rate=1e-3)

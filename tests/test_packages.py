@@ -24,6 +24,7 @@ LAYERS = [
     ["attempt", "evaluation", "kernel_choice"],
     ["trial", "check"],
     ["launch", "report", "machine", "trace"],
+    ["tune"],
     ["cli"],
 ]
 LAYER = {package: layer for layer, packages in enumerate(LAYERS) for package in packages}
@@ -65,7 +66,13 @@ def test_imports_point_one_way(path: Path):
 
 @pytest.mark.parametrize(
     ("library", "packages"),
-    [("submitit", {"launch"}), ("pandas", {"results", "report"}), ("pyarrow", {"results", "data"}), ("typer", {"cli"})],
+    [
+        ("submitit", {"launch"}),
+        ("pandas", {"results", "report"}),
+        ("pyarrow", {"results", "data"}),
+        ("typer", {"cli"}),
+        ("opda", {"tune"}),
+    ],
 )
 def test_a_library_stays_in_its_package(library: str, packages: set[str]):
     users = {package(path) for path in FILES if any(m.split(".")[0] == library for m in imported_modules(path))}
@@ -86,7 +93,7 @@ def test_the_login_node_needs_no_torch():
     modules = [
         ".".join(("lab2", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
         for path in FILES
-        if package(path) in ("spec", "launch", "results", "report", "cli")
+        if package(path) in ("spec", "launch", "results", "report", "tune", "cli")
     ]
     code = f"""
 import importlib.abc, sys

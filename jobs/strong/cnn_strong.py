@@ -5,6 +5,7 @@ Measured: 99.66, 99.67 and 99.59 % of the test images after 264 s
 """
 
 from lab2.models.cnn import CNNConfig
+from lab2.spec.effort import Effort
 from lab2.spec.job import JobSpec, Resources, TrainConfig
 
 JOB = JobSpec(
@@ -22,4 +23,9 @@ JOB = JobSpec(
         target_accuracy=0.995,
     ),
     resources=Resources(gpus=1, cpus=4, memory_gb=4, timeout_min=40),
+    effort=Effort(
+        settings=27,
+        data="MNIST, 10,000 validation images",
+        rule="one at a time, by hand; went on after a test accuracy fell short",
+    ),
 )

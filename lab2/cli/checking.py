@@ -64,11 +64,13 @@ def check_for_elsewhere(trials: Sequence[Trial], profile: Profile) -> list[Trial
 
 def _say_facts(trials: Sequence[Trial]) -> None:
     """What whoever starts a run must know of its data."""
-    facts_of = {config: open_source(config).facts for config in dict.fromkeys(trial.data for trial in trials)}
+    facts_of = {one: open_source(one).facts for one in dict.fromkeys(trial.data.unfolded for trial in trials)}
     for remark in dict.fromkeys(remark for facts in facts_of.values() for remark in facts.remarks):
         warn(remark)
     for config, facts in facts_of.items():
-        detectors = dict.fromkeys(one.job.name for one in trials if one.data == config and one.job.model.detects)
+        detectors = dict.fromkeys(
+            one.job.name for one in trials if one.data.unfolded == config and one.job.model.detects
+        )
         if detectors and not facts.boxes:
             say(
                 f"{', '.join(detectors)}: {config.dataset} has no boxes: trained, and mAP measured, on scenes that are "

@@ -1,4 +1,4 @@
-"""`lab2 jobs NAME`: a job's question, its network, and every field that `--set` can change."""
+"""`lab2 jobs NAME`: a job's question, its network, every field that `--set` can change, and its search space."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from lab2.cli.screen import out, say
 from lab2.foreign_text import for_terminal, one_line
 from lab2.spec.architectures import architectures
 from lab2.spec.catalogue import Entry
+from lab2.spec.effort import NOT_RECORDED
 from lab2.spec.fields import as_set_takes_it, fields_of
 from lab2.spec.job import DataConfig, JobSpec
+from lab2.spec.space import space_of
 
 LONGEST_NAME = len("resources.checkpoint_seconds")
 LONGEST_VALUE = 20  # characters; what is longer goes on in the next line
@@ -33,6 +35,9 @@ def show_job(entry: Entry) -> None:
         config = getattr(job, section, DataConfig())  # the data are chosen by the command, not by the job
         out.print(_table(section, config))
         say("")
+    out.print(_space(job))
+    say("")
+    say(f"effort: {_effort(job)}\n")
     say(f"to change one: --set train.epochs=3, or --set {job.name}:train.epochs=3 for this job alone\n", "dim")
 
 
@@ -42,6 +47,22 @@ def _network(job: JobSpec) -> Iterator[str]:
     yield f"Source: {one.paper}."
     if one.differs:
         yield f"Differs: {one.differs}."
+
+
+def _space(job: JobSpec) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("search space", no_wrap=True, width=LONGEST_NAME)
+    table.add_column(f"({'its own' if job.space else 'the default, for it states none'})", overflow="fold")
+    for name, dimension in space_of(job).items():
+        table.add_row(name, Text(one_line(str(dimension))))
+    return table
+
+
+def _effort(job: JobSpec) -> str:
+    """What it took to find the job's recipe."""
+    if job.effort is None:
+        return NOT_RECORDED
+    return one_line("; ".join((job.effort.text, job.effort.data, job.effort.rule)))
 
 
 def _table(section: str, config: object) -> Table:

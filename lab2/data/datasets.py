@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,8 @@ def load_training(config: DataConfig) -> TrainingData:
     """Training and validation images; the test images are not read. Raises `DataError`."""
     source = open_source(config)
     facts = source.facts
+    if config.fold is not None:
+        facts = replace(facts, split=f"{facts.split}; fold {config.fold} of {config.folds} validates")
     given = source.read("validation") if facts.validation else None
     train, validation = split(source.read("train"), config, given)
     pixels = train.pixels

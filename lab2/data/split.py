@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lab2.data.folds import fold_sides
 from lab2.data.source import Images
 from lab2.errors import DataError
 from lab2.spec.job import DataConfig
@@ -18,8 +19,11 @@ ONE_IN = 12  # 5,000 of MNIST's 60,000
 def split(images: Images, config: DataConfig, given: Images | None = None) -> tuple[Images, Images]:
     """Training and validation images; `given` is the data set's own validation part, where it has one.
 
-    Raises `DataError` where there are too few.
+    With `config.fold` a fold validates. Raises `DataError` where there are too few, or a fold is asked for beside a
+    validation part.
     """
+    if config.fold is not None:
+        return _one_fold(images, config, given)
     if given is not None:
         validation = draw(given, config.validation_images, config.dataset, "validation_images")
         return draw(images, config.train_images, config.dataset, "train_images"), validation
@@ -36,6 +40,19 @@ def split(images: Images, config: DataConfig, given: Images | None = None) -> tu
     else:
         train, validation = _part(images, size, config.dataset, "validation_images", single_taken=False)
     return draw(train, config.train_images, config.dataset, "train_images"), validation
+
+
+def _one_fold(images: Images, config: DataConfig, given: Images | None) -> tuple[Images, Images]:
+    if given is not None:
+        raise DataError(
+            f"{config.dataset}: data.fold={config.fold}, but the data have a validation part of their own, which "
+            "validates; leave data.fold out"
+        )
+    train, validation = fold_sides(images, config)
+    return (
+        draw(images.take(train), config.train_images, config.dataset, "train_images"),
+        draw(images.take(validation), config.validation_images, config.dataset, "validation_images"),
+    )
 
 
 def draw(images: Images, limit: int | None, dataset: str, setting: str) -> Images:

@@ -20,8 +20,10 @@ from lab2.errors import ConfigError
 from lab2.foreign_text import one_line
 from lab2.spec.architectures import architectures
 from lab2.spec.checks import first_error
+from lab2.spec.effort import Effort
 from lab2.spec.job import JobSpec, Resources, TrainConfig
 from lab2.spec.shipped import chosen, shipped
+from lab2.spec.space import Choice, Range
 
 _BINDS_JOB = re.compile(rb"^JOB\b", re.MULTILINE)
 _JOB: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
@@ -136,7 +138,9 @@ def _of_arguments(error: BaseException) -> str:
         close = difflib.get_close_matches(found[2], known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
         return f"{found[1]} has no field {found[2]!r}; {hint}" if known else ""
-    if found := re.search(r"(\w+)\.__init__\(\) missing \d+ required keyword-only arguments?: (.+)", str(error)):
+    if found := re.search(
+        r"(\w+)\.__init__\(\) missing \d+ required (?:keyword-only|positional) arguments?: (.+)", str(error)
+    ):
         return f"{found[1]} lacks {found[2]}"
     for frame, _ in traceback.walk_tb(error.__traceback__):  # a value of a wrong type, which its check cannot compare
         config = frame.f_locals.get("self")
@@ -158,7 +162,7 @@ def _wrong_type(config: Any) -> str:
 
 
 def _configs() -> list[type[Any]]:
-    return [JobSpec, TrainConfig, Resources, *(one.config for one in architectures().values())]
+    return [JobSpec, TrainConfig, Resources, Effort, Range, Choice, *(one.config for one in architectures().values())]
 
 
 def _as_planned(job: JobSpec, path: Path) -> JobSpec:

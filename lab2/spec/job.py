@@ -11,10 +11,14 @@ from pydantic import TypeAdapter
 
 from lab2.spec.architectures import ModelConfig, any_config
 from lab2.spec.checks import require, require_positive
-from lab2.spec.recipe import FOR_CLASSIFIERS, TrainConfig
+from lab2.spec.effort import Effort
+from lab2.spec.recipe import FOR_CLASSIFIERS, NamedRecipe, TrainConfig
+from lab2.spec.space import Choice, Range, checked_space
 
 # A job file takes its classes from here.
-__all__ = ["TRIAL", "DataConfig", "JobSpec", "Resources", "TrainConfig", "Trial", "unused"]
+__all__ = [
+    *("TRIAL", "DataConfig", "JobSpec", "NamedRecipe", "Resources", "TrainConfig", "Trial", "unused"),
+]
 
 if TYPE_CHECKING:
     AnyConfig = ModelConfig
@@ -46,7 +50,7 @@ class Resources:
 class DataConfig:
     """The images to use. A limit takes the first images of a seeded, stratified draw, the same for every trial."""
 
-    ADDED: ClassVar[frozenset[str]] = frozenset({"broken", "background", "test_share"})
+    ADDED: ClassVar[frozenset[str]] = frozenset({"broken", "background", "test_share", "fold", "folds", "fold_draw"})
 
     # A name that `lab2 doctor` lists, the path of an image folder (with boxes: COCO, VOC, YOLO), a CSV or TSV table or
     # Parquet, or torchvision:NAME.
@@ -59,6 +63,10 @@ class DataConfig:
     broken: Broken = "stop"  # pictures that do not decode: stop before anything starts, or skip them and say so
     background: str = "#ffffff"  # the colour behind transparent pictures: #rrggbb
     test_share: float = 0.2  # held out for testing where the data have no test part, (0, 1)
+    # Of the training images, fold number `fold` of `folds` validates and the others train; None: one fixed split.
+    fold: int | None = None  # The first is 0.
+    folds: int = 5  # with data.fold: into how many equal parts the training images are dealt, each class in its share
+    fold_draw: int = 0  # with data.fold: another number deals them anew, for repeated validation
 
     def __post_init__(self) -> None:
         require(self.broken in get_args(Broken), f"data.broken={self.broken!r}, wanted {', '.join(get_args(Broken))}")
@@ -66,10 +74,21 @@ class DataConfig:
             re.fullmatch(r"#[0-9a-fA-F]{6}", self.background) is not None,
             f"data.background={self.background!r}, wanted #rrggbb: #ffffff is white, #000000 is black",
         )
+        require(self.folds > 1, f"data.folds={self.folds}: wanted 2 or more")
+        require(
+            self.fold is None or 0 <= self.fold < self.folds,
+            f"data.fold={self.fold} is not in [0, {self.folds}); data.folds={self.folds}, counted from 0",
+        )
+        require(self.fold_draw >= 0, f"data.fold_draw={self.fold_draw} is negative")
         require(0 < self.test_share < 1, f"data.test_share={self.test_share} is not in (0, 1); a fifth is 0.2")
         for name in ("image_side", "train_images", "validation_images", "test_images"):
             value = getattr(self, name)
             require(value is None or value > 0, f"data.{name}={value} must be positive")
+
+    @property
+    def unfolded(self) -> DataConfig:
+        """The same data without a fold: what is read, and tested on, in all folds."""
+        return replace(self, fold=None, folds=5, fold_draw=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +98,12 @@ class JobSpec:
     name: str
     model: AnyConfig
     train: TrainConfig = field(default_factory=TrainConfig)
-    # By name of a data set: the recipe that was made for it. `train` is for all others.
-    recipes: dict[str, TrainConfig] = field(default_factory=dict, hash=False)
+    # By name of a data set: the recipe that was made for it. `train`, and `effort`, are for all others.
+    recipes: dict[str, NamedRecipe] = field(default_factory=dict, hash=False)
     resources: Resources = field(default_factory=Resources)
+    # What `lab2 tune` may change, by the names that `--set` takes; empty: `default_space`.
+    space: dict[str, Range | Choice] = field(default_factory=dict, hash=False)
+    effort: Effort | None = None  # what it took to find the recipe; None: not recorded
 
     def __post_init__(self) -> None:
         require(
@@ -91,12 +113,15 @@ class JobSpec:
         is_config = isinstance(self.model, ModelConfig)
         require(is_config, f"{self.name}: model={self.model!r}, wanted a config, as in ViTConfig()")
         if self.model.detects:
-            for recipe in (self.train, *self.recipes.values()):
+            for recipe in (self.train, *(one.train for one in self.recipes.values())):
                 self._check_detects(recipe)
+        if self.space != {}:
+            object.__setattr__(self, "space", checked_space(self))  # sorted, its numbers of the types of their fields
 
     def for_dataset(self, name: str) -> JobSpec:
         """This job with the one recipe that it has for that data set."""
-        return replace(self, train=self.recipes.get(name, self.train), recipes={})
+        known = self.recipes.get(name)
+        return replace(self, recipes={}, **({"train": known.train, "effort": known.effort} if known else {}))
 
     def _check_detects(self, recipe: TrainConfig) -> None:
         """Raise `ConfigError` where `recipe` asks what a detector does not do."""
@@ -111,6 +136,9 @@ class JobSpec:
             recipe.optimizer != "muon",
             f"{self.name}: train.optimizer=muon is for classifiers: a detector has more than one last layer",
         )
+
+
+NOT_COMPUTED = {"resources": True, "recipes": True, "space": True, "effort": True}  # fields that change no result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,12 +161,14 @@ class Trial:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over configuration and inputs, without resources: trials with equal digests compute the same.
+        """SHA-256 over configuration and inputs: trials with equal digests compute the same.
+
+        Without resources, space and effort, which change no result.
 
         A trial without inputs has the digest of older versions, which had no inputs: old shards still belong to it.
         """
         without: dict[str, Any] = {} if self.inputs else {"inputs": True}
-        job = {"resources": True, "recipes": True, "model": unused(self.job.model), "train": unused(self.job.train)}
+        job = {**NOT_COMPUTED, "model": unused(self.job.model), "train": unused(self.job.train)}
         exclude = {"job": job, "data": unused(self.data), **without}
         return hashlib.sha256(TRIAL.dump_json(self, exclude=exclude)).hexdigest()
 

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, get_args
 
 from lab2.spec.budget import parse_budget
 from lab2.spec.checks import require, require_positive
+from lab2.spec.effort import Effort
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Optimizer = Literal["adamw", "sgd", "muon"]
@@ -96,6 +97,14 @@ class TrainConfig:
             f"train.target_accuracy={self.target_accuracy} is not in (0, 1]; 99 % is 0.99",
         )
         require(self.image_side is None or self.image_side > 0, f"train.image_side={self.image_side} must be positive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedRecipe:
+    """A recipe that was made for one data set, and what it took to find it."""
+
+    train: TrainConfig
+    effort: Effort | None = None  # None: not recorded
 
 
 FOR_CLASSIFIERS = (

@@ -1,0 +1,238 @@
+"""A study: all that fixes a search, written down and hashed before anything starts.
+
+What is tried, on what, how it is judged and what is trained at the end follow from it alone. So who reads a table can
+hold it against the file: the rule was not made when the results were known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import TypeAdapter, ValidationError
+
+from lab2.errors import ConfigError
+from lab2.regular_file import LISTS, read_regular
+from lab2.spec.checks import first_error, require, wrong_schema
+from lab2.spec.effort import Effort
+from lab2.spec.job import NOT_COMPUTED, DataConfig, JobSpec, Trial, unused
+from lab2.spec.space import Choice, Range, Value, apply_settings, space_of
+from lab2.tune.halving import Rung, rungs
+from lab2.tune.settings import settings_of
+from lab2.whole_file import write_whole
+
+STUDY_SCHEMA = 1
+FEW_IMAGES = 2000  # training images: with fewer, one in twelve are too few to choose by
+Mode = Literal["random", "halving"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """Which images choose. The test images never do."""
+
+    folds: int = 1  # 1: the one fixed split, or the data's own validation part; more: each image validates once
+    repeats: int = 1  # with folds: how often they are dealt anew
+
+    def __post_init__(self) -> None:
+        require(self.folds > 0, f"validation.folds={self.folds} must be positive")
+        require(self.repeats > 0, f"validation.repeats={self.repeats} must be positive")
+        require(
+            self.repeats == 1 or self.folds > 1,
+            f"validation.repeats={self.repeats} with one fixed split would train the same again; ask for folds, too",
+        )
+
+    @property
+    def trainings(self) -> int:
+        """How many trainings judge one setting."""
+        return self.folds * self.repeats
+
+    def of(self, data: DataConfig) -> Iterator[DataConfig]:
+        """`data`, once for each training."""
+        if self.folds == 1:
+            yield data
+            return
+        for draw in range(self.repeats):
+            for fold in range(self.folds):
+                yield replace(data, fold=fold, folds=self.folds, fold_draw=draw)
+
+
+def default_validation(training_images: int, *, has_own: bool) -> Validation:
+    """Five folds below `FEW_IMAGES` training images, else the one split; that, too, where the data bring their own.
+
+    With 1,500 images one in twelve are 125, whose accuracy of 90 % has a standard error of 2.7 points; that of all, in
+    five folds, has 0.8. More folds would cost more trainings for little (Kohavi 1995).
+    """
+    return Validation(folds=1 if has_own or training_images >= FEW_IMAGES else 5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A job of a study, and the space in which its recipe is searched."""
+
+    job: JobSpec  # setting 0: its recipe as it stands
+    space: dict[str, Range | Choice] = field(hash=False)
+
+    def __post_init__(self) -> None:
+        require(bool(self.space), f"study: {self.job.name} has an empty space; there is nothing to search")
+        checked = replace(self.job, space=self.space)
+        object.__setattr__(self, "job", replace(self.job, space={}))  # it is said once
+        object.__setattr__(self, "space", checked.space)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """A search of equal effort: the same number of settings and the same budget for each job."""
+
+    jobs: tuple[Candidate, ...]
+    data: DataConfig
+    trials: int  # settings of each job, its own recipe, which is number 0, included
+    seed: int  # of the settings; also the seed with which each of them is trained
+    mode: Mode = "random"  # random: each setting gets the whole budget; halving: the better ones get more
+    eta: int = 3  # halving: one in so many goes on
+    budget: str = ""  # what one training may take, as `--budget` has it; empty: what its recipe says
+    validation: Validation = field(default_factory=Validation)
+    final_seeds: tuple[int, ...]  # the chosen recipe is trained anew with these, and tested
+
+    def __post_init__(self) -> None:
+        require(bool(self.jobs), "study: no job; choose at least one")
+        names = [one.job.name for one in self.jobs]
+        twins = sorted({name for name in names if names.count(name) > 1})
+        require(not twins, f"study: {', '.join(twins)} more than once; give each job once")
+        require(self.mode in get_args(Mode), f"study: mode={self.mode!r}, wanted {', '.join(get_args(Mode))}")
+        require(self.trials > 1, f"study: trials={self.trials}; the first is the job's own recipe, wanted 2 or more")
+        require(0 <= self.seed < 2**31, f"study: seed={self.seed} is not in [0, 2^31)")
+        require(bool(self.final_seeds), "study: no final seed; the chosen recipe is trained anew before it is tested")
+        require(
+            len(set(self.final_seeds)) == len(self.final_seeds) and self.seed not in self.final_seeds,
+            f"study: final_seeds={list(self.final_seeds)}: wanted fresh ones, each once and none of them {self.seed}, "
+            "with which the settings are trained: the chosen one is the best with that seed, in part by luck",
+        )
+        require(self.data.fold is None, "study: data.fold is for `validation` to say; take it out")
+        if self.mode == "halving":
+            rungs(self.trials, self.eta)
+
+    @property
+    def rungs(self) -> tuple[Rung, ...]:
+        """The rounds of the search; of a random search there is one."""
+        return rungs(self.trials, self.eta) if self.mode == "halving" else rungs(self.trials, least_share=1)
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the canonical JSON of all that decides the results: without the jobs' resources and effort.
+
+        What the recipes do not use of later versions is left out, as in a trial's digest.
+        """
+        of_jobs = {
+            place: {"job": {**NOT_COMPUTED, "model": unused(one.job.model), "train": unused(one.job.train)}}
+            for place, one in enumerate(self.jobs)
+        }
+        return hashlib.sha256(_canonical(self, exclude={"jobs": of_jobs, "data": unused(self.data)})).hexdigest()
+
+    def candidate(self, job: str) -> Candidate:
+        """The candidate of that name."""
+        return next(one for one in self.jobs if one.job.name == job)
+
+    def settings(self, job: str, i: int) -> dict[str, Value]:
+        """Setting `i` of the job named `job`, by dotted name; of setting 0 it is empty."""
+        return settings_of(self.candidate(job).space, self.seed, job, i)
+
+    def setting_job(self, job: str, i: int) -> JobSpec:
+        """That job with setting `i`, named `<job>_t<i>`. Raises `ConfigError` where the values do not go together."""
+        changed = apply_settings(self.candidate(job).job, self.settings(job, i))
+        return replace(changed, name=f"{job}_t{i:0{len(str(self.trials - 1))}d}", effort=None)
+
+    def search_trials(self, job: str, i: int) -> tuple[Trial, ...]:
+        """The trainings that judge setting `i`: one for each fold and draw, named `<job>_t<i>` or `<job>_t<i>_f<n>`."""
+        one = self.setting_job(job, i)
+        parts = tuple(self.validation.of(self.data))
+        names = [one.name] if len(parts) == 1 else [f"{one.name}_f{n}" for n in range(len(parts))]
+        return tuple(
+            Trial(job=replace(one, name=name), data=data, seed=self.seed)
+            for name, data in zip(names, parts, strict=True)
+        )
+
+    def final_trials(self, job: str, i: int) -> tuple[Trial, ...]:
+        """The trainings of the chosen setting `i`, under the job's own name; these alone are tested."""
+        one = replace(self.setting_job(job, i), name=job)
+        return tuple(Trial(job=one, data=self.data, seed=seed) for seed in self.final_seeds)
+
+    def effort(self, job: str) -> Effort:
+        """What a recipe of this study took to find."""
+        before = self.candidate(job).job.effort
+        after = f"; the first was that of the job, found with {before.text}" if before else ""
+        images = "the validation images"
+        if self.validation.folds > 1:
+            images = f"the training images in {self.validation.folds} folds"
+            images += f", dealt {self.validation.repeats} times" * (self.validation.repeats > 1)
+        how = "successive halving" if self.mode == "halving" else "random search"
+        return Effort(
+            settings=self.trials,
+            data=f"{Path(self.data.dataset).name}, {images}",
+            rule=f"lab2 tune: {how} by a Sobol sequence, seed {self.seed}, the best score{after}",
+            study=self.sha256,
+        )
+
+
+def make_study(jobs: Sequence[JobSpec], **more: Any) -> Study:
+    """A study of `jobs`, each with the space that it states or the default one; `more` are fields of `Study`.
+
+    All its trials are made once: raises `ConfigError`, before anything starts, for a setting that its job refuses,
+    and for a job that is called as a trial of another is.
+    """
+    study = Study(jobs=tuple(Candidate(job=job, space=space_of(job)) for job in jobs), **more)
+    names = {one.job.name for one in study.jobs}
+    for name in sorted(names):
+        for trial in [t for i in range(study.trials) for t in study.search_trials(name, i)]:
+            require(trial.job.name not in names, f"study: {trial.job.name} is a trial of {name}; rename the job")
+    return study
+
+
+def mean_score(scores: Sequence[float | None]) -> float | None:
+    """The score of a setting: the mean over its trainings; None where one of them failed."""
+    known = [score for score in scores if score is not None]
+    return sum(known) / len(known) if known and len(known) == len(scores) else None
+
+
+def write_study(path: Path, study: Study) -> None:
+    """Write `study` to `path`. Raises `ConfigError` where another one is there, `OSError` if the disk refuses it."""
+    if path.exists():
+        other = read_study(path).sha256
+        require(other == study.sha256, f"{path}: holds another study, {other[:12]}; start it in a new folder")
+        return
+    content = {"schema": STUDY_SCHEMA, "sha256": study.sha256, "study": json.loads(_canonical(study))}
+    write_whole(path, json.dumps(content, indent=2).encode())
+
+
+def read_study(path: Path) -> Study:
+    """The study that `write_study` wrote to `path`. Raises `ConfigError` for an altered one or any other file."""
+    try:
+        content = json.loads(read_regular(path, LISTS))
+        schema = content.get("schema")
+        require(schema == STUDY_SCHEMA, f"{path}: {wrong_schema(schema, STUDY_SCHEMA, 'start a new study')}")
+        study = _STUDY.validate_json(json.dumps(content.get("study")))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; wanted a study of lab2") from error
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {first_error(error)}; it was altered; start a new study") from error
+    except (AttributeError, ValueError) as error:
+        raise ConfigError(f"{path}: not a study ({error}); wanted what lab2 wrote") from error
+    stated = str(content.get("sha256"))
+    require(
+        stated == study.sha256,
+        f"{path}: its SHA-256 is {study.sha256[:12]}, and it says {stated[:12]}: it was altered, or another version of "
+        "lab2 wrote it; a study is fixed before it starts: start a new one",
+    )
+    return study
+
+
+def _canonical(study: Study, exclude: Any = None) -> bytes:
+    """Compact JSON, sorted by name."""
+    content = json.loads(_STUDY.dump_json(study, exclude=exclude))
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+
+
+_STUDY: TypeAdapter[Study] = TypeAdapter(Study)
