@@ -160,7 +160,7 @@ class TestHash:
         write_study(tmp_path / "study.json", study())
         content = json.loads((tmp_path / "study.json").read_text())
         for one in content["study"]["jobs"]:
-            for name in ("resources", "space", "effort"):
+            for name in ("resources", "recipes", "space", "effort"):
                 del one["job"][name]
             for name in [*TrainConfig.ADDED]:
                 del one["job"]["train"][name]

@@ -17,7 +17,14 @@ from lab2.spec.space import Choice, Range, checked_space
 
 # A job file takes its classes from here.
 __all__ = [
-    *("TRIAL", "DataConfig", "JobSpec", "NamedRecipe", "Resources", "TrainConfig", "Trial", "unused"),
+    "TRIAL",
+    "DataConfig",
+    "JobSpec",
+    "NamedRecipe",
+    "Resources",
+    "TrainConfig",
+    "Trial",
+    "unused",
 ]
 
 if TYPE_CHECKING:
@@ -120,8 +127,8 @@ class JobSpec:
 
     def for_dataset(self, name: str) -> JobSpec:
         """This job with the one recipe that it has for that data set."""
-        known = self.recipes.get(name)
-        return replace(self, recipes={}, **({"train": known.train, "effort": known.effort} if known else {}))
+        known = self.recipes.get(name) or NamedRecipe(train=self.train, effort=self.effort)
+        return replace(self, train=known.train, effort=known.effort, recipes={})
 
     def _check_detects(self, recipe: TrainConfig) -> None:
         """Raise `ConfigError` where `recipe` asks what a detector does not do."""
