@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lab2.compare.answer import quantile
 from lab2.compare.correctness import Sample
 from lab2.compare.figures import Figure
+from lab2.compare.variance import estimate
 from lab2.errors import ComparisonError
 
 DRAWS = 1_000
@@ -46,22 +47,25 @@ def pseudo_values(sums: NDArray[np.float64], figure: Figure) -> Sample:
     return Sample(whole, parts.mean(0), parts - parts.mean(1, keepdims=True))
 
 
-def jackknife(sums: NDArray[np.float64], figure: Figure, *, level: float = 0.95) -> Estimate:
-    """The interval of one architecture's figure from `pseudo_values`; with one seed it is of that network alone.
+def jackknife(
+    sums: NDArray[np.float64], figure: Figure, against: NDArray[np.float64] | None = None, *, level: float = 0.95
+) -> Estimate:
+    """The interval of a figure, or of its difference to that of `against`, from `pseudo_values`.
 
-    For a difference, give the pseudo-values of both to `variance.estimate`.
+    With one seed it is of that network alone.
     """
-    sample = pseudo_values(sums, figure)
-    seeds, n = sample.seeds, sums.shape[1]
-    by_case = sample.centred.mean(0)
-    images, over, least = float(by_case @ by_case) / (n - 1), 0.0, 0.0
-    if seeds > 1:
-        least = float(((sample.centred - by_case) ** 2).sum()) / ((seeds - 1) * (n - 1) * seeds)  # R / S
-        over = max(float(sample.by_seed.var(ddof=1)) / seeds, least / n)
-    images = max(0.0, images - least) / n
-    spread = images**2 / (n - 1) + (over**2 / (seeds - 1) if seeds > 1 else 0.0)
-    df = (over + images) ** 2 / spread if spread > 0 else math.inf
-    return _estimate(sample.mean, math.sqrt(over + images), df, level, JACKKNIFE)
+    first = pseudo_values(sums, figure)
+    if against is not None:
+        second = pseudo_values(against, figure)
+        _same_blocks(sums, against)
+        split = estimate([first, second]).between(0, 1)
+        return _estimate(first.mean - second.mean, math.sqrt(split.variance), split.df, level, JACKKNIFE)
+    variances, n = estimate([first]), sums.shape[1]
+    by_image, residual = float(variances.images[0, 0]), float(variances.residual[0, 0])
+    seeds, images = max(float(variances.seeds[0, 0]), residual / n), max(0.0, by_image - residual) / n
+    spread = images**2 / (n - 1) + seeds**2 / max(1, first.seeds - 1)
+    df = (seeds + images) ** 2 / spread if spread > 0 else math.inf
+    return _estimate(first.mean, math.sqrt(seeds + images), df, level, JACKKNIFE)
 
 
 def pigeonhole(
@@ -72,8 +76,7 @@ def pigeonhole(
     level: float = 0.95,
     draws: int = DRAWS,
 ) -> Estimate:
-    """The interval of a figure, or of its difference to that of `against`, (S, J, M): seeds and blocks drawn
-    independently.
+    """The interval of a figure, or of its difference to that of `against`: seeds and blocks are drawn independently.
 
     Conservative: the luck of a seed with one image is counted up to three times. S - 1 of S seeds are drawn, so that
     the variance over few seeds is not too small. The interval is the estimate -+ t(S - 1) errors. With one seed it is
@@ -83,8 +86,7 @@ def pigeonhole(
     sides = [sums] if against is None else [sums, against]
     for side in sides:
         _check(side)
-    if len({side.shape[1] for side in sides}) > 1:
-        raise ComparisonError(f"blocks differ: {sums.shape} and {sides[-1].shape}: wanted the same images in both")
+    _same_blocks(sums, sides[-1])
     generator = np.random.default_rng(SEED)
     count = sums.shape[1]
     found = np.zeros(draws)
@@ -107,3 +109,8 @@ def _estimate(value: float, error: float, df: float, level: float, method: str) 
 def _check(sums: NDArray[np.float64]) -> None:
     if sums.ndim != 3 or sums.shape[0] < 1 or sums.shape[1] < 2:
         raise ComparisonError(f"sums of shape {sums.shape}: wanted (seeds, blocks, sums), two blocks or more")
+
+
+def _same_blocks(sums: NDArray[np.float64], against: NDArray[np.float64]) -> None:
+    if sums.shape[1] != against.shape[1]:
+        raise ComparisonError(f"blocks differ: {sums.shape} and {against.shape}: wanted the same images in both")
