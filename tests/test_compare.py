@@ -35,7 +35,7 @@ def literal(a, b) -> tuple[float, float, float, float]:
     """V, df, the images' part and V_D / N, image by image and seed by seed as docs/statistics.md writes them."""
     n = len(a[0])
     seeds = residual = spread = 0.0
-    by_image = [[], []]
+    by_image: list[list[float]] = [[], []]
     for k, y in enumerate((a, b)):
         count = len(y)
         of_seed = [sum(row) / n for row in y]
@@ -191,7 +191,7 @@ def test_settings_that_make_no_sense_are_refused():
         compare(arrays, alpha=5)
     with pytest.raises(ComparisonError, match="paired seeds: 2, 3 seeds"):
         compare(arrays, paired_seeds=True)
-    with pytest.raises(ComparisonError, match="wanted two of a, b"):
+    with pytest.raises(ComparisonError, match="wanted two different ones of a, b"):
         compare(arrays).pair("a", "c")
 
 

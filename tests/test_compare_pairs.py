@@ -83,7 +83,7 @@ class TestVerdict:
         a, b = drawn((2, 200), (2, 200), luck=0.3)
         pair = compare({"a": a, "b": b}, margin=0.005).pairs[0]
         assert (pair.verdict, pair.equivalent) == (Verdict.OPEN, False)
-        assert pair.price is not None
+        assert pair.price == compare({"a": a, "b": b}).price("a", "b", 0.005)
 
     def test_a_difference_within_the_margin_is_both_shown_and_small(self):
         generator = np.random.default_rng(0)

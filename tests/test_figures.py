@@ -26,7 +26,7 @@ def answered(seeds: int, images: int, classes: int = 4, seed: int = 0) -> tuple[
 
 
 def accuracy(totals: np.ndarray) -> np.ndarray:
-    return totals[..., 0] / totals[..., 1]
+    return np.asarray(totals[..., 0] / totals[..., 1])
 
 
 def test_macro_f1_is_scikit_learns():

@@ -13,7 +13,18 @@ import numpy as np
 import pytest
 
 import benchmarks.statistics as benchmark
-from benchmarks.statistics import FAMILIES, GRID, Cell, judge, known_shift, markdown, validate, validate_family
+from benchmarks.statistics import (
+    FAMILIES,
+    GRID,
+    Cell,
+    Family,
+    Validated,
+    judge,
+    known_shift,
+    markdown,
+    validate,
+    validate_family,
+)
 
 REPETITIONS = 300
 CELLS = (
@@ -94,7 +105,7 @@ def test_the_nested_bootstrap_in_closed_form_is_one_of_many_draws():
 def test_what_is_done_is_taken_from_the_result_and_shown(tmp_path, monkeypatch):
     monkeypatch.setattr(benchmark, "RESULT", tmp_path / "statistics.json")
     monkeypatch.setattr(benchmark, "REPETITIONS", 2)
-    rows = [validate(CELLS[1], 2), validate_family(FAMILIES[0], 2)]
+    rows: list[Validated | Family] = [validate(CELLS[1], 2), validate_family(FAMILIES[0], 2)]
     (tmp_path / "statistics.json").write_text(json.dumps({"rows": [asdict(row) for row in rows]}))
     assert list(benchmark._done().values()) == rows
     assert "| 3 | 500 | 0 | 0.99 |" in markdown(rows)

@@ -98,6 +98,7 @@ class Comparison:
     cases: int  # fewer than the images where these come in groups
     paired_seeds: bool
     covariance: NDArray[np.float64]  # (K, K) of the means, in the order of `rows`
+    critical: float  # normal quantile for all pairs at once, as 1.96 is for one
 
     def pair(self, first: str, second: str) -> Pair:
         """The pair, seen from `first`. Raises `ComparisonError` for names that are not compared."""
@@ -106,7 +107,17 @@ class Comparison:
                 return one
             if (one.second, one.first) == (first, second):
                 return one.reversed()
-        raise ComparisonError(f"{first}, {second}: wanted two of {', '.join(row.name for row in self.rows)}")
+        raise ComparisonError(
+            f"{first}, {second}: wanted two different ones of {', '.join(row.name for row in self.rows)}"
+        )
+
+    def price(self, first: str, second: str, difference: float, power: float = POWER) -> Price:
+        """What decides the pair if its true difference is `difference`: one that matters, not the one that was
+        observed.
+
+        Raises `ComparisonError`.
+        """
+        return price(self.pair(first, second).split, difference, critical=self.critical, power=power)
 
 
 def compare(
@@ -138,10 +149,12 @@ def compare(
                paired_seeds)
         for k, m in places
     ]  # fmt: skip
-    pairs = _together(found, MaximumT(variances.covariance(), places), margin, alpha, power)
+    maximum = MaximumT(variances.covariance(), places)
+    pairs = _together(found, maximum, margin, alpha, power)
     return Comparison(
         rows=_rows(names, ordered, variances, places, pairs), pairs=tuple(pairs), alpha=alpha, margin=margin,
         images=given.images, cases=given.cases, paired_seeds=paired_seeds, covariance=variances.covariance(),
+        critical=maximum.critical(alpha, math.inf),
     )  # fmt: skip
 
 
