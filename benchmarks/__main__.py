@@ -11,13 +11,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from benchmarks import columns, growth, launching, many_trials
+from benchmarks import columns, growth, launching, many_trials, statistics
 from benchmarks.machine import Machine, this_machine
 from benchmarks.side_by_side import COMPARISONS, Row, markdown, measure, rows
 from lab2.whole_file import write_whole
 
 RESULTS = Path(__file__).parent / "results"
-OTHERS = {"growth": growth, "collect": many_trials, "launch": launching, "columns": columns}
+OTHERS = {"growth": growth, "collect": many_trials, "launch": launching, "columns": columns, "statistics": statistics}
 
 console = Console(highlight=False)
 
@@ -27,7 +27,7 @@ def main(
         str,
         typer.Option(
             help="Jobs or vit-plain, with commas; growth: its curves; collect and launch: runs of many trials; "
-            "columns: each column of the table by another way."
+            "columns: each column of the table by another way; statistics: what is claimed of known differences."
         ),
     ] = "",
     repeats: Annotated[int, typer.Option(min=1)] = 3,
@@ -58,18 +58,24 @@ def main(
             try:
                 for measurement in module.measure():
                     measurements.append(measurement)
-                    _save(other, machine, module.markdown(measurements), list(map(asdict, measurements)), [])
+                    as_rows = list(map(asdict, measurements))
+                    _save(other, machine, module.markdown(measurements), as_rows, [], show=module is not statistics)
+                    if module is statistics:  # of many cells
+                        console.print(f"{len(measurements)}: {statistics.describe(measurement)}", markup=False)
             except launching.NoSlurmError as reason:
                 console.print(f"LOUD: {other} is not measured: {reason}", markup=False)
 
 
-def _save(name: str, machine: Machine, text: str, table: Sequence[Any], measured: Sequence[Any]) -> None:
+def _save(
+    name: str, machine: Machine, text: str, table: Sequence[Any], measured: Sequence[Any], *, show: bool = True
+) -> None:
     """Save the results so far, over those of an earlier benchmark."""
     RESULTS.mkdir(exist_ok=True)
     result = {"machine": asdict(machine), "rows": table, "measured": measured}
     write_whole(RESULTS / f"{name}.json", (json.dumps(result, indent=2) + "\n").encode())
     write_whole(RESULTS / f"{name}.md", f"{machine}\n\n{text}\n".encode())
-    console.print(f"\n{text}\n\nin {RESULTS}/{name}.md and .json", markup=False)
+    if show:
+        console.print(f"\n{text}\n\nin {RESULTS}/{name}.md and .json", markup=False)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,10 @@ class ShardError(Lab2Error):
     """A shard or a file of predictions is missing, cut off, altered, or of a schema that this version does not read."""
 
 
+class ComparisonError(Lab2Error):
+    """Predictions cannot be compared as they are, or the margin, level or looks that were asked for make no sense."""
+
+
 class ResourceError(Lab2Error):
     """A device or Slurm is not available, or Slurm refused a request."""
 

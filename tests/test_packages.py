@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "lab2"
 # A package imports only from packages of layers before its own.
 LAYERS = [
     ["errors", "foreign_text", "regular_file", "whole_file", "stop", "__init__"],
-    ["cache", "file_lock"],
+    ["cache", "file_lock", "compare"],
     ["spec"],
     ["measure"],
     ["data"],
@@ -79,6 +79,12 @@ def test_a_library_stays_in_its_package(library: str, packages: set[str]):
     assert users <= packages
 
 
+def test_what_compares_imports_numpy_and_scipy_alone():
+    modules = {m for path in FILES if package(path) == "compare" for m in imported_modules(path)}
+    foreign = {m for m in modules if m.split(".")[0] not in {*sys.stdlib_module_names, "numpy", "scipy"}}
+    assert {m for m in foreign if not m.startswith(("lab2.compare.", "lab2.errors"))} == set()
+
+
 def test_only_the_cli_prints():
     for path in FILES:
         calls = [
@@ -93,7 +99,7 @@ def test_the_login_node_needs_no_torch():
     modules = [
         ".".join(("lab2", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
         for path in FILES
-        if package(path) in ("spec", "launch", "results", "report", "tune", "cli")
+        if package(path) in ("spec", "launch", "results", "compare", "report", "tune", "cli")
     ]
     code = f"""
 import importlib.abc, sys
