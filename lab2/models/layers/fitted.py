@@ -89,7 +89,11 @@ class LogisticRegression(OnPixels):
 
     @torch.no_grad()
     def fit(self, batches: Iterable[Tensor], labels: Tensor) -> None:
-        """By scikit-learn's L-BFGS, in float32. A class without a training image is impossible."""
+        """By scikit-learn's L-BFGS, in float32 on one core. A class without a training image is impossible.
+
+        One core: its products are narrow (N x D by D x K), and threads that wait for each other after each of them
+        make it many times slower where the machine is busy. So its bits do not depend on the number of cores, either.
+        """
         from sklearn.exceptions import ConvergenceWarning  # loads OpenMP, as in lab2/data/split.py
         from sklearn.linear_model import LogisticRegression as Solver
         from threadpoolctl import threadpool_limits
@@ -101,7 +105,7 @@ class LogisticRegression(OnPixels):
         if len(known) == 1:  # the solver wants two
             return
         solver = Solver(C=1 / self.penalty, max_iter=self.most_iterations)
-        with warnings.catch_warnings(), threadpool_limits(torch.get_num_threads()):
+        with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter("ignore", ConvergenceWarning)
             solver.fit(self.see_all(batches, len(labels)).numpy(), labels.numpy())
         LOG.info("%d iterations of at most %d", int(solver.n_iter_.max()), self.most_iterations)
