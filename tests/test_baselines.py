@@ -15,6 +15,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
+from lab2.data import pictures
 from lab2.data.datasets import DataShape, check_batch
 from lab2.data.source import Images
 from lab2.errors import ConfigError, DataError
@@ -32,7 +33,7 @@ from lab2.train import make_trainer
 from lab2.train.baseline import BaselineTrainer
 from lab2.train.checkpoint import load_checkpoint
 from lab2.trial import run_trial
-from tests.conftest import SMALL, make_run, make_trial
+from tests.conftest import SMALL, make_run, make_trial, on_folder
 
 CONFIGS: list[ModelConfig] = [CommonestClassConfig(), LogisticRegressionConfig(), NearestNeighbourConfig()]
 IDS = [config.architecture for config in CONFIGS]
@@ -172,6 +173,23 @@ class TestTrial:
         ((epoch, loss),) = [(point.epoch, point.loss) for point in read_history(run, trial.name)]
         assert (epoch, loss) == (1, None)
         assert "weights" not in caption(collect(run))
+
+    @pytest.mark.parametrize("config", CONFIGS, ids=IDS)
+    def test_images_that_stay_in_their_file_give_the_same_bits(
+        self, config: ModelConfig, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        if isinstance(config, PixelsConfig):
+            config = replace(config, averaged_side=6, most_images=50)  # of 64
+        trial = on_folder(trial_of(config), image_folder)
+        found = []
+        for folder, limit in (("memory", 2**29), ("file", 0)):
+            monkeypatch.setattr(pictures, "IN_MEMORY", limit)
+            run = make_run(tmp_path / folder, trial)
+            shard = run_trial(trial, run, device="cpu")
+            assert (shard.status, shard.reason) == ("ok", "")
+            assert shard.epochs == (50 / 64 if isinstance(config, PixelsConfig) else 1)
+            found.append(run.predictions(trial.name).read_bytes())
+        assert found[0] == found[1]
 
     @pytest.mark.parametrize("config", CONFIGS, ids=IDS)
     def test_what_a_checkpoint_holds_is_not_fitted_again(

@@ -134,7 +134,7 @@ class NearestNeighbour(OnPixels):
 
     def __init__(self, config: NearestNeighbourConfig, shape: DataShape) -> None:
         super().__init__(config.averaged_side, config.most_images, shape)
-        # Not persistent: a checkpoint would hold a copy of the training images.
+        # No buffer is persistent: a checkpoint would hold a copy of the training images.
         self.register_buffer("answers", (torch.eye(len(shape.classes)) - 1) * -NEVER, persistent=False)
         self._keep(torch.zeros(1, self.numbers), torch.zeros(1, dtype=torch.int64))
 
@@ -151,9 +151,8 @@ class NearestNeighbour(OnPixels):
     def forward(self, images: Tensor) -> Tensor:
         seen = self.see(images)  # (B, D)
         roughly = torch.addmm(self.half_squares, seen, self.kept.T, alpha=-1)  # (B, N): half of |t - x|² - |x|²
-        near = (
-            roughly.topk(min(CANDIDATES, len(self.kept)), largest=False).indices.sort(dim=1).values
-        )  # (B, candidates)
+        near = roughly.topk(min(CANDIDATES, len(self.kept)), largest=False).indices  # (B, candidates)
+        near = near.sort(dim=1).values  # the first image first, which `argmin` takes of equals
         exactly = (self.kept[near] - seen[:, None]).square().sum(2)  # (B, candidates)
         nearest = near.gather(1, exactly.argmin(1, keepdim=True)).squeeze(1)  # (B,)
         return self.answers[self.labels[nearest]]  # (B, K)
