@@ -75,7 +75,7 @@ def _launch(count: int, profile: Path, runs: Path, environment: dict[str, str]) 
     seeds = count // len(read_catalogue(ROOT / "jobs"))
     launched = Launched(
         trials=count,
-        submit_seconds=seconds("submit", "--profile", str(profile), "--seeds", str(seeds)),
+        submit_seconds=seconds("submit", "--no-baselines", "--profile", str(profile), "--seeds", str(seeds)),
         status_seconds=seconds("status"),
     )
     seconds("cancel")

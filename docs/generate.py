@@ -85,7 +85,10 @@ def _fields() -> Iterator[str]:
     for name, one in architectures().items():
         yield from ("", f"### {name}", "", f"`{one.config.__name__}`: {_first_line(one.config)}")
         yield from (f"Source: {one.paper}.", "")
-        yield from _settings("model", one.config)
+        if fields_of(one.config):
+            yield from _settings("model", one.config)
+        else:
+            yield "It has none."
 
 
 def _settings(section: str, config: type) -> Iterator[str]:

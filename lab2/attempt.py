@@ -171,7 +171,7 @@ class TrialAttempt:
             self.so_far.now,
             epoch=step.epoch,
             epochs=step.epoch * whole / seconds,
-            loss=float(step.loss),
+            loss=_loss(step),
             train_seconds=seconds,
             seconds_left=max(0.0, whole - seconds),
             wall_seconds=self.wall_seconds,
@@ -186,7 +186,7 @@ class TrialAttempt:
         point = CurvePoint(
             epoch=step.epoch,
             images=step.images,
-            loss=float(step.loss),
+            loss=_loss(step),
             validation_accuracy=accuracy(predictions),
             validation_macro_f1=macro_f1(predictions),
             train_seconds=self.so_far.now.train_seconds,
@@ -194,7 +194,8 @@ class TrialAttempt:
         self.so_far.curve.append(point)
         self.journal.add(point)
         share = 100 * point.validation_accuracy
-        LOG.info("epoch %.3g: loss %.3f, %.2f %% of the validation images", point.epoch, point.loss, share)
+        loss = "" if point.loss is None else f"loss {point.loss:.3f}, "
+        LOG.info("epoch %.3g: %s%.2f %% of the validation images", point.epoch, loss, share)
         self.so_far.now = replace(self.so_far.now, validation_accuracy=point.validation_accuracy)
         target = self.trial.job.train.target_accuracy
         if self.so_far.seconds_to_target is None and point.validation_accuracy >= (target or math.inf):
@@ -229,6 +230,10 @@ class TrialAttempt:
         except OSError as error:
             LOG.warning("no checkpoint: %s", error)
         self.last_checkpoint = time.monotonic()
+
+
+def _loss(step: Step) -> float | None:
+    return None if step.loss is None else float(step.loss)
 
 
 def now(seconds_ago: float = 0.0) -> str:

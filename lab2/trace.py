@@ -12,6 +12,7 @@ from pathlib import Path
 from torch.autograd.profiler_util import FunctionEventAvg
 from torch.profiler import ProfilerActivity, profile
 
+from lab2.errors import ConfigError
 from lab2.spec.job import Trial
 from lab2.trial import set_up
 
@@ -48,6 +49,8 @@ def trace_trial(trial: Trial, file: Path, *, device: str = "auto", top: int = 10
     `top` is the number of operations to list. Source of the format: "Trace Event Format" (Google); Perfetto and
     chrome://tracing show it. Raises `Lab2Error` for a trial that cannot be trained.
     """
+    if trial.job.model.fitted:
+        raise ConfigError(f"{trial.job.name}: fitted in one step, of which there is nothing to trace; name another job")
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # otherwise the profiler logs to standard error
     trainer = set_up(trial, device, None).trainer
     steps = trainer.fit()

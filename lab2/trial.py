@@ -142,7 +142,8 @@ def train_and_measure(attempt: TrialAttempt, asked_device: str, threads: int | N
     trainer = ready.trainer
     if attempt.saved is None:  # a trial that goes on does so with the kernels with which it began
         trainer.use(choose_kernels(trial, run, trainer, ready.data))
-    with attempt.stop.deferred():  # `TrialAttempt.train` calls `obey` between two steps
+    # `TrialAttempt.train` calls `obey` between two steps; a baseline's only step may take minutes, and starts anew.
+    with attempt.stop.immediate() if trial.job.model.fitted else attempt.stop.deferred():
         attempt.train(trainer, ready.data)
     shard = _with_training(unfinished(trial, "ok", ""), attempt, ready).updated(library_memory_bytes=library_memory)
     if trial.job.train.save_weights:

@@ -18,7 +18,7 @@ from lab2.results.journal import read_progress
 from lab2.results.run_dir import RunDir, open_run
 from lab2.results.shard import read_shard
 from tests.paced import PACED
-from tests.test_local import children, command, lab2, write_jobs
+from tests.test_local import SUBMIT, children, command, lab2, write_jobs
 
 ROOT = Path(__file__).parents[1]
 CLUSTER = ROOT / "slurm" / "testcluster" / "cluster"
@@ -74,14 +74,14 @@ def submit(folder: Path, runs: Path, jobs: str, settings: tuple[str, ...], *more
     """Submit as a user does, and open the run that it makes."""
     words = [word for setting in settings for word in ("--set", setting)]
     profile = profile or write_profile(folder)
-    lab2("submit", "--profile", profile, "--jobs", jobs, *words, *more, "--runs", str(runs))
+    lab2(*SUBMIT, "--profile", profile, "--jobs", jobs, *words, *more, "--runs", str(runs))
     return open_run(runs, "latest")
 
 
 def submit_command(folder: Path, runs: Path, jobs: str, settings: tuple[str, ...]) -> str:
     """For a shell that is not this process."""
-    words = " ".join(word for setting in settings for word in ("--set", setting))
-    return f"{sys.executable} -m lab2.cli submit --profile {write_profile(folder)} --jobs {jobs} {words} --runs {runs}"
+    words = " ".join((*SUBMIT, "--jobs", jobs, *(word for setting in settings for word in ("--set", setting))))
+    return f"{sys.executable} -m lab2.cli {words} --profile {write_profile(folder)} --runs {runs}"
 
 
 def wait_until(run: RunDir, claim: Callable[[RunStatus], bool]) -> RunStatus:

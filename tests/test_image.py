@@ -31,7 +31,7 @@ from tests.slurm_cluster import (
     wait_until,
 )
 from tests.slurm_cluster import write_profile as write_slurm_profile
-from tests.test_local import TINY_JOBS, children, command, lab2, write_jobs
+from tests.test_local import ALONE, SUBMIT, TINY_JOBS, children, command, lab2, write_jobs
 
 IMAGE = os.environ.get("LAB2_TEST_IMAGE", "")
 FOREIGN = "localhost/lab2-base:bookworm"
@@ -143,9 +143,7 @@ class TestContent:
 def test_five_rows_come_out_on_a_read_only_root_as_any_user_without_a_network(runs: Path):
     runs.mkdir()
     os.chown(runs, 4321, 4321)
-    said = run_in_image(
-        "--read-only", "--user", "4321:4321", "--volume", f"{runs}:/work/runs", IMAGE, "run-local", *TINY
-    )
+    said = run_in_image("--read-only", "--user", "4321:4321", "--volume", f"{runs}:/work/runs", IMAGE, *ALONE, *TINY)
     run = open_run(runs, "latest")
     rows = list(csv.DictReader((run.report / "table.csv").open()))
     assert [row["status"] for row in rows] == ["ok"] * 5, said
@@ -240,7 +238,7 @@ class TestOnSlurm:
         settings = [word for setting in LONG for word in ("--set", setting)]
         outside = tmp_path / "outside"
         profile = self.profile(tmp_path, IMAGE)
-        said = lab2("submit", "--profile", profile, "--jobs", jobs, *settings, "--runs", str(runs), "--dry-run").stdout
+        said = lab2(*SUBMIT, "--profile", profile, "--jobs", jobs, *settings, "--runs", str(runs), "--dry-run").stdout
         assert "on a node like this machine that runs: podman run --rm --read-only --network none" in said
         run = submit(tmp_path, runs, jobs, LONG, "--rerun", profile=profile)
         wait_until(run, lambda _: deep_in_training(run, "long-seed1"))

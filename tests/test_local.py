@@ -37,6 +37,7 @@ TINY_JOBS = {
     "d_alexnet": 'AlexNetConfig(weights="random")',
     "e_vgg16": 'VGG16Config(weights="random")',
 }
+ALONE, SUBMIT = ("run-local", "--no-baselines"), ("submit", "--no-baselines")
 FEW = ("data.train_images=150", "data.validation_images=50", "data.test_images=50")
 
 
@@ -112,7 +113,7 @@ def started(runs: Path, trial: str) -> bool:
 @pytest.mark.slow
 def test_five_architectures_from_jobs_to_table(tmp_path: Path, runs: Path):
     jobs = write_jobs(tmp_path / "jobs", TINY_JOBS)
-    done = lab2("run-local", "--jobs", jobs, "--runs", str(runs), *settings())
+    done = lab2(*ALONE, "--jobs", jobs, "--runs", str(runs), *settings())
     run = open_run(runs, "latest")
     rows = list(csv.DictReader((run.report / "table.csv").open()))
     assert [row["job"] for row in rows] == list(TINY_JOBS)
@@ -134,7 +135,7 @@ def test_one_failure_does_not_stop_the_others_and_resume_runs_only_that(tmp_path
     (tmp_path / "jobs" / "a_bad.py").write_text(
         (tmp_path / "jobs" / "a_bad.py").read_text().replace("Resources()", "Resources(timeout_min=0.001)")
     )
-    done = lab2("run-local", "--jobs", jobs, "--runs", str(runs), *settings(), check=1)
+    done = lab2(*ALONE, "--jobs", jobs, "--runs", str(runs), *settings(), check=1)
     run = open_run(runs, "latest")
     rows = collect(run).rows
     assert [row.status for row in rows] == ["timeout", "ok"]
@@ -149,7 +150,7 @@ def test_one_failure_does_not_stop_the_others_and_resume_runs_only_that(tmp_path
 @pytest.mark.slow
 def test_ctrl_c_stops_everything_and_resume_completes_the_run(tmp_path: Path, runs: Path):
     jobs = write_jobs(tmp_path / "jobs", {"first": PACED, "second": PACED}, epochs=300)
-    process = start("run-local", "--jobs", jobs, *settings(), runs=runs)
+    process = start(*ALONE, "--jobs", jobs, *settings(), runs=runs)
     wait_for(lambda: started(runs, "first-seed1"))
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
@@ -172,7 +173,7 @@ def shorten(run: RunDir) -> None:
 @pytest.mark.slow
 def test_a_killed_trial_is_a_row_and_a_killed_launcher_costs_nothing(tmp_path: Path, runs: Path):
     jobs = write_jobs(tmp_path / "jobs", {"killed": PACED, "second": PACED}, epochs=60)
-    process = start("run-local", "--jobs", jobs, *settings(), runs=runs)
+    process = start(*ALONE, "--jobs", jobs, *settings(), runs=runs)
     wait_for(lambda: started(runs, "killed-seed1"))
     run = open_run(runs, "latest")
     (worker,) = [pid for pid in children(run.path) if "core._submit" in command(pid)]
@@ -193,7 +194,7 @@ def test_a_killed_trial_is_a_row_and_a_killed_launcher_costs_nothing(tmp_path: P
 @pytest.mark.slow
 def test_a_cap_holds_and_seeds_make_a_mean(tmp_path: Path, runs: Path):
     jobs = write_jobs(tmp_path / "jobs", {"a_cnn": TINY_JOBS["a_cnn"]})
-    lab2("run-local", "--jobs", jobs, "--seeds", "3", "--parallel", "2", "--runs", str(runs), *settings())
+    lab2(*ALONE, "--jobs", jobs, "--seeds", "3", "--parallel", "2", "--runs", str(runs), *settings())
     run = open_run(runs, "latest")
     rows = collect(run).rows
     assert [row.seed for row in rows] == [1, 2, 3]
@@ -279,13 +280,13 @@ def test_a_full_disk_loses_nothing_and_resume_goes_on(tmp_path: Path):
         pytest.skip("LOUD: this machine does not mount")
     try:
         jobs = write_jobs(tmp_path / "jobs", {"a_cnn": TINY_JOBS["a_cnn"]})
-        lab2("run-local", "--jobs", jobs, "--runs", str(disk), *settings())
+        lab2(*ALONE, "--jobs", jobs, "--runs", str(disk), *settings())
         filler = disk / "filler"
         with filler.open("wb") as file, pytest.raises(OSError, match="No space"):
             while True:
                 file.write(bytes(65536))
                 file.flush()
-        done = lab2("run-local", "--jobs", jobs, "--runs", str(disk), *settings(), check=2)
+        done = lab2(*ALONE, "--jobs", jobs, "--runs", str(disk), *settings(), check=2)
         assert "No space left on device" in done.stderr
         assert "Traceback" not in done.stderr
         filler.unlink()

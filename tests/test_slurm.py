@@ -43,7 +43,7 @@ from tests.slurm_cluster import (
     wait_until,
     write_profile,
 )
-from tests.test_local import TINY_JOBS, children, command, lab2, write_jobs
+from tests.test_local import ALONE, SUBMIT, TINY_JOBS, children, command, lab2, write_jobs
 
 pytestmark = ON_A_REAL_SLURM
 
@@ -69,7 +69,7 @@ def test_five_architectures_give_the_table_that_they_give_locally(tmp_path: Path
     remote = collect(run).rows
     assert [row.status for row in remote] == ["ok"] * 5, [row.reason for row in remote]
     words = [word for setting in few for word in ("--set", setting)]
-    lab2("run-local", "--jobs", jobs, *words, "--runs", str(tmp_path / "local"))
+    lab2(*ALONE, "--jobs", jobs, *words, "--runs", str(tmp_path / "local"))
     here = open_run(tmp_path / "local", "latest")
     same = [(row.accuracy, row.macro_f1, row.map_50, row.threads) for row in remote]
     assert same == [(row.accuracy, row.macro_f1, row.map_50, row.threads) for row in collect(here).rows]
@@ -92,10 +92,10 @@ def test_what_another_run_has_finished_is_taken_over_and_what_is_asked_for_other
     wait_until(first, all_ended)
     settings = [word for setting in FEW for word in ("--set", setting)]
     words = ["--profile", write_profile(tmp_path), "--jobs", jobs, *settings, "--seeds", "2", "--runs", str(runs)]
-    said = lab2("submit", *words).stdout
+    said = lab2(*SUBMIT, *words).stdout
     assert f"small-seed1, small-seed2: finished in run {first.path.name}, taken from there" in said
     assert f"2 of 2 trials taken over from run {first.path.name}" in lab2("report", "--runs", str(runs)).stdout
-    said = lab2("submit", *words, "--set", "resources.cpus=2").stdout
+    said = lab2(*SUBMIT, *words, "--set", "resources.cpus=2").stdout
     assert f"run again: finished in run {first.path.name}, with another cpus asked of Slurm (1, on" in said
     lab2("cancel", "--runs", str(runs))
 
@@ -222,11 +222,11 @@ def test_a_python_that_cannot_start_says_so(tmp_path: Path, runs: Path):
 def test_what_can_never_be_scheduled_is_refused_or_named(tmp_path: Path, runs: Path):
     greedy = SMALL_JOB.replace("memory_gb=1.9", "memory_gb=64")
     jobs = write_jobs(tmp_path / "greedy", {"small": TINY_JOBS["a_cnn"]}, resources=greedy)
-    done = lab2("submit", "--profile", write_profile(tmp_path), "--jobs", jobs, "--runs", str(runs), check=2)
+    done = lab2(*SUBMIT, "--profile", write_profile(tmp_path), "--jobs", jobs, "--runs", str(runs), check=2)
     assert "Slurm would refuse small" in done.stderr
     assert not runs.exists()  # a run that is refused is none
     wrong = write_profile(tmp_path, more="[sbatch]\nnicee = 1")
-    done = lab2("submit", "--profile", wrong, "--jobs", jobs, "--runs", str(runs), check=2)
+    done = lab2(*SUBMIT, "--profile", wrong, "--jobs", jobs, "--runs", str(runs), check=2)
     assert "unrecognized option '--nicee=1'" in done.stderr
     assert "Traceback" not in done.stderr
     assert not slurm("squeue", "--noheader", "--states=PENDING,RUNNING")

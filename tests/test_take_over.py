@@ -47,7 +47,7 @@ class TestSubmit:
 
         def ask(*more: str) -> tuple[str, RunDir]:
             words = ("--profile", f"{tmp_path}/nodes.toml", "--jobs", jobs, "--seeds", "2", "--runs", str(runs))
-            code, said, errors = run_cli("submit", *words, *more)
+            code, said, errors = run_cli("submit", "--no-baselines", *words, *more)
             assert code == 0, errors
             return said, open_run(runs, "latest")
 
@@ -75,7 +75,7 @@ class TestSubmit:
     def test_what_auto_weights_are_is_said_where_it_is_settled(self, tmp_path: Path, runs: Path, run_cli, monkeypatch):
         (tmp_path / "nodes.toml").write_text('partition = "cpu"\n')
         jobs = write_jobs(tmp_path / "jobs", {"mine": "AlexNetConfig()"})
-        words = ("submit", "--profile", f"{tmp_path}/nodes.toml", "--jobs", jobs, "--runs", str(runs))
+        words = ("submit", "--no-baselines", "--profile", f"{tmp_path}/nodes.toml", "--jobs", jobs, "--runs", str(runs))
         _, said, _ = run_cli(*words)
         assert f"training starts: alexnet from random weights ({tmp_path}/cache/weights has no others" in said
         (before,) = open_run(runs, "latest").read_plan().trials

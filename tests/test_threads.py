@@ -34,7 +34,7 @@ class TestThreadsBoundByTheEnvironment:
 
     def test_of_a_launcher(self, tmp_path: Path, runs: Path):
         jobs = write_jobs(tmp_path / "jobs", {"a_cnn": TINY_JOBS["a_cnn"]})
-        lab2("run-local", "--jobs", jobs, "--runs", str(runs), *settings(), env=bound())
+        lab2("run-local", "--no-baselines", "--jobs", jobs, "--runs", str(runs), *settings(), env=bound())
         (row,) = collect(open_run(runs, "latest")).rows
         assert row.threads == cores()
 
@@ -51,7 +51,7 @@ def test_a_folder_called_lab2_is_not_the_package(tmp_path: Path, runs: Path):
     """As the clone is in the folder that it was cloned into."""
     (tmp_path / "here" / "lab2").mkdir(parents=True)
     jobs = write_jobs(tmp_path / "jobs", {"a_cnn": TINY_JOBS["a_cnn"]})
-    for words in (("run-local",), ("train", "a_cnn")):
+    for words in (("run-local", "--no-baselines"), ("train", "a_cnn")):
         command = [sys.executable, "-P", "-m", "lab2.cli", *words, "--jobs", jobs, "--runs", str(runs), *settings()]
         done = subprocess.run(command, cwd=tmp_path / "here", capture_output=True, text=True, check=False, timeout=280)
         assert done.returncode == 0, done.stdout + done.stderr

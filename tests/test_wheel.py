@@ -227,7 +227,7 @@ class TestWheel:
         (mine / "jobs/cnn.py").write_text((ROOT / "jobs/cnn.py").read_text().replace("Custom CNN", "My own"))
         assert installed.paths(mine) == ["jobs", "slurm/profiles", str(mine / "slurm/containers/in-image")]
         assert "My own: how far" in installed.lab2("jobs", where=mine)
-        installed.lab2(*smoke, "--jobs", "cnn", where=mine)
+        installed.lab2(*smoke, "--no-baselines", "--jobs", "cnn", where=mine)
         assert list((mine / "runs").glob("2*/report/table.csv"))
 
     def test_an_editable_install_uses_what_the_checkout_has(self, checkout: Path, tmp_path: Path):

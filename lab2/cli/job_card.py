@@ -12,7 +12,7 @@ from lab2.foreign_text import for_terminal, one_line
 from lab2.spec.architectures import architectures
 from lab2.spec.catalogue import Entry
 from lab2.spec.effort import NOT_RECORDED
-from lab2.spec.fields import as_set_takes_it, fields_of
+from lab2.spec.fields import as_set_takes_it, fields_of, settable
 from lab2.spec.job import DataConfig, JobSpec
 from lab2.spec.space import space_of
 
@@ -31,14 +31,17 @@ def show_job(entry: Entry) -> None:
     for text in _network(job):
         out.print(Text(for_terminal(text)))
     say("")
-    for section in ("model", "train", "resources", "data"):
+    for section in ("model", "resources", "data") if job.model.fitted else ("model", "train", "resources", "data"):
         config = getattr(job, section, DataConfig())  # the data are chosen by the command, not by the job
-        out.print(_table(section, config))
+        if settable(config):
+            out.print(_table(section, config))
+            say("")
+    if not job.model.fitted:
+        out.print(_space(job))
         say("")
-    out.print(_space(job))
-    say("")
-    say(f"effort: {_effort(job)}\n")
-    say(f"to change one: --set train.epochs=3, or --set {job.name}:train.epochs=3 for this job alone\n", "dim")
+        say(f"effort: {_effort(job)}\n")
+    name = "data.train_images=1000" if job.model.fitted else "train.epochs=3"
+    say(f"to change one: --set {name}, or --set {job.name}:{name} for this job alone\n", "dim")
 
 
 def _network(job: JobSpec) -> Iterator[str]:

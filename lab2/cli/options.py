@@ -14,7 +14,7 @@ from lab2.cli.screen import warn
 from lab2.errors import ConfigError
 from lab2.results.run_dir import RunDir
 from lab2.spec.budget import parse_budget
-from lab2.spec.catalogue import choose, default_folder, named_folder, passed_over, read_catalogue
+from lab2.spec.catalogue import baselines, choose, default_folder, named_folder, passed_over, read_catalogue
 from lab2.spec.job import JobSpec
 
 Jobs = Annotated[
@@ -55,6 +55,12 @@ Device = Annotated[
 Quick = Annotated[
     bool, typer.Option("--quick", help="A smoke run on a fraction of the data; its table compares nothing.")
 ]
+NoBaselines = Annotated[
+    bool,
+    typer.Option(
+        "--no-baselines", help="Without rows for the commonest class, logistic regression and the nearest neighbour."
+    ),
+]
 Runs = Annotated[Path, typer.Option("--runs", metavar="FOLDER", envvar="LAB2_RUNS", help="The folder of all runs.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Its id, or latest.", autocompletion=completion.run)]
 BudgetOption = Annotated[
@@ -73,6 +79,12 @@ def chosen_jobs(jobs: list[str] | None) -> list[JobSpec]:
     """The jobs that `--jobs` names, of its folder or the default one."""
     folder, names = folder_and_names(jobs)
     return choose(read_catalogue(folder), names)
+
+
+def with_baselines(jobs: list[JobSpec]) -> list[JobSpec]:
+    """`jobs`, then the baselines that are not among them: every table shows what learning is worth."""
+    taken = {job.name for job in jobs}
+    return [*jobs, *(job for job in baselines() if job.name not in taken)]
 
 
 def folder_and_names(jobs: list[str] | None) -> tuple[Path, list[str]]:

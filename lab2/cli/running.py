@@ -21,6 +21,7 @@ from lab2.cli.options import (
     Device,
     Jobs,
     JobsFolder,
+    NoBaselines,
     Parallel,
     Quick,
     RunId,
@@ -30,6 +31,7 @@ from lab2.cli.options import (
     chosen_jobs,
     chosen_seeds,
     named,
+    with_baselines,
     with_budget,
 )
 from lab2.cli.screen import err, say, show_log, show_table, show_trace, warn, watch
@@ -62,10 +64,12 @@ def run_local(
     settings: Settings = None,
     parallel: Parallel = 1,
     device: Device = "auto",
+    no_baselines: NoBaselines = False,
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
     """Train on this machine, one process a trial, and show the table."""
-    trials = planned(chosen_jobs(jobs), chosen_seeds(seeds), dataset, with_budget(settings, budget), smoke=quick)
+    chosen = chosen_jobs(jobs) if no_baselines else with_baselines(chosen_jobs(jobs))
+    trials = planned(chosen, chosen_seeds(seeds), dataset, with_budget(settings, budget), smoke=quick)
     trials, gpus = check_here(trials, device)
     run = _start(runs, trials, smoke=quick, device=device)
     with _launching(run):
@@ -125,6 +129,7 @@ def submit(
     settings: Settings = None,
     parallel: Parallel = None,
     device: Device = "auto",
+    no_baselines: NoBaselines = False,
     rerun: Annotated[bool, typer.Option("--rerun", help="Also what another run has finished.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the batch scripts and the plan, no more.")] = False,
     runs: Runs = DEFAULT_RUNS,
@@ -133,8 +138,9 @@ def submit(
     from lab2.launch.slurm import check_submission, scripts, write_profile
 
     cluster = read_profile(profile)
+    chosen = chosen_jobs(jobs) if no_baselines else with_baselines(chosen_jobs(jobs))
     asked = with_budget(settings, budget)
-    trials = planned(chosen_jobs(jobs), chosen_seeds(seeds), dataset, asked, smoke=quick, profile=cluster)
+    trials = planned(chosen, chosen_seeds(seeds), dataset, asked, smoke=quick, profile=cluster)
     where = RunDir((runs / new_run_id(runs, dataset)).absolute())
     if dry_run:
         for text in scripts(where, trials, cluster, parallel=parallel):

@@ -92,7 +92,7 @@ def mean_and_deviation(pixels: NDArray[np.uint8]) -> tuple[float, float]:
 
 def load_test(config: DataConfig) -> Images:
     """The test images, to be read once, at the end of a trial. Raises `DataError`."""
-    return draw(open_source(config).read("test"), config.test_images, config.dataset, "test_images")
+    return draw(open_source(config).read("test"), config.test_images, config.dataset, "data.test_images")
 
 
 def check_data(trials: Sequence[Trial]) -> Iterator[tuple[Trial, TrainingData]]:
@@ -112,6 +112,8 @@ def check_data(trials: Sequence[Trial]) -> Iterator[tuple[Trial, TrainingData]]:
 
 def check_batch(trial: Trial, train: Images) -> None:
     """Raise `DataError` for a batch that is larger than the training images."""
+    if trial.job.model.fitted:
+        return  # to all of them at once
     size = trial.job.train.batch_size
     if size > len(train) and trial.job.train.images is None:  # with it the batch becomes one for the data
         raise DataError(

@@ -25,8 +25,8 @@ def split(images: Images, config: DataConfig, given: Images | None = None) -> tu
     if config.fold is not None:
         return _one_fold(images, config, given)
     if given is not None:
-        validation = draw(given, config.validation_images, config.dataset, "validation_images")
-        return draw(images, config.train_images, config.dataset, "train_images"), validation
+        validation = draw(given, config.validation_images, config.dataset, "data.validation_images")
+        return draw(images, config.train_images, config.dataset, "data.train_images"), validation
     classes = len(np.unique(images.labels))
     size = config.validation_images or max(len(images) // ONE_IN, classes)
     if images.groups is not None and size < len(images):
@@ -38,8 +38,8 @@ def split(images: Images, config: DataConfig, given: Images | None = None) -> tu
             )
         train, validation = images.take(np.setdiff1d(np.arange(len(images)), taken)), images.take(taken)
     else:
-        train, validation = _part(images, size, config.dataset, "validation_images", single_taken=False)
-    return draw(train, config.train_images, config.dataset, "train_images"), validation
+        train, validation = _part(images, size, config.dataset, "data.validation_images", single_taken=False)
+    return draw(train, config.train_images, config.dataset, "data.train_images"), validation
 
 
 def _one_fold(images: Images, config: DataConfig, given: Images | None) -> tuple[Images, Images]:
@@ -137,7 +137,7 @@ def _part(images: Images, size: int, dataset: str, setting: str, *, single_taken
         )
     except ValueError as error:  # too few of a class, or more than there are
         raise DataError(
-            f"{dataset}: cannot take data.{setting}={size} of {len(images)} images, each class in its share: {error}"
+            f"{dataset}: cannot take {setting}={size} of {len(images)} images, each class in its share: {error}"
         ) from error
     sides[single_taken] = np.concatenate([sides[single_taken], everything[single]])
     return images.take(np.sort(sides[0])), images.take(np.sort(sides[1]))

@@ -32,16 +32,19 @@ def plan_trials(
 ) -> list[Trial]:
     """The trials: each job with each seed. The profile's resources are applied first, then the overrides `settings`.
 
-    A job that states a side has its pictures decoded at it, so one run may hold several sides.
+    A job that states a side has its pictures decoded at it, so one run may hold several sides. A baseline draws nothing
+    by seed: it gets the first seed alone.
     Raises `ConfigError` for an override that no job has, or whose value is impossible.
     """
     if smoke:
         data = replace(data, train_images=SMOKE_TRAIN, test_images=SMOKE_TEST)
     chosen = [_for_smoke(job.for_dataset(data.dataset), smoke) for job in jobs]
-    trials = [Trial(job=job, data=data, seed=seed) for job in chosen for seed in seeds]
+    trials = [
+        Trial(job=job, data=data, seed=seed) for job in chosen for seed in (seeds[:1] if job.model.fitted else seeds)
+    ]
     changed = override(profile.applied_to(trials) if profile else trials, settings)
     _refuse_two_sides(changed, settings)
-    return [_with_side(_with_absolute_paths(trial)) for trial in changed]
+    return _with_shared_side([_with_side(_with_absolute_paths(trial)) for trial in changed])
 
 
 def _for_smoke(job: JobSpec, smoke: bool) -> JobSpec:
@@ -62,6 +65,20 @@ def _with_side(trial: Trial) -> Trial:
     if side is None and is_pictures(trial.data.dataset):
         side = trial.job.model.decoded_side
     return replace(trial, data=replace(trial.data, image_side=side))
+
+
+def _with_shared_side(trials: list[Trial]) -> list[Trial]:
+    """The same trials; a baseline for which nobody states a side gets the least of the others', decoded anyhow."""
+    others = [trial.data.image_side for trial in trials if not trial.job.model.fitted]
+    least = min((side for side in others if side), default=None)
+    if None in others or least is None:
+        return trials
+    return [
+        replace(trial, data=replace(trial.data, image_side=trial.data.image_side or least))
+        if trial.job.model.fitted
+        else trial
+        for trial in trials
+    ]
 
 
 def _refuse_two_sides(trials: Sequence[Trial], settings: Sequence[str]) -> None:

@@ -38,10 +38,15 @@ def caption(comparison: Comparison) -> str:
                 parts.append(f"{title}: {' or '.join(known)}")
         parts.append("; ".join(sorted(where)))
         parts += _by_jobs([(row.precision, row.job) for row in good], "in {0}", "{1} in {0}")
-        parts += _by_jobs([(row.weights, row.job) for row in good], "weights: {0}", "{0} weights: {1}")
+        started = [(row.weights, row.job) for row in good if row.weights != ""]
+        parts += _by_jobs(started, "weights: {0}", "{0} weights: {1}")
         for boxes, what in _BOXES.items():
             if jobs := dict.fromkeys(row.job for row in good if row.boxes == boxes):
                 parts.append(f"{', '.join(jobs)} trained on {what}")
+        if fitted := dict.fromkeys(trial.job.name for trial in comparison.plan.trials if trial.job.model.fitted):
+            parts.append(
+                f"{', '.join(fitted)} fitted once, for no seed changes them: their interval is over test images"
+            )
         libraries = frame.loc[frame["memory_of"] == "process", "library_memory_bytes"].max()
         parts += [] if pd.isna(libraries) else [f"{gibibytes(libraries)} of memory are Python and its libraries"]
         code = {f"{r.lab2_version} at {(r.git_commit or 'unknown')[:12]}{'+changes' * bool(r.git_dirty)}" for r in good}

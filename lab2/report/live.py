@@ -35,7 +35,7 @@ def live_table(lines: Sequence[Line]) -> Group:
     """A row per trial: state, node (where known), bar, epoch, loss, validation accuracy, time left.
 
     Below the table stand the reasons why trials wait or have ended. The table fits 80 columns if the names of the
-    trials have at most 20 characters.
+    trials have at most 26 characters.
     """
     table = Table(box=None, pad_edge=False)
     nodes = {line.node for line in lines} - {""}
@@ -43,6 +43,7 @@ def live_table(lines: Sequence[Line]) -> Group:
     for title in titles:
         left = title in ("trial", "state", "node", "")
         table.add_column(title, justify="left" if left else "right", no_wrap=True)
+    narrower = min(6, max(0, max((len(line.trial) for line in lines), default=0) - 20))
     for line in lines:
         now = line.progress or Progress(state="starting")
         share = 1.0 if line.state == "ok" else now.epoch / now.epochs if now.epochs else 0.0
@@ -50,7 +51,7 @@ def live_table(lines: Sequence[Line]) -> Group:
             Text(for_terminal(line.trial)),
             Text(_doing(line), style=_style(line)),
             *([Text(for_terminal(line.node))] if nodes else []),
-            ProgressBar(total=1.0, completed=share, width=10 if nodes else 14),
+            ProgressBar(total=1.0, completed=share, width=(10 if nodes else 14) - narrower),
             _epochs(now, "/") if now.epochs else "",
             "" if now.loss is None else f"{now.loss:.3f}",
             "" if now.validation_accuracy is None else f"{now.validation_accuracy:.2%}",

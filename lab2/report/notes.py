@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pandas as pd
 
-from lab2.results.statistics import Interval
+from lab2.results.statistics import Interval, luck
 
 # Seeds that differ in one of these fields do not have comparable times and memory.
 MACHINE = ("device_name", "device", "threads", "precision")
+COMMONEST = "commonest_class"  # the architecture of the baseline that every other row has to beat
+LUCK = 0.05  # a row beats it if luck alone would be as good with at most this probability
 BUSY_SHARE = 0.1  # a trial gets a note if its threads waited for a core for this share of their time or more
 
 
-def notes(good: pd.DataFrame, accuracy: Interval | None) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """A row against always naming the commonest class."""
+
+    share: float  # of the test images: what that is right for
+    luck: float  # probability of as many right answers as the row's, or more, at that share
+
+    @property
+    def beaten(self) -> bool:
+        """Whether the row is shown to be better."""
+        return self.luck <= LUCK
+
+
+def notes(good: pd.DataFrame, chance: Chance | None) -> Iterator[str]:
     """The notes on one row, a sentence each. `good` holds its trials with status "ok"."""
-    if no_better_than_chance(good, accuracy):
-        share = good["majority_accuracy"].mean()
-        yield f"† not shown to be better than always naming the commonest class ({share:.2%})"
+    if chance is not None and not chance.beaten:
+        yield (
+            f"† not shown to be better than always naming the commonest class, which is right for {chance.share:.2%}: "
+            f"luck alone does as well with probability {chance.luck:.2g} (exact binomial test; {LUCK} or less shows it)"
+        )
     if on_several_machines(good):
         machines = good[list(MACHINE)].astype(object).drop_duplicates()
         each = [f"{m.device_name} ({m.device}, {m.threads} threads, {m.precision})" for m in machines.itertuples()]
@@ -43,10 +62,25 @@ def on_several_machines(good: pd.DataFrame) -> bool:
     return len(good[list(MACHINE)].drop_duplicates()) > 1 or bool(good["all_machines"].notna().any())
 
 
-def no_better_than_chance(good: pd.DataFrame, accuracy: Interval | None) -> bool:
-    """Whether the accuracy of always naming the most frequent class lies in the row's interval or above it."""
-    share = good["majority_accuracy"].mean()
-    return accuracy is not None and not pd.isna(share) and accuracy.low <= share
+def commonest_share(frame: pd.DataFrame) -> float | None:
+    """The accuracy of the run's row of the commonest class; None where it has none."""
+    rows = frame.loc[(frame["architecture"] == COMMONEST) & (frame["status"] == "ok"), "accuracy"].dropna()
+    return None if rows.empty else float(rows.mean())
+
+
+def against_chance(good: pd.DataFrame, accuracy: Interval | None, share: float | None) -> Chance | None:
+    """A row against always naming the commonest class; None where nothing is known, and for that class's own row.
+
+    `share` is what that is right for; None: the share of the commonest class among the row's own test images.
+    """
+    images = good["test_images"].dropna()
+    if share is None and good["majority_accuracy"].notna().any():
+        share = float(good["majority_accuracy"].mean())
+    if accuracy is None or share is None or images.empty or good["architecture"].iloc[0] == COMMONEST:
+        return None
+    count = int(images.iloc[0])
+    right = math.floor(accuracy.mean * count + 1e-6)  # of several seeds the mean: their test images are the same
+    return Chance(share, luck(right, count, share))
 
 
 def waiting_share(good: pd.DataFrame) -> float:

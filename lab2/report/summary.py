@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from lab2.measure.metrics import METRICS, Metric
-from lab2.report.notes import no_better_than_chance, notes, on_several_machines
+from lab2.report.notes import against_chance, commonest_share, notes, on_several_machines
 from lab2.results.collect import Comparison
 from lab2.results.statistics import Interval, of_share, over_seeds
 
@@ -17,11 +17,12 @@ COUNTS = tuple(metric.name for metric in METRICS if metric.count)
 def summarise(comparison: Comparison) -> pd.DataFrame:
     """The comparison table, in the order of the plan: accuracy, F1, training time and parameters come first."""
     jobs = comparison.frame.groupby("job", sort=False)
-    table = pd.DataFrame([_summary(str(job), rows, comparison.plan.smoke) for job, rows in jobs])
+    share = commonest_share(comparison.frame)
+    table = pd.DataFrame([_summary(str(job), rows, share, comparison.plan.smoke) for job, rows in jobs])
     return table.astype(dict.fromkeys(COUNTS, "Int64"))  # an integer type that can hold missing values
 
 
-def _summary(job: str, rows: pd.DataFrame, smoke: bool) -> dict[str, object]:
+def _summary(job: str, rows: pd.DataFrame, commonest: float | None, smoke: bool) -> dict[str, object]:
     good = rows[rows["status"] == "ok"]
     bad = rows[rows["status"] != "ok"]
     accuracy = _accuracy(good)
@@ -49,8 +50,9 @@ def _summary(job: str, rows: pd.DataFrame, smoke: bool) -> dict[str, object]:
     for name in TEXTS:
         values = good[name].dropna().unique().tolist()
         table[name] = ", ".join(values) if values else None
-    table["at_chance"] = no_better_than_chance(good, accuracy)
-    table["notes"] = "; ".join(notes(good, accuracy))
+    chance = against_chance(good, accuracy, commonest)
+    table["at_chance"] = chance is not None and not chance.beaten
+    table["notes"] = "; ".join(notes(good, chance))
     return {**table, "dataset": rows["dataset"].iloc[0], "smoke": smoke}
 
 

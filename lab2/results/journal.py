@@ -47,7 +47,7 @@ class CurvePoint:
 
     epoch: float
     images: int = 0  # training images so far, repetitions included
-    loss: float | None  # of the last batch; None: NaN, in old runs only (such a training now fails)
+    loss: float | None  # of the last batch; None: a baseline has none; in old runs it was NaN
     validation_accuracy: float
     validation_macro_f1: float
     train_seconds: float

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from scipy.special import stdtrit
+from scipy.special import betainc, stdtrit
 
 LEVEL = 0.95
 
@@ -36,3 +36,11 @@ def of_share(share: float, count: int) -> Interval:
     centre = (share + z * z / (2 * count)) / (1 + z * z / count)
     half_width = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
     return Interval(share, max(0.0, centre - half_width), min(1.0, centre + half_width))
+
+
+def luck(right: int, count: int, share: float) -> float:
+    """The probability of `right` or more hits in `count` draws that hit with probability `share`: how far luck goes.
+
+    It is the p-value of the one-sided exact binomial test. Source: DLMF 8.17.5, by the incomplete beta function.
+    """
+    return float(betainc(right, count - right + 1, share)) if right else 1.0

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Union
 from pydantic import Field
 
 from lab2.errors import ConfigError
-from lab2.spec.checks import require
+from lab2.spec.checks import require, require_positive
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,6 +33,8 @@ class ModelConfig:
     """
 
     detects: ClassVar[bool] = False  # a detector: trained on boxes, real or of composed scenes
+    # A baseline: fitted to all images in one step, not trained in many. It draws nothing by seed and has no recipe.
+    fitted: ClassVar[bool] = False
     settled: ClassVar[bool] = False  # its kernels were measured once (benchmarks/LOG.md), not before each training
     code_field: ClassVar[str] = ""  # the field that names what is imported, where the network is not lab2's own
 
@@ -99,6 +101,21 @@ class PooledConfig(TransferConfig):
         TransferConfig.__post_init__(self)
         require(0 <= self.dropout < 1, f"{self.architecture}: dropout={self.dropout} is not in [0, 1)")
         require(self.weights != "own", f"{self.architecture}: weights=own is for a network of your own")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelsConfig(ModelConfig):
+    """Base of the baselines that compare pixels: how much of the images they see."""
+
+    fitted: ClassVar[bool] = True
+    settled: ClassVar[bool] = True
+
+    averaged_side: int = 32  # pixels; larger images are brought to it by the mean of each cell's pixels
+    most_images: int = 60_000  # training images; of more, so many are drawn, each class in its share, always the same
+
+    def __post_init__(self) -> None:
+        for name in ("averaged_side", "most_images"):
+            require_positive(f"{self.architecture}: {name}", getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

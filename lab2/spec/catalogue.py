@@ -83,6 +83,12 @@ def read_catalogue(folder: Path) -> dict[str, Entry]:
     return entries
 
 
+def baselines() -> list[JobSpec]:
+    """The jobs that a table is held against: those of `baselines/` in the default folder, else those of lab2."""
+    own = default_folder() / "baselines"
+    return [entry.job for entry in read_catalogue(own if _has_jobs(own) else shipped("jobs/baselines")).values()]
+
+
 def folders_within(folder: Path) -> dict[Path, list[str]]:
     """The folders of jobs inside `folder`, as `--jobs` takes them, and the names of their files. No file is read."""
     found = {inner: [path.stem for path in _files(inner)] for inner in sorted(folder.iterdir()) if inner.is_dir()}

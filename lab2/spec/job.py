@@ -119,6 +119,14 @@ class JobSpec:
         )
         is_config = isinstance(self.model, ModelConfig)
         require(is_config, f"{self.name}: model={self.model!r}, wanted a config, as in ViTConfig()")
+        if self.model.fitted:
+            plain = TrainConfig()
+            idle = [f.name for f in fields(plain) if getattr(self.train, f.name) != getattr(plain, f.name)]
+            require(
+                not idle,
+                f"{self.name}: train.{', train.'.join(idle)} would do nothing: {self.model.architecture} is fitted in "
+                "one step and has no recipe; take it out",
+            )
         if self.model.detects:
             for recipe in (self.train, *(one.train for one in self.recipes.values())):
                 self._check_detects(recipe)

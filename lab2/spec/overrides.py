@@ -35,6 +35,9 @@ def override(trials: Sequence[Trial], settings: Sequence[str]) -> list[Trial]:
             raise ConfigError(f"--set {setting}: no chosen job is called {job!r}")
         with_field = [i for i in of_job if path in set(_paths(changed[i]))]
         if not with_field:
+            if path.startswith("train.") and all(changed[i].job.model.fitted for i in of_job):
+                which = job or ", ".join(dict.fromkeys(trial.job.name for trial in changed))
+                raise ConfigError(f"--set {setting}: {which}: fitted in one step, without a recipe; set it for others")
             known = sorted({p for i in of_job for p in _paths(changed[i])})
             close = difflib.get_close_matches(path, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
@@ -59,6 +62,8 @@ def override_data(data: DataConfig, settings: Sequence[str]) -> DataConfig:
 
 def _paths(trial: Trial) -> Iterator[str]:
     for root in _ROOTS:
+        if root == "train" and trial.job.model.fitted:
+            continue  # it has no recipe that a setting could change
         for field in settable(_section(trial, root)):
             yield f"{root}.{field.name}"
 

@@ -8,8 +8,10 @@ from lab2.data.source import Images
 from lab2.models.building import Built
 from lab2.models.building.two_parts import TwoParts
 from lab2.models.layers.detector import Detector
+from lab2.models.layers.fitted import Fitted
 from lab2.spec.architectures import TransferConfig
 from lab2.spec.job import JobSpec
+from lab2.train.baseline import BaselineTrainer
 from lab2.train.classifier import ClassifierTrainer
 from lab2.train.detector import DetectorTrainer
 from lab2.train.trainer import Trainer
@@ -19,8 +21,13 @@ from lab2.train.transfer import TransferTrainer
 def make_trainer(
     job: JobSpec, built: Built, train: Images, *, device: torch.device, precision: str, seed: int
 ) -> Trainer:
-    """The trainer for this network: a detector is trained on boxes or scenes, a pre-trained network in two stages."""
+    """The trainer for this network.
+
+    A baseline is fitted, a detector is trained on boxes or scenes, a pre-trained network in two stages.
+    """
     model = built.model
+    if isinstance(model, Fitted):
+        return BaselineTrainer(model, job, train, device=device, seed=seed)
     if isinstance(model, Detector):
         return DetectorTrainer(model, job.train, train, device=device, precision=precision, seed=seed)
     if isinstance(model, TwoParts) and built.weights != "random":

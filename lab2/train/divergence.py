@@ -26,7 +26,8 @@ class Guard:
     def saw(self, step: Step) -> None:
         """Collect a step for the next `check`. Its tensors are not read yet."""
         # The sum is finite if both are. For a step that fp16 skipped only the loss counts: its gradient overflowed.
-        self._unread.append((step, step.loss if step.skipped else step.loss + step.gradient_norm))
+        if step.loss is not None:
+            self._unread.append((step, step.loss if step.skipped else step.loss + step.gradient_norm))
 
     def check(self) -> None:
         """Raise `TrainingError` that names the first step since the last check that diverged; nothing if none did."""
@@ -36,6 +37,7 @@ class Guard:
         bad = next((step for (step, _), is_finite in zip(self._unread, finite, strict=True) if not is_finite), None)
         self._unread.clear()
         if bad is not None:
+            assert bad.loss is not None
             raise TrainingError(
                 f"the training diverged at step {bad.number} of {bad.total}: loss {float(bad.loss):.3g}, norm of the "
                 f"gradient {float(bad.gradient_norm):.3g}; {_ADVICE}"

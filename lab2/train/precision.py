@@ -25,13 +25,14 @@ def choose_precision(asked: Precision, config: ModelConfig, device: torch.device
     AVX-512 BF16, where classifiers make 1.3 to 1.7 times as many steps per second (benchmarks/LOG.md; VGG16 and
     AlexNet were not compared again since fp32 uses Winograd's algorithm); 0.15 against 0.31 on an Intel Xeon without
     AMX. Even with AMX, conversions cost a small ViT more than bf16 saves. A detector always uses fp32: bf16 keeps 8
-    significant bits, too few for box coordinates and for the order of scores.
+    significant bits, too few for box coordinates and for the order of scores. So does a baseline, whose answers are
+    those of scikit-learn.
     A precision other than "auto" is used even if it is emulated; then a warning is logged.
     """
     if asked != "auto":
         _warn(asked, device)
         return asked
-    if config.detects:
+    if config.detects or config.fitted:
         return "fp32"
     small = config.has_small_products
     match device.type:

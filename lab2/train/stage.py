@@ -23,7 +23,7 @@ class Step:
     total: int
     images: int  # training images so far, repetitions included
     epoch: float  # passes over the training images so far
-    loss: Tensor  # scalar, detached
+    loss: Tensor | None  # scalar, detached; None: the step has none, as it fits all at once
     gradient_norm: Tensor  # scalar, before clipping
     skipped: bool = False  # fp16: the scaled gradient overflowed, so nothing was updated; the next scale is smaller
 

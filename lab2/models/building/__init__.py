@@ -27,7 +27,7 @@ from lab2.spec.architectures import NAMED_WEIGHTS, PRETRAINED, Architecture, Mod
 
 
 class Built(NamedTuple):
-    """A network ready to train, and where its weights came from: "random" or the origin."""
+    """A network ready to train, and where its weights came from: "random" or the origin; "" where they are fitted."""
 
     model: nn.Module
     weights: str
@@ -50,6 +50,8 @@ def build(config: ModelConfig, shape: DataShape) -> Built:
     elif isinstance(config, PooledConfig):
         network, origin = with_weights(network, config, shape)
         side = config.image_side
+    elif config.fitted:  # to images in [0, 1], as they are
+        origin = ""
     elif not config.detects:  # a detector's images are scenes, of another size: it normalises them itself
         side = _side(kind, config, shape)
         front = Front(*_colours(kind, shape), side if kind.colours else None)
