@@ -174,7 +174,7 @@ class TestJobs:
         _, said, _ = run_cli("jobs", "cnn")
         for words in ("how far do two convolutions go?", "Measured: 99.18 %", "Source: LeCun et al. 1998"):
             assert words in said
-        assert re.search(r"train\.epochs +0\.85 +3\.0 +passes over the training images", said)
+        assert re.search(r"train\.batch_size +64 +256 +images a step", said)
 
     def test_several_of_a_folder(self, run_cli):
         _, said, _ = run_cli("jobs", "vit_strong", "--jobs", "jobs/strong/,cnn_strong")

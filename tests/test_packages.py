@@ -21,6 +21,7 @@ LAYERS = [
     ["results"],
     ["models"],
     ["train"],
+    ["pace"],
     ["attempt", "evaluation", "kernel_choice"],
     ["trial", "check"],
     ["launch", "report", "machine", "trace"],

@@ -15,9 +15,11 @@ JOB = JobSpec(
         image_side=224,
         mean=(127 / 255,) * 3,
         std=(128 / 255,) * 3,
-        head_epochs=5,
+        head_epochs=3,
         feature_lr_scale=0.3,
     ),
-    train=TrainConfig(epochs=12, batch_size=32, learning_rate=2e-3, label_smoothing=0.05, shift=8, stretch=0.1),
+    train=TrainConfig(
+        epochs=6, batch_size=32, learning_rate=1e-3, label_smoothing=0.05, flip=0.5, shift=8, stretch=0.1
+    ),
     resources=Resources(memory_gb=6, timeout_min=180),
 )

@@ -17,6 +17,7 @@ from lab2.spec.space import Choice, Range, checked_space
 
 # A job file takes its classes from here.
 __all__ = [
+    "NOT_COMPUTED",
     "TRIAL",
     "DataConfig",
     "JobSpec",

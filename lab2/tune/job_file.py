@@ -7,10 +7,12 @@ from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from typing import Any
 
 from lab2.foreign_text import one_line
+from lab2.spec import job
 from lab2.spec.job import JobSpec
 from lab2.spec.space import Choice, Range
 
 WIDTH = 120  # characters of a line
+JOB_MODULE = job.__name__  # from which job files take their classes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,8 @@ def _modules(value: object) -> dict[str, list[str]]:
     """The names to import, sorted, by module, for all the dataclasses that are written of `value`."""
     found: dict[str, set[str]] = {}
     for kind in _kinds(value):
-        found.setdefault(kind.__module__, set()).add(kind.__name__)
+        module = JOB_MODULE if kind.__name__ in job.__all__ else kind.__module__
+        found.setdefault(module, set()).add(kind.__name__)
     return {module: sorted(names) for module, names in found.items()}
 
 
