@@ -15,6 +15,7 @@ ENGINE = $(shell for tool in docker podman buildah; do $$tool info >/dev/null 2>
 TAG = $(or $(IMAGE),lab2:$(VERSION))
 quote = '$(subst ','\'',$(1))'# as one word for the shell, whatever is in it
 IN_IMAGE = slurm/containers/here-in-image $(if $(filter %.sif,$(IMAGE)),apptainer,$(or $(ENGINE),docker)) $(call quote,$(value IMAGE))
+FAST_TESTS := OMP_NUM_THREADS=1 $(VENV)/bin/pytest -q -n auto --dist worksteal -m 'not slow and not slurm and not image'
 SLURM_TESTS := slurm-ends slurm-ends-unaccounted slurm-others
 READY := $(if $(wildcard $(SETUP_LOGIN)),$(SETUP_LOGIN),$(SETUP))# a login node may have no torch
 option = $(if $(value $(2)),$(1) $(call quote,$(value $(2))))# of lab2, where the variable is given
@@ -59,8 +60,9 @@ report: $(READY) ## show the comparison table of RUN
 doctor: $(SETUP) ## what this machine can do, and what is missing
 	@$(LAB2) doctor
 
-test: $(SETUP_DEV) ## all tests
-	@$(VENV)/bin/pytest
+test: $(SETUP_DEV) ## all tests: the fast ones on all cores, then the others one after the other
+	@$(FAST_TESTS)
+	@$(VENV)/bin/pytest -m 'slow or slurm or image'
 
 test-slurm: $(SETUP_DEV) ## the tests on a real Slurm, with accounting and without
 	@echo 'three clusters at once, which mostly wait: about a quarter of an hour; each shows its tests when it has ended'
@@ -102,7 +104,7 @@ cluster-down: ## end it
 	@slurm/testcluster/cluster down
 
 check: lint ## lint, types and the fast tests: before each commit
-	@OMP_NUM_THREADS=1 $(VENV)/bin/pytest -q -n auto --dist worksteal -m 'not slow and not slurm and not image'
+	@$(FAST_TESTS)
 
 lint: $(SETUP_DEV) ## lint and types
 	@$(VENV)/bin/ruff check .
