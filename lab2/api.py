@@ -1,0 +1,43 @@
+"""lab2 from Python: `lab2.run` trains one trial in this process and returns its shard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab2.check import check_trials
+from lab2.launch.planning import plan_trials, resolve_weights, start_run
+from lab2.measure.inputs import pinned
+from lab2.results.shard import Shard
+from lab2.spec.catalogue import choose, default_folder, read_catalogue
+from lab2.spec.job import DataConfig, JobSpec
+from lab2.trial import run_trial
+
+
+def run(
+    job: JobSpec | str,
+    *,
+    dataset: str = "mnist",
+    seed: int = 1,
+    settings: Sequence[str] = (),
+    budget: str | None = None,
+    device: str = "auto",
+    runs: Path | str = "runs",
+) -> Shard:
+    """Train one trial, measure it, and return its shard, which also lies in a run of its own in the folder `runs`.
+
+    `job` is one, or the name of one of the default folder; `dataset`, `settings` and `budget` are as `--dataset`,
+    `--set` and `--budget` of the command take them. A training that fails gives a shard whose `status` and `reason`
+    say so. Raises `Lab2Error` for what cannot be trained at all, and `KeyboardInterrupt` at Ctrl-C.
+
+    It trains in this process: a command sets variables for the allocation of memory that are read when a process
+    starts, and is faster for large networks.
+    """
+    chosen = [job] if isinstance(job, JobSpec) else choose(read_catalogue(default_folder()), [job])
+    asked = [*settings, *([] if budget is None else [f"train.budget={budget}"])]
+    trials, _ = resolve_weights(plan_trials(chosen, [seed], DataConfig(dataset=dataset), asked, smoke=False))
+    (trial,) = pinned(trials, check_trials(trials, device))
+    shard = run_trial(trial, start_run(Path(runs), [trial], smoke=False, device=device), device=device)
+    if shard.status == "cancelled":
+        raise KeyboardInterrupt(shard.reason)
+    return shard
