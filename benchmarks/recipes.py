@@ -1,50 +1,110 @@
-"""Compare recipes of one job by validation images; the test images are not read.
+"""Compare recipes of one job by validation images of several data sets; no test image is read.
 
-`python -m benchmarks.recipes resnet20 "train.epochs=1" "train.epochs=2 train.learning_rate=3e-3"`
+`python -m benchmarks.recipes resnet20 "train.epochs=1" "train.epochs=2 train.learning_rate=3e-3"`, and with
+`--datasets mnist,fashion-mnist,digits,elpv,glyphs` on each of them. What is measured is added to
+`benchmarks/results/recipes.jsonl`, and not measured again.
 """
 
 from __future__ import annotations
 
+import json
 import time
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from benchmarks.datasets import dataset
 from benchmarks.machine import this_machine
 from lab2.launch.planning import plan_trials
 from lab2.measure.scores import accuracy
 from lab2.spec.catalogue import choose, default_folder, read_catalogue
-from lab2.spec.job import DataConfig, Trial
+from lab2.spec.job import DataConfig, JobSpec, Trial
 from lab2.trial import set_up
+
+RESULTS = Path(__file__).parent / "results" / "recipes.jsonl"
 
 console = Console(highlight=False)
 
 
-def validation_accuracy(trial: Trial) -> float:
-    """Train `trial` and score it on its validation images, in [0, 1]."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The images of a data set that choose: about a fifth of those for training, 10,000 at most."""
+
+    validation_images: int
+    image_side: int | None = None  # pixels, at which its pictures are decoded
+
+
+SETS = {
+    "mnist": Held(10_000),
+    "fashion-mnist": Held(10_000),
+    "digits": Held(287, 8),
+    "elpv": Held(394, 64),
+    "glyphs": Held(2454, 32),
+    "icons": Held(182, 48),  # takes no part in choosing
+}
+
+
+def measure(trial: Trial) -> tuple[float, float, int]:
+    """Train `trial`: its share of the validation images, its seconds of training, the training images it saw."""
     ready = set_up(trial, "cpu", None)
-    for _ in ready.trainer.fit():
-        pass
-    return accuracy(ready.trainer.predict(ready.data.validation))
+    begun, images = time.perf_counter(), 0
+    for step in ready.trainer.fit():
+        images = step.images
+    seconds = time.perf_counter() - begun
+    return accuracy(ready.trainer.predict(ready.data.validation)), seconds, images
+
+
+def known(file: Path) -> dict[tuple[str, str], dict[str, object]]:
+    """What was measured before, by digest of the trial and name of its data set."""
+    lines = file.read_text().splitlines() if file.is_file() else []
+    return {(row["digest"], row["dataset"]): row for row in map(json.loads, lines)}
+
+
+def without_named_recipes(job: JobSpec) -> JobSpec:
+    """`job` with its general recipe alone, so that it is measured also on the data sets it has others for."""
+    return replace(job, recipes={})
 
 
 def main(
     job: Annotated[str, typer.Argument(help="Of jobs/ or jobs/more/.")],
     recipes: Annotated[list[str], typer.Argument(help="Each one's settings as of `lab2 --set`, with spaces.")],
+    datasets: Annotated[str, typer.Option(help=f"With commas: {', '.join(SETS)}.")] = "mnist",
     seeds: Annotated[str, typer.Option(help="With commas.")] = "1,2",
-    validation_images: Annotated[int, typer.Option(min=1)] = 10_000,
+    named: Annotated[bool, typer.Option("--named", help="Begin with the recipe that the job has for the set.")] = False,
+    results: Annotated[Path, typer.Option(help="Where lines are added.")] = RESULTS,
 ) -> None:
-    """Print one line for each recipe and seed."""
+    """Print one line for each data set, recipe and seed."""
     console.print(str(this_machine()), markup=False)
     folder = default_folder()
     jobs = choose(read_catalogue(folder) | read_catalogue(folder / "more"), [job])
-    data = DataConfig(validation_images=validation_images)
-    for settings in recipes:
-        for trial in plan_trials(jobs, [int(seed) for seed in seeds.split(",")], data, settings.split(), smoke=False):
-            begun = time.perf_counter()
-            share = validation_accuracy(trial)
-            console.print(f"{settings}, seed {trial.seed}: {share:.2%} in {time.perf_counter() - begun:.0f} s")
+    before, numbers = known(results), [int(seed) for seed in seeds.split(",")]
+    for name in datasets.split(","):
+        held = SETS[name]
+        data = DataConfig(dataset=dataset(name), validation_images=held.validation_images, image_side=held.image_side)
+        for settings in recipes:
+            of_set = [one.for_dataset(name) if named else without_named_recipes(one) for one in jobs]
+            for trial in plan_trials(
+                of_set, [int(seed) for seed in seeds.split(",")], data, settings.split(), smoke=False
+            ):
+                row = before.get((trial.digest, name)) or _measured(trial, name, settings, results)
+                console.print(
+                    f"{name}, {job} {settings}, seed {trial.seed}: {row['validation']:.2%} in {row['seconds']:.0f} s, "
+                    f"{row['images']} images"
+                )
+
+
+def _measured(trial: Trial, name: str, settings: str, results: Path) -> dict[str, object]:
+    share, seconds, images = measure(trial)
+    row: dict[str, object] = {
+        "dataset": name, "job": trial.job.name, "settings": settings, "seed": trial.seed, "validation": share,
+        "seconds": seconds, "images": images, "digest": trial.digest,
+    }  # fmt: skip
+    with results.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    return row
 
 
 if __name__ == "__main__":
