@@ -86,9 +86,7 @@ def main(
         data = DataConfig(dataset=dataset(name), validation_images=held.validation_images, image_side=held.image_side)
         for settings in recipes:
             of_set = [one.for_dataset(name) if named else without_named_recipes(one) for one in jobs]
-            for trial in plan_trials(
-                of_set, [int(seed) for seed in seeds.split(",")], data, settings.split(), smoke=False
-            ):
+            for trial in plan_trials(of_set, numbers, data, settings.split(), smoke=False):
                 row = before.get((trial.digest, name)) or _measured(trial, name, settings, results)
                 console.print(
                     f"{name}, {job} {settings}, seed {trial.seed}: {row['validation']:.2%} in {row['seconds']:.0f} s, "
