@@ -28,7 +28,9 @@ from lab2.measure.hardware import device_name
 from lab2.measure.random_numbers import random_numbers_kept
 from lab2.regular_file import SMALL, read_regular
 from lab2.results.run_dir import RunDir
+from lab2.spec.budget import parse_budget
 from lab2.spec.job import Trial
+from lab2.spec.recipe import TrainConfig
 from lab2.train.classifier import ClassifierTrainer, forward_and_backward
 from lab2.train.kernels import Kernels, candidates, use_kernels
 from lab2.train.stage import count_steps
@@ -73,11 +75,22 @@ def choose_kernels(trial: Trial, run: RunDir, trainer: Trainer, data: TrainingDa
         if (known := _read(file, machine, tried)) is not None:
             LOG.info("%s is used: %s", known, file)
             return known
-        return _measured(file, machine, trainer, tried, data)
+        return _measured(file, machine, trainer, tried, data, _most_seconds(recipe))
+
+
+def _most_seconds(recipe: TrainConfig) -> float:
+    """How long measuring may take where time ends the training: how many steps it will have is not known yet."""
+    budget = None if recipe.budget is None else parse_budget(recipe.budget)
+    return SHARE * budget.amount if budget and budget.is_time else math.inf
 
 
 def _measured(
-    file: Path, machine: str, trainer: ClassifierTrainer, tried: Sequence[Kernels], data: TrainingData
+    file: Path,
+    machine: str,
+    trainer: ClassifierTrainer,
+    tried: Sequence[Kernels],
+    data: TrainingData,
+    most_seconds: float,
 ) -> Kernels:
     """The fastest of `tried`, of which the first is the default; the choice is written to `file`."""
     default, started = tried[0], file.with_suffix(".started")
@@ -86,13 +99,15 @@ def _measured(
         return default
     try:
         write_whole(started, b"")
-        seconds = measure(trainer, tried, data)
+        seconds = measure(trainer, tried, data, most_seconds)
     except Exception as error:  # the network may be the user's, and not made to be copied
         LOG.warning("the kernels were not measured (%s: %s): %s", type(error).__name__, error, default)
         return default
     finally:
         started.unlink(missing_ok=True)
     chosen = fastest(seconds, default)
+    if all(map(math.isinf, seconds.values())):
+        LOG.info("the kernels were not measured: it fails, or takes too much of the budget; %s is used", chosen)
     told = {str(kernels): took if math.isfinite(took) else None for kernels, took in seconds.items()}
     LOG.info("of %s, %s is used", ", ".join(f"{name} ({_text(took)})" for name, took in told.items()), chosen)
     if (known := _read(file, machine, tried)) is not None:  # a file system without locks: another was as quick
@@ -111,9 +126,12 @@ def fastest(seconds: Mapping[Kernels, float], default: Kernels) -> Kernels:
     return best if GAIN * seconds[best] <= seconds[default] < math.inf else default
 
 
-def measure(trainer: ClassifierTrainer, tried: Sequence[Kernels], data: TrainingData) -> dict[Kernels, float]:
+def measure(
+    trainer: ClassifierTrainer, tried: Sequence[Kernels], data: TrainingData, most_seconds: float = math.inf
+) -> dict[Kernels, float]:
     """Least seconds of a forward and a backward pass with each of `tried`; infinite where one fails.
 
+    All are infinite where measuring would take more than `most_seconds`, as the first step of each tells.
     It is measured on a copy of the network, and in turns, so that a busy moment meets all alike.
     """
     size, generator = trainer.config.batch_size, torch.Generator().manual_seed(0)
@@ -124,7 +142,10 @@ def measure(trainer: ClassifierTrainer, tried: Sequence[Kernels], data: Training
     seconds: dict[Kernels, float] = dict.fromkeys(tried, math.inf)
     failed: set[Kernels] = set()
     with random_numbers_kept():
+        began = time.perf_counter()
         for number in range(ROUNDS):
+            if number and ROUNDS * (time.perf_counter() - began) / number > most_seconds:
+                return dict.fromkeys(tried, math.inf)
             for kernels in tried:
                 if kernels in failed:
                     continue

@@ -15,14 +15,18 @@ from lab2.errors import ConfigError
 from lab2.launch.planning import plan_trials
 from lab2.measure.cost import Stopwatch
 from lab2.pace import Pace
+from lab2.report.caption import caption
+from lab2.report.summary import summarise
+from lab2.results.collect import collect
 from lab2.results.journal import Journal, PacePoint, read_history, read_pace
+from lab2.results.shard import write_shard
 from lab2.spec.budget import Budget, parse_budget
 from lab2.spec.job import DataConfig, JobSpec, NamedRecipe, TrainConfig
 from lab2.spec.overrides import override
 from lab2.spec.scaling import DataFacts, fitted
 from lab2.train.stage import Stage, Step
 from lab2.trial import run_trial
-from tests.conftest import TINY, make_run, make_trial
+from tests.conftest import TINY, finished, make_run, make_trial
 from tests.test_train import interrupt, make_stage
 
 
@@ -257,6 +261,16 @@ class TestTrial:
         assert shard.ended_early is True
         assert len(read_history(run, trial.name)) == 3
         assert shard.images_seen == 600
+
+    def test_the_table_says_what_each_made_of_it_and_which_ended_early(self, tmp_path: Path):
+        trials = [make_trial("cnn", seed=1, budget="60s"), make_trial("cnn", seed=2, budget="60s")]
+        run = make_run(tmp_path, *trials)
+        for trial, seen in zip(trials, (1000, 3000), strict=True):
+            more = {"budget": "60s", "images_seen": seen, "train_seconds": 59.5, "ended_early": seen == 1000}
+            write_shard(run.shard(trial.name), finished(trial, **more))
+        comparison = collect(run)
+        assert "budget 60s of training for each: cnn saw 2,000 images in 59.5 s" in caption(comparison)
+        assert "1 of 2 trainings ended early" in summarise(comparison)["notes"].iloc[0]
 
     def test_without_patience_it_never_does(self, tmp_path: Path):
         trial = make_trial("cnn", epochs=2, learning_rate=1e-12)

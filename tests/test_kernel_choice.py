@@ -90,6 +90,14 @@ def test_what_is_measured_to_be_faster_is_used_and_recorded(trial: Trial, tmp_pa
 
 
 @pytest.mark.slow
+def test_measuring_ends_where_it_would_take_too_much_of_a_budget(trial: Trial):
+    found, trainer = ready(trial)
+    tried = kernel_choice.candidates(trainer.model, trainer.config, trainer.device, trainer.kernels)
+    assert set(kernel_choice.measure(trainer, tried, found.data, 0.001).values()) == {math.inf}
+    assert math.inf not in kernel_choice.measure(trainer, tried, found.data, 600).values()
+
+
+@pytest.mark.slow
 def test_a_trial_that_goes_on_has_the_same_bits_where_it_would_be_measured_otherwise(
     trial: Trial, tmp_path: Path, monkeypatch
 ):

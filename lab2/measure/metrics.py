@@ -121,7 +121,7 @@ TIME = (
         every_seed=True,
     ),
     Metric(name="epochs", about="passes over the training images", unit="passes", over="same"),
-    Metric(name="images_seen", about="training images seen, with repetitions", unit="", over="same", count=True),
+    Metric(name="images_seen", about="training images seen, with repetitions", unit=""),
     Metric(name="batch_size", about="images a step, fitted to the data", unit="", over="same", count=True),
     Metric(name="learning_rate", about="its peak, fitted to the data", unit="", over="same"),
     Metric(name="train_images", about="training images", unit="", over="same", count=True),

@@ -47,6 +47,7 @@ def caption(comparison: Comparison) -> str:
             parts.append(
                 f"{', '.join(fitted)} fitted once, for no seed changes them: their interval is over test images"
             )
+        parts += _budgets(frame)
         libraries = frame.loc[frame["memory_of"] == "process", "library_memory_bytes"].max()
         parts += [] if pd.isna(libraries) else [f"{gibibytes(libraries)} of memory are Python and its libraries"]
         code = {f"{r.lab2_version} at {(r.git_commit or 'unknown')[:12]}{'+changes' * bool(r.git_dirty)}" for r in good}
@@ -59,6 +60,17 @@ def caption(comparison: Comparison) -> str:
     if comparison.plan.smoke:
         text += "\nSMOKE RUN on a fraction of the data: it shows that everything works, and compares nothing."
     return text
+
+
+def _budgets(frame: pd.DataFrame) -> list[str]:
+    """For each budget what every architecture made of it: the images that it saw and the seconds that it took."""
+    good = frame[(frame["status"] == "ok") & frame["budget"].notna()]
+    parts = []
+    for budget, rows in good.groupby("budget", sort=False):
+        means = rows.groupby("job", sort=False)[["images_seen", "train_seconds"]].mean()
+        each = [f"{job} saw {images:,.0f} images in {seconds:.1f} s" for job, images, seconds in means.itertuples()]
+        parts.append(f"budget {budget} of training for each: {', '.join(each)}")
+    return parts
 
 
 def _by_jobs(values: list[tuple[str | None, str]], if_same: str, if_different: str) -> list[str]:
