@@ -22,7 +22,7 @@ from lab2.models.resnet20 import ResNet20Config
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import TrainConfig, Trial
 from lab2.train.classifier import ClassifierTrainer
-from lab2.train.kernels import Kernels, candidates, default_kernels, use_kernels
+from lab2.train.kernels import Kernels, candidates, candidates, default_kernels, use_kernels
 from lab2.trial import Ready, run_trial, set_up
 from tests.conftest import TINY, make_run, make_trial
 from tests.test_train import interrupt
@@ -92,7 +92,7 @@ def test_what_is_measured_to_be_faster_is_used_and_recorded(trial: Trial, tmp_pa
 @pytest.mark.slow
 def test_measuring_ends_where_it_would_take_too_much_of_a_budget(trial: Trial):
     found, trainer = ready(trial)
-    tried = kernel_choice.candidates(trainer.model, trainer.config, trainer.device, trainer.kernels)
+    tried = candidates(trainer.model, trainer.config, trainer.device, trainer.kernels)
     assert set(kernel_choice.measure(trainer, tried, found.data, 0.001).values()) == {math.inf}
     assert math.inf not in kernel_choice.measure(trainer, tried, found.data, 600).values()
 
