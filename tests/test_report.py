@@ -14,6 +14,7 @@ from rich.console import Console
 
 from lab2.report.caption import caption, failures
 from lab2.report.columns import COLUMNS
+from lab2.report.report import make_report
 from lab2.report.summary import summarise
 from lab2.report.terminal import terminal_table
 from lab2.report.writers import markdown, write_report
@@ -80,13 +81,13 @@ class TestSummary:
         run = make_run(tmp_path, make_trial())
         counts = {"parameters": 134_000_000, "trainable_parameters": 134_000_000, "trained_parameters": 33_600_000}
         write_shard(run.shard(make_trial().name), finished(make_trial(), **counts))
-        assert "| 134.0 M (33.6 M trained) |" in markdown(collect(run), summarise(collect(run)))
+        assert "| 134.0 M (33.6 M trained) |" in markdown(make_report(run, collect(run)))
 
     def test_counts_stay_counts_beside_a_row_without_any(self, tmp_path: Path):
         trials = [make_trial("cnn"), make_trial("vit")]
         run = make_run(tmp_path, *trials)
         write_shard(run.shard(trials[0].name), finished(trials[0], parameters=454922))
-        write_report(run, collect(run), summarise(collect(run)))
+        write_report(make_report(run, collect(run)))
         assert ",454922," in (run.report / "table.csv").read_text()
 
     def test_the_caption_names_every_commit_and_size(self, tmp_path: Path):
@@ -104,7 +105,7 @@ class TestSummary:
         run = make_run(tmp_path, *trials)
         for trial, missing in zip(trials, ("", "aten::_fft_r2c, aten::lstm"), strict=True):
             write_shard(run.shard(trial.name), finished(trial, flops_per_image=2_500_000, flops_uncounted=missing))
-        text = markdown(collect(run), summarise(collect(run)))
+        text = markdown(make_report(run, collect(run)))
         whole, bound = (line.split("|") for line in text.splitlines() if line.startswith(("| cnn", "| vit")))
         assert " 2.5 M " in whole
         assert " ≥ 2.5 M " in bound
@@ -122,7 +123,7 @@ class TestSummary:
         trial = make_trial("vit")
         run = make_run(tmp_path, trial, make_trial("cnn"))
         write_shard(run.shard(trial.name), finished(trial, parameters=10_730, peak_memory_bytes=5))
-        write_report(run, collect(run), summarise(collect(run)))
+        write_report(make_report(run, collect(run)))
         rows = json.loads((run.report / "table.json").read_text())
         assert {"architecture", "status", "reason", "accuracy", "macro_f1", "train_seconds", "parameters"} <= rows[
             0
@@ -146,7 +147,7 @@ class TestSummary:
         trial = make_trial()
         run = make_run(tmp_path, trial)
         write_shard(run.shard(trial.name), unfinished(trial, "failed", "a | b\nc"))
-        text = markdown(collect(run), summarise(collect(run)))
+        text = markdown(make_report(run, collect(run)))
         assert "a \\| b\\\\nc" in text
         assert failures(summarise(collect(run))) == ["cnn: failed: a | b\\nc"]
 

@@ -33,7 +33,8 @@ class Predictions:
     @property
     def right(self) -> NDArray[np.bool_]:
         """(N,) whether the answer is right; no answer is a wrong one."""
-        return self.y_true == self.y_pred
+        found: NDArray[np.bool_] = self.y_true == self.y_pred
+        return found
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
