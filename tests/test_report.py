@@ -7,11 +7,13 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from lab2.measure.predictions import Predictions, write_predictions
 from lab2.report.caption import caption, failures
 from lab2.report.columns import COLUMNS
 from lab2.report.report import make_report
@@ -168,9 +170,14 @@ class TestTerminal:
         write_shard(run.shard(trials[0].name), finished(trials[0], 0.99, majority_accuracy=0.1, **full))
         write_shard(run.shard(trials[1].name), unfinished(trials[1], "failed", "why"))
         write_shard(run.shard(trials[2].name), finished(trials[2], 0.1, majority_accuracy=0.1, **full))
-        return summarise(collect(run))
+        truth = np.zeros(100, np.int64)
+        for trial, right in ((trials[0], 99), (trials[2], 10)):
+            answers = (np.arange(100) >= right).astype(np.int64)
+            found = Predictions(truth, answers, np.eye(2, dtype=np.float32)[answers], np.arange(100, dtype=np.uint64))
+            write_predictions(run.predictions(trial.name), found)
+        return make_report(run, collect(run)).summary
 
-    @pytest.mark.parametrize("width", [60, 72, 80, 100, 120, 140, 160, 170, 200, 250])
+    @pytest.mark.parametrize("width", [60, 72, 80, 100, 120, 140, 160, 170, 200, 220, 250])
     def test_nothing_is_cut_and_what_is_left_out_is_said(self, summary, width: int):
         table, left_out = terminal_table(summary, width)
         console = Console(width=width, file=io.StringIO())
@@ -183,13 +190,13 @@ class TestTerminal:
         shown = [column.title for column in COLUMNS if re.search(rf"(^| ){re.escape(column.title)}( |$)", text, re.M)]
         assert [c.title for c in COLUMNS] == [c.title for c in COLUMNS if c.title in {*shown, *left_out}]
         assert not {*shown} & {*left_out}
-        assert (left_out == []) == (width >= 200)
+        assert (left_out == []) == (width >= 220)
 
     def test_a_row_without_a_number_says_nothing_of_any_column(self, summary):
         wide, _ = terminal_table(summary, 300)
         (row,) = [line for line in markdown_lines(summary) if line.startswith("| vit")]
         assert "nan" not in row
-        assert row == "| vit | – | failed | – | – | – | 0 of 1 | – | – | – | – | – | – | – | – |"
+        assert row == "| vit | – | failed | – | – | – | – | 0 of 1 | – | – | – | – | – | – | – | – | – |"
         assert wide.row_count == 3
 
     def test_weights_are_told_by_their_kind(self, summary):

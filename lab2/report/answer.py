@@ -87,7 +87,8 @@ def _alike(judged: Comparison) -> str:
         (Verdict.EQUIVALENT, f"equal within the margin of {points(judged.margin)}"),
         (Verdict.OPEN, "not told apart"),
     ):
-        groups = cliques([(p.first, p.second) for p in judged.pairs if p.verdict is verdict])
+        alike = [(pair.first, pair.second) for pair in judged.pairs if pair.verdict is verdict]
+        groups = cliques(alike, [row.name for row in judged.rows])
         if groups:
             named = [listed(group) for group in groups[:MOST_PAIRS]]
             more = f"; {len(groups) - MOST_PAIRS} more groups in pairs.csv" if len(groups) > MOST_PAIRS else ""
@@ -96,13 +97,12 @@ def _alike(judged: Comparison) -> str:
     return f"{text}." if text else ""
 
 
-def cliques(pairs: Iterable[tuple[str, str]]) -> list[list[str]]:
-    """Groups of names of which each two are one of `pairs`; every pair is in one of them, with as many as may be."""
-    open_pairs = [frozenset(pair) for pair in pairs]
-    known, names = set(open_pairs), list(dict.fromkeys(name for pair in open_pairs for name in sorted(pair)))
-    covered: set[frozenset[str]] = set()
+def cliques(pairs: Iterable[tuple[str, str]], names: Sequence[str]) -> list[list[str]]:
+    """Groups of `names` of which each two are one of `pairs`; every pair is in one of them, with as many as may be."""
+    each = [frozenset(pair) for pair in pairs]
+    known, covered = set(each), set[frozenset[str]]()
     found = []
-    for pair in open_pairs:
+    for pair in each:
         if pair in covered:
             continue
         group = set(pair)
@@ -119,31 +119,40 @@ def _deciding(judged: Comparison, fixed: frozenset[str]) -> str:
     prices = [(pair, pair.price) for pair in judged.pairs if pair.price is not None]
     if not prices:
         return ""
-    parts = [
-        f"{listed([pair.first, pair.second])} {_price(pair, judged, fixed)}"
-        for pair, price in prices
-        if price.need is not Need.SECOND_SEED
-    ]
-    more = [f"{len(parts) - MOST_PAIRS} more pairs in pairs.csv"] if len(parts) > MOST_PAIRS else []
-    parts = parts[:MOST_PAIRS] + more
-    if unknown := [pair for pair, price in prices if price.need is Need.SECOND_SEED]:
-        names = [row.name for row in judged.rows if any(row.name in pair.uncovered for pair in unknown)]
+    by_seeds, by_images, at_hand, unknown = [], [], [], []
+    for pair, price in prices:
+        names = listed([pair.first, pair.second])
+        if price.need is Need.SECOND_SEED:
+            unknown.append(pair)
+        elif price.seeds is not None and price.seeds > _seeds_at_hand(pair, judged, fixed):
+            each = "" if {pair.first, pair.second} & fixed else " each"
+            by_seeds.append(f"{names} take {price.seeds:,} seeds{each}")
+        elif price.need is Need.IMAGES and price.images is not None and price.images > judged.cases:
+            by_images.append(f"{names} (from {price.images:,} on it is)")
+        else:
+            at_hand.append(names)
+    parts = [_some(by_seeds)] if by_seeds else []
+    if by_images:
+        parts.append(f"no number of seeds is enough on these {judged.cases:,} test images for {_some(by_images)}")
+    if at_hand:
+        parts.append(f"there is enough for {_some(at_hand)}, of which only a smaller difference is open")
+    if unknown:
+        single = [row.name for row in judged.rows if any(row.name in pair.uncovered for pair in unknown)]
         count = "one pair" if len(unknown) == 1 else f"{len(unknown)} pairs"
-        parts.append(f"for {count} it is not known before {listed(names)} {_have(names)} a second seed")
+        parts.append(f"for {count} it is not known before {listed(single)} {_have(single)} a second seed")
     power = f"{100 * prices[0][1].power:.0f} %"
     return f"To find a difference of {points(judged.margin)} with a probability of {power}: {'; '.join(parts)}."
 
 
-def _price(pair: Pair, judged: Comparison, fixed: frozenset[str]) -> str:
-    price = pair.price
-    assert price is not None
+def _some(texts: Sequence[str]) -> str:
+    more = [f"{len(texts) - MOST_PAIRS} more in pairs.csv"] if len(texts) > MOST_PAIRS else []
+    return ", ".join([*texts[:MOST_PAIRS], *more])
+
+
+def _seeds_at_hand(pair: Pair, judged: Comparison, fixed: frozenset[str]) -> int:
+    """The fewer seeds of the two rows, of those that seeds change."""
     seeds = {row.name: row.components.seeds for row in judged.rows}
-    at_hand = min((seeds[name] for name in (pair.first, pair.second) if name not in fixed), default=0)
-    if price.need is Need.SEEDS and price.seeds is not None and price.seeds > at_hand:
-        return f"take {price.seeds:,} seeds{'' if {pair.first, pair.second} & fixed else ' each'}"
-    if price.need is Need.IMAGES and price.images is not None and price.images > judged.cases:
-        return f"take {price.images:,} test images or more, for no number of seeds is enough on these {judged.cases:,}"
-    return "have what that takes, so that only a smaller difference is open"
+    return min((seeds[name] for name in (pair.first, pair.second) if name not in fixed), default=0)
 
 
 def _one_seed(judged: Comparison) -> str:
