@@ -63,5 +63,5 @@ def answered(
     plan = Plan(run_id="run", created_at="2026-01-01T00:00:00", smoke=smoke, trials=trials, margin_points=margin)
     run = create_run(folder, plan)
     for trial, right in each:
-        leave(run, trial, right, **more)  # type: ignore[arg-type]
+        leave(run, trial, right, **more)
     return run

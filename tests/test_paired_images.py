@@ -102,7 +102,7 @@ class TestPlace:
     def test_not_where_it_may_be_another_place(self, more: dict[str, object], run: RunDir):
         """Data that are not known to be the same, or other labels in the same place."""
         leave(run, TRIALS["a"], A, known=False)
-        leave(run, TRIALS["b"], B, known=False, **more)  # type: ignore[arg-type]
+        leave(run, TRIALS["b"], B, known=False, **more)
         finding = found_of(run)
         assert finding.judged is None
         assert "not tested on the same 200 images of the same data" in finding.notes[0]
