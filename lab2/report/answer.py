@@ -91,7 +91,7 @@ def _alike(judged: Comparison) -> str:
         groups = cliques(alike, [row.name for row in judged.rows])
         if groups:
             named = [listed(group) for group in groups[:MOST_PAIRS]]
-            more = f"; {len(groups) - MOST_PAIRS} more groups in pairs.csv" if len(groups) > MOST_PAIRS else ""
+            more = f"; and {len(groups) - MOST_PAIRS} more groups" if len(groups) > MOST_PAIRS else ""
             parts.append(f"{title}: {'; '.join(named)}{more}")
     text = ". ".join(part[0].upper() + part[1:] for part in parts)
     return f"{text}." if text else ""
