@@ -20,9 +20,9 @@ from lab2.report.answer import answer, cliques, listed
 from lab2.report.report import Report, make_report
 from lab2.report.writers import markdown, pairs_csv, pairs_json, table_csv, table_json
 from lab2.results.collect import collect
-from lab2.results.run_dir import RunDir
+from lab2.results.run_dir import RunDir, create_run
 from lab2.spec.job import JobSpec, Trial
-from lab2.spec.plan import dump_plan, load_plan
+from lab2.spec.plan import Plan, dump_plan, load_plan
 from tests.answered import among, answered, leave, seeds_of
 from tests.conftest import SMALL, make_run, make_trial
 
@@ -131,6 +131,17 @@ class TestVerdicts:
             f"{pair.first} and {pair.second} take {pair.price.seeds} seeds each."
         )
 
+    def test_where_there_is_enough_for_the_margin_only_a_smaller_difference_is_open(self, tmp_path: Path):
+        """V is (4e-4 + 5.25e-4) / 3: 3 seeds find 5 points, but do not show that 2 points are less than 5."""
+        rights = {
+            name: np.stack([among(1000, range(count)) for count in counts])
+            for name, counts in {"a": (900, 920, 940), "b": (880, 895, 925)}.items()
+        }
+        assert answer(report_of(answered(tmp_path, rights, margin=5)).finding)[-1] == (
+            "To find a difference of 5 points with a probability of 80 %: there is enough for a and b, of which only a "
+            "smaller difference is open."
+        )
+
 
 class TestOneSeed:
     def test_it_is_said_what_one_seed_does_not_cover(self, tmp_path: Path):
@@ -160,6 +171,21 @@ class TestOneSeed:
         leave(run, commonest, among(1000, range(100)))
         (best,) = answer(report_of(run).finding)
         assert best.startswith("b is the best: it is shown to be better than commonest (by 80.00 points")
+
+    def test_a_pair_with_a_baseline_has_a_price_in_the_others_seeds(self, tmp_path: Path):
+        commonest = Trial(job=JobSpec(name="commonest", model=CommonestClassConfig()), data=SMALL, seed=1)
+        run = create_run(
+            tmp_path,
+            Plan(run_id="run", created_at="", smoke=False, trials=(*seeds_of("b", 2), commonest), margin_points=4),
+        )
+        for trial, count in zip(seeds_of("b", 2), (900, 940), strict=True):
+            leave(run, trial, among(1000, range(count)))
+        leave(run, commonest, among(1000, range(915)))
+        finding = report_of(run).finding
+        assert finding.judged is not None
+        price = finding.judged.pairs[0].price
+        assert price is not None
+        assert answer(finding)[-1].endswith(f": b and commonest take {price.seeds} seeds.")
 
 
 class TestWhereItStands:

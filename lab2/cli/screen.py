@@ -120,7 +120,7 @@ def _show_answer(report: Report) -> None:
 
     if sentences := answer(report.finding):
         for text in (*caveats(report.summary), *sentences):
-            say(textwrap.fill(text, out.width if out.is_terminal else 80))
+            say(textwrap.fill(text, max(20, out.width) if out.is_terminal else 80))
 
 
 def show_trace(trace: Trace) -> None:
