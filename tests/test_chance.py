@@ -15,6 +15,7 @@ from scipy.stats import binomtest
 from lab2.measure.predictions import Predictions, write_predictions
 from lab2.models.commonest_class import CommonestClassConfig
 from lab2.report.caption import remarks
+from lab2.report.report import make_report
 from lab2.report.summary import summarise
 from lab2.report.terminal import terminal_table
 from lab2.report.writers import table_csv, table_json, table_md
@@ -108,13 +109,12 @@ class TestWhereItStands:
         assert remarks(summary) == [f"cnn: {self.NOTE}"]
 
     def test_in_each_file(self, run: RunDir):
-        comparison = collect(run)
-        summary = summarise(comparison)
-        rows = list(csv.DictReader(io.StringIO(table_csv(run, comparison, summary).decode())))
+        report = make_report(run, collect(run))
+        rows = list(csv.DictReader(io.StringIO(table_csv(report).decode())))
         assert [(row["at_chance"], row["notes"]) for row in rows] == [("True", self.NOTE), ("False", ""), ("False", "")]
-        parsed = json.loads(table_json(run, comparison, summary))
+        parsed = json.loads(table_json(report))
         assert [(row["at_chance"], row["notes"]) for row in parsed] == [(True, self.NOTE), (False, ""), (False, "")]
-        text = table_md(run, comparison, summary).decode()
+        text = table_md(report).decode()
         assert r"70.40% \[67.50, 73.15\] † |" in text
         assert r"77.40% \[74.71, 79.88\] |" in text
         assert "- cnn: † not shown to be better" in text

@@ -169,3 +169,37 @@ def test_ranks_by_hand():
     # a beats c and d, b beats d; c beats nothing.
     assert ranks(4, [(0, 2), (0, 3), (1, 3)]) == [(1, 2), (1, 3), (2, 4), (3, 4)]
     assert ranks(3, []) == [(1, 3)] * 3
+
+
+class TestFixed:
+    """What no seed changes has one seed, and no luck of seeds that nobody knows."""
+
+    def test_its_one_seed_is_not_named_and_the_others_seeds_have_a_price(self):
+        a, b = drawn((1, 400), (3, 400))
+        pair = compare({"a": a, "b": b}, fixed=["a"], margin=0.001).pair("a", "b")
+        assert pair.uncovered == ()
+        assert pair.answer.variance == compare({"a": a, "b": b}).pairs[0].answer.variance
+        twice = compare({"a": a.repeat(2, 0), "b": b}, margin=0.001).pair("a", "b")  # as a second seed would show
+        assert pair.price == twice.price
+        assert pair.price is not None
+        assert pair.price.need is Need.IMAGES
+
+    def test_beside_another_with_one_seed_only_that_one_is_named(self):
+        a, b = drawn((1, 400), (1, 400))
+        pair = compare({"a": a, "b": b}, fixed=["a"], margin=0.001).pair("a", "b")
+        assert (pair.uncovered, pair.answer.method) == (("b",), Method.MCNEMAR)
+        assert pair.price is not None
+        assert pair.price.need is Need.SECOND_SEED
+
+    def test_two_of_them_are_decided_by_images_alone(self):
+        a, b = drawn((1, 400), (1, 400))
+        pair = compare({"a": a, "b": b}, fixed=["a", "b"], margin=0.001).pair("a", "b")
+        assert (pair.uncovered, pair.answer.method) == ((), Method.MCNEMAR)
+        assert pair.price is not None
+        assert (pair.price.need, pair.price.seeds) == (Need.IMAGES, None)
+        assert compare({"a": a, "b": b}, fixed=["a", "b"]).price("a", "b", 0.5).need is Need.IMAGES
+
+    def test_names_that_are_not_compared_are_refused(self):
+        a, b = drawn((1, 400), (1, 400))
+        with pytest.raises(ComparisonError, match="fixed c: wanted some of a, b"):
+            compare({"a": a, "b": b}, fixed=["c"])

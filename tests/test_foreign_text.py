@@ -25,7 +25,7 @@ from lab2.launch.batch import ExitNote, read_exit_notes
 from lab2.launch.logs import last_lines
 from lab2.launch.scheduler import JobState
 from lab2.launch.verdict import Evidence, decide
-from lab2.report.summary import summarise
+from lab2.report.report import make_report
 from lab2.report.writers import markdown
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir
@@ -205,7 +205,7 @@ class TestReport:
         assert row["accuracy"] == "-0.5"
 
     def test_markdown_is_one_table_and_one_list(self, run: RunDir):
-        text = markdown(collect(run), summarise(collect(run)))
+        text = markdown(make_report(run, collect(run)))
         html = MarkdownIt("gfm-like", {"linkify": False}).render(text)
         assert html.count("<table>") == html.count("<ul>") == 1
         assert html.count("<tr>") == 3

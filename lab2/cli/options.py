@@ -16,6 +16,7 @@ from lab2.results.run_dir import RunDir
 from lab2.spec.budget import parse_budget
 from lab2.spec.catalogue import baselines, choose, default_folder, named_folder, passed_over, read_catalogue
 from lab2.spec.job import JobSpec
+from lab2.spec.plan import check_margin
 
 Jobs = Annotated[
     list[str] | None,
@@ -59,6 +60,15 @@ NoBaselines = Annotated[
     bool,
     typer.Option(
         "--no-baselines", help="Without rows for the commonest class, logistic regression and the nearest neighbour."
+    ),
+]
+Margin = Annotated[
+    float | None,
+    typer.Option(
+        "--margin",
+        metavar="POINTS",
+        callback=check_margin,
+        help="Rows that differ by less count as equal (0.2); 0.1, or 100 / sqrt(test images) if that is more.",
     ),
 ]
 Runs = Annotated[Path, typer.Option("--runs", metavar="FOLDER", envvar="LAB2_RUNS", help="The folder of all runs.")]

@@ -21,6 +21,7 @@ from lab2.cli.options import (
     Device,
     Jobs,
     JobsFolder,
+    Margin,
     NoBaselines,
     Parallel,
     Quick,
@@ -64,6 +65,7 @@ def run_local(
     settings: Settings = None,
     parallel: Parallel = 1,
     device: Device = "auto",
+    margin: Margin = None,
     no_baselines: NoBaselines = False,
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
@@ -71,7 +73,7 @@ def run_local(
     chosen = chosen_jobs(jobs) if no_baselines else with_baselines(chosen_jobs(jobs))
     trials = planned(chosen, chosen_seeds(seeds), dataset, with_budget(settings, budget), smoke=quick)
     trials, gpus = check_here(trials, device)
-    run = _start(runs, trials, smoke=quick, device=device)
+    run = _start(runs, trials, smoke=quick, device=device, margin=margin)
     with _launching(run):
         _launch(run, run.read_plan(), trials, parallel or 1, gpus)
 
@@ -129,6 +131,7 @@ def submit(
     settings: Settings = None,
     parallel: Parallel = None,
     device: Device = "auto",
+    margin: Margin = None,
     no_baselines: NoBaselines = False,
     rerun: Annotated[bool, typer.Option("--rerun", help="Also what another run has finished.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the batch scripts and the plan, no more.")] = False,
@@ -149,7 +152,7 @@ def submit(
         return
     trials = check_for_elsewhere(trials, cluster)
     check_submission(where, trials, cluster, parallel=parallel)  # a run that Slurm refuses is none
-    run = _start(runs, trials, smoke=quick, device=device)
+    run = _start(runs, trials, smoke=quick, device=device, margin=margin)
     with _launching(run):
         write_profile(run, cluster)
         left = trials if rerun else take_over(run, trials, cluster, device)
@@ -246,10 +249,10 @@ def cancel(
     say(f"cancelled: {', '.join(busy)}" if stopped else "nothing to cancel: no such trial is queued or running")
 
 
-def _start(runs: Path, trials: Sequence[Trial], *, smoke: bool, device: str) -> RunDir:
+def _start(runs: Path, trials: Sequence[Trial], *, smoke: bool, device: str, margin: float | None = None) -> RunDir:
     """A new run of `trials`, with what was found in their data."""
     found = inspected(trials)
-    run = start_run(runs, trials, smoke=smoke, device=device)
+    run = start_run(runs, trials, smoke=smoke, device=device, margin=margin)
     keep_findings(run, found)
     return run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from lab2.spec.job import Trial
 from lab2.spec.plan import Plan
 
 if TYPE_CHECKING:
+    from lab2.report.report import Report
     from lab2.results.collect import Comparison
     from lab2.trace import Trace
 
@@ -75,16 +77,18 @@ def gather(run: RunDir) -> tuple[Comparison, RunStatus]:
 def show_table(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None, *, quiet: bool = False) -> None:
     """Print the table, unless `quiet`, and write the report. A disk that refuses the report does not stop the table."""
     from lab2.report.caption import caption, failures, remarks
-    from lab2.report.summary import summarise
+    from lab2.report.report import make_report
     from lab2.report.terminal import terminal_table
     from lab2.report.writers import write_report
 
     comparison, unreported = gathered or gather(run)
-    summary = summarise(comparison)
+    report = make_report(run, comparison)
+    summary = report.summary
     if not quiet:
         for leak in comparison.leaks:
             warn(leak, "bold red")
-        wide = out if out.is_terminal else Console(highlight=False, width=200)
+        _show_answer(report)
+        wide = out if out.is_terminal else Console(highlight=False, width=220)
         table, left_out = terminal_table(summary, wide.width)
         wide.print(table)
         if left_out:
@@ -94,9 +98,11 @@ def show_table(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None
             say(text, "red")
         for text in remarks(summary):
             warn(f"note: {text}")
+        for text in report.finding.notes:
+            warn(f"note: {text}")
     for warning in (*comparison.warnings, *([unreported.caveat] if unreported.caveat else [])):
         warn(f"warning: {warning}")
-    written, refused = write_report(run, comparison, summary)
+    written, refused = write_report(report)
     if quiet and refused:  # the files are all that was asked for
         raise refused[0]
     for error in refused:
@@ -106,6 +112,15 @@ def show_table(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None
         say(f"{statuses.count('ok')} of {len(statuses)} trials are finished")
     if written:
         say(f"in {run.report}: {', '.join(written)}")
+
+
+def _show_answer(report: Report) -> None:
+    """Print what is shown of the rows, a paragraph a sentence, and the caveats above it."""
+    from lab2.report.answer import answer, caveats
+
+    if sentences := answer(report.finding):
+        for text in (*caveats(report.summary), *sentences):
+            say(textwrap.fill(text, max(20, out.width) if out.is_terminal else 80))
 
 
 def show_trace(trace: Trace) -> None:

@@ -101,10 +101,10 @@ def on_new_images(
     """Question 3, the recipes on new images. Source: statistics of Gallas et al. 2007 and Hillis 2014 (variance.py).
 
     Where both have one seed it is McNemar's exact test (of ungrouped images). Where one has, its network is taken as
-    it is and the other's recipe is not. Either way `uncovered` names what has one seed.
+    it is and the other's recipe is not. Either way `uncovered` names what has one seed and would differ with another.
     """
-    one = tuple(name for name, sample in zip(names, (first, second), strict=True) if sample.seeds == 1)
-    if len(one) == 2:
+    one = tuple(name for name, sample in zip(names, (first, second), strict=True) if sample.luck_unknown)
+    if first.seeds == second.seeds == 1:
         return of_networks(first, second, split, grouped=grouped, alpha=alpha, uncovered=one)
     method = Method.PAIRED_SEEDS if paired else Method.SEEDS_AND_IMAGES
     difference = first.mean - second.mean

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -128,18 +128,21 @@ def compare(
     alpha: float = 0.05,
     power: float = POWER,
     paired_seeds: bool = False,
+    fixed: Collection[str] = (),
 ) -> Comparison:
     """Compare architectures by which of the same N test images each of their seeds is right about.
 
     `right`: for each architecture (S_k, N) booleans. `groups`: (N,), images of one label are one case. `margin`: of
     equivalence, stated before the results were seen; max(0.001, 1/sqrt(N)) unless given. `paired_seeds`: seed s means
-    the same for all. Raises `ComparisonError`.
+    the same for all. `fixed`: architectures that no seed changes; their one seed is no luck. Raises `ComparisonError`.
     """
     if not 0 < alpha < 0.5:
         raise ComparisonError(f"alpha {alpha}: wanted a level in (0, 0.5), such as 0.05")
     given = gather(right, groups)
     margin = default_margin(given.images) if margin is None else check_margin(margin)
-    parts = samples(given)
+    if foreign := set(fixed) - set(given.names):
+        raise ComparisonError(f"fixed {', '.join(sorted(foreign))}: wanted some of {', '.join(given.names)}")
+    parts = [replace(one, fixed=name in fixed) for name, one in zip(given.names, samples(given), strict=True)]
     order = sorted(range(len(parts)), key=lambda k: -parts[k].mean)
     names, ordered = [given.names[k] for k in order], [parts[k] for k in order]
     variances = estimate(ordered, paired=paired_seeds)

@@ -48,6 +48,7 @@ class Sample:
     by_seed: NDArray[np.float64]  # (S,)
     contributions: NDArray[np.float64]  # (n,), mean over the seeds
     centred: NDArray[np.float64]  # (S, n)
+    fixed: bool = False  # no seed changes it: its one seed is all that there are
 
     @property
     def seeds(self) -> int:
@@ -58,6 +59,11 @@ class Sample:
     def mean(self) -> float:
         """The figure's mean over the seeds."""
         return float(self.by_seed.mean())
+
+    @property
+    def luck_unknown(self) -> bool:
+        """Whether nobody can know how much its seeds vary: it has one, and others would differ."""
+        return self.seeds == 1 and not self.fixed
 
 
 def gather(right: Mapping[str, ArrayLike], groups: ArrayLike | None = None) -> Correctness:

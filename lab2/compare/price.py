@@ -28,7 +28,7 @@ class Need(StrEnum):
     """What an open pair is short of."""
 
     SEEDS = "seeds"
-    IMAGES = "images"  # no number of seeds decides it on these test images
+    IMAGES = "images"  # no number of seeds decides it on these test images, or no seed changes either
     SECOND_SEED = "a second seed"  # of each: one seed does not tell how much seeds vary
 
 
@@ -69,9 +69,10 @@ def price(
             need=Need.SECOND_SEED, difference=difference, power=power, seeds=None, images=None, images_at_hand=None
         )
     left = allowed - split.images
+    by_seeds = left > 0 and split.one_seed > 0
     return Price(
-        need=Need.SEEDS if left > 0 else Need.IMAGES, difference=difference, power=power,
-        seeds=_whole(split.one_seed / left) if left > 0 else None,
+        need=Need.SEEDS if by_seeds else Need.IMAGES, difference=difference, power=power,
+        seeds=_whole(split.one_seed / left) if by_seeds else None,
         images=_whole(split.cases * split.images / allowed),
         images_at_hand=_images(split, allowed),
     )  # fmt: skip

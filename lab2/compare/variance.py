@@ -43,7 +43,7 @@ class Components:
 class Split:
     """The variance of one difference of means, by its source."""
 
-    seeds: float  # sum of s2_k / S_k; 0 for an architecture with one seed, whose luck is then not in it
+    seeds: float  # sum of s2_k / S_k; 0 for an architecture with one seed, whose luck is then not in it (or is none)
     images: float  # max(0, V_D - sum of R_k / S_k) / n
     networks: float  # V_D / n: of question 1, these trained networks on new images
     one_seed: float | None  # `seeds` if each had one: 2 (var_a + var_e / n); None where one seed cannot tell
@@ -95,7 +95,7 @@ class Variances:
         return Split(
             seeds=seeds, images=images, networks=by_image / n + few, cases=n,
             df=(seeds + images) ** 2 / spread if spread > 0 else math.inf,
-            one_seed=None if any(count == 1 for _, count in parts) else sum(part * count for part, count in parts),
+            one_seed=None if first.luck_unknown or second.luck_unknown else sum(part * count for part, count in parts),
             all_images=max(0.0, seeds - residual / n),
         )  # fmt: skip
 

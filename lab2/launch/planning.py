@@ -163,8 +163,11 @@ def change_resources(run: RunDir, settings: Sequence[str], profile: Profile | No
     return plan
 
 
-def start_run(runs: Path, trials: Sequence[Trial], *, smoke: bool, device: str) -> RunDir:
-    """Make a new run directory with the plan of `trials`. Raises `RunError` where it cannot be made."""
+def start_run(runs: Path, trials: Sequence[Trial], *, smoke: bool, device: str, margin: float | None = None) -> RunDir:
+    """Make a new run directory with the plan of `trials`. Raises `RunError` where it cannot be made.
+
+    `margin` is in points of accuracy: rows that differ by less count as equal.
+    """
     plan = Plan(
         run_id=new_run_id(runs, trials[0].data.dataset if trials else ""),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -172,5 +175,6 @@ def start_run(runs: Path, trials: Sequence[Trial], *, smoke: bool, device: str) 
         trials=tuple(trials),
         device=device,
         digests=tuple(trial.digest for trial in trials),
+        margin_points=margin,
     )
     return create_run(runs, plan)

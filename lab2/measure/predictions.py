@@ -1,4 +1,8 @@
-"""Predictions for the test images, in memory and in a safetensors file, whose reading executes no code."""
+"""Predictions for the test images, in memory and in a safetensors file, whose reading executes no code.
+
+The file's metadata say `predictions 2` where it holds the images' identities, and `predictions 1` where it does not, as
+those of older versions. Both are read.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from lab2.errors import ShardError
 from lab2.regular_file import LARGE, check_regular
@@ -24,38 +28,57 @@ class Predictions:
     y_true: NDArray[np.int64]  # (N,)
     y_pred: NDArray[np.int64]  # (N,), `NO_PREDICTION` where there is none
     probabilities: NDArray[np.float32] | None = None  # (N, K)
+    images: NDArray[np.uint64] | None = None  # (N,) identities (`lab2/data/identity.py`); None: not known
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """(N,) whether the answer is right; no answer is a wrong one."""
+        found: NDArray[np.bool_] = self.y_true == self.y_pred
+        return found
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write them as safetensors: int16 labels and float16 probabilities, 24 bytes per image for ten classes.
+    """Write them as safetensors: int16 labels, float16 probabilities, uint64 identities.
 
-    Raises `OSError` where the file cannot be written.
+    That is 32 bytes per image for ten classes. Raises `OSError` where the file cannot be written.
     """
     assert predictions.probabilities is not None
+    known = {} if predictions.images is None else {"images": predictions.images.astype(np.uint64)}
     content = save(
         {
             "y_true": predictions.y_true.astype(np.int16),
             "y_pred": predictions.y_pred.astype(np.int16),
             "probabilities": predictions.probabilities.astype(np.float16),
+            **known,
         },
-        metadata={"lab2": "predictions 1"},
+        metadata={"lab2": "predictions 2" if known else "predictions 1"},
     )
     write_whole(path, content)
 
 
-def read_predictions(path: Path) -> Predictions:
-    """Read predictions. Raises `ShardError` for a file that is missing, cut off or holds something else."""
+def read_predictions(path: Path, *, probabilities: bool = True) -> Predictions:
+    """Read predictions. Raises `ShardError` for a file that is missing, cut off or holds something else.
+
+    Without `probabilities` these are not read, which is faster; they are checked as far as their shape tells.
+    """
     try:
         check_regular(path, LARGE)
-        arrays = load_file(path)
-        truth, answer = arrays["y_true"].astype(np.int64), arrays["y_pred"].astype(np.int64)
-        probabilities = arrays["probabilities"].astype(np.float32)
-    except (OSError, SafetensorError, KeyError) as error:
+        with safe_open(path, framework="numpy") as file:
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in sorted(file.keys())}
+            truth, answer = (file.get_tensor(name).astype(np.int64) for name in ("y_true", "y_pred"))
+            classes = shapes["probabilities"][-1:]
+            scores = file.get_tensor("probabilities").astype(np.float32) if probabilities else None
+            images = file.get_tensor("images") if "images" in shapes else None
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ShardError(f"{path}: not the predictions of a trial: {error}") from error
-    if not (probabilities.ndim == 2 and truth.shape == answer.shape == probabilities.shape[:1] and len(truth)):
-        shapes = ", ".join(f"{name} {array.shape}" for name, array in sorted(arrays.items()))
-        raise ShardError(f"{path}: not the predictions of a trial: found {shapes}, wanted (N,), (N,) and (N, K)")
-    classes = probabilities.shape[1]
-    if truth.min() < 0 or max(truth.max(), answer.max()) >= classes or answer.min() < NO_PREDICTION:
-        raise ShardError(f"{path}: not the predictions of a trial: labels beyond its {classes} classes")
-    return Predictions(truth, answer, probabilities)
+    if not (truth.ndim == 1 and len(truth) and truth.shape == answer.shape == shapes["probabilities"][:-1] and classes):
+        found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ShardError(f"{path}: not the predictions of a trial: found {found}, wanted (N,), (N,) and (N, K)")
+    if truth.min() < 0 or max(truth.max(), answer.max()) >= classes[0] or answer.min() < NO_PREDICTION:
+        raise ShardError(f"{path}: not the predictions of a trial: labels beyond its {classes[0]} classes")
+    if images is not None and (images.shape != truth.shape or images.dtype != np.uint64):
+        raise ShardError(
+            f"{path}: not the predictions of a trial: images are {images.dtype} of shape {images.shape}, wanted uint64 "
+            f"of shape {truth.shape}"
+        )
+    return Predictions(truth, answer, scores, images)

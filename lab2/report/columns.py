@@ -56,6 +56,19 @@ def _weights(row: pd.Series) -> str:
     return ", ".join(origin.partition(" ")[0] for origin in row["weights"].split(", ")) or ABSENT
 
 
+def _group(row: pd.Series) -> str:
+    """The letters of a row: rows that share one are not shown to differ."""
+    return ABSENT if pd.isna(row["letters"]) else str(row["letters"])
+
+
+def _rank(row: pd.Series) -> str:
+    """The places that a row may have."""
+    if pd.isna(row["best_rank"]):
+        return ABSENT
+    best, worst = row["best_rank"], row["worst_rank"]
+    return f"{best}" if best == worst else f"{best}–{worst}"
+
+
 def _metric_column(metric: Metric) -> Column:
     def text(row: pd.Series) -> str:
         return ABSENT if pd.isna(row[metric.name]) else metric.text(row[metric.name])
@@ -67,8 +80,10 @@ _OTHER_COLUMNS = (
     Column("model", lambda row: str(row["job"]), ALWAYS),
     Column("test accuracy [95 %]", _accuracy, ALWAYS),
     Column("status", lambda row: str(row["status"]), ALWAYS),
+    Column("group", _group, 1),
     Column("parameters", _parameters, 2),
     Column("seeds", lambda row: f"{row['seeds']} of {row['seeds_expected']}", 3),
+    Column("rank", _rank, 4),
     Column("precision", _precision, 6),
     Column("FLOPs/image", _flops, 8),
     Column("weights", _weights, 10),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
+from lab2.compare.comparison import Row
 from lab2.measure.metrics import METRICS, Metric
 from lab2.report.notes import against_chance, commonest_share, notes, on_several_machines
 from lab2.results.collect import Comparison
@@ -11,18 +14,25 @@ from lab2.results.statistics import Interval, of_share, over_seeds
 
 # Text fields that should be the same for all seeds of a job. Where they differ, the row lists all values.
 TEXTS = ("flops_uncounted", "device", "device_name", "precision", "git_commit")
-COUNTS = tuple(metric.name for metric in METRICS if metric.count)
+COUNTS = (*(metric.name for metric in METRICS if metric.count), "best_rank", "worst_rank")
 
 
-def summarise(comparison: Comparison) -> pd.DataFrame:
-    """The comparison table, in the order of the plan: accuracy, F1, training time and parameters come first."""
+def summarise(comparison: Comparison, compared: Mapping[str, Row] | None = None) -> pd.DataFrame:
+    """The comparison table, in the order of the plan: accuracy, F1, training time and parameters come first.
+
+    `compared`: by job, what is shown of its row (`finding.py`).
+    """
+    compared = compared or {}
     jobs = comparison.frame.groupby("job", sort=False)
     share = commonest_share(comparison.frame)
-    table = pd.DataFrame([_summary(str(job), rows, share, comparison.plan.smoke) for job, rows in jobs])
+    smoke = comparison.plan.smoke
+    table = pd.DataFrame([_summary(str(job), rows, share, smoke, compared.get(str(job))) for job, rows in jobs])
     return table.astype(dict.fromkeys(COUNTS, "Int64"))  # an integer type that can hold missing values
 
 
-def _summary(job: str, rows: pd.DataFrame, commonest: float | None, smoke: bool) -> dict[str, object]:
+def _summary(
+    job: str, rows: pd.DataFrame, commonest: float | None, smoke: bool, compared: Row | None
+) -> dict[str, object]:
     good = rows[rows["status"] == "ok"]
     bad = rows[rows["status"] != "ok"]
     accuracy = _accuracy(good)
@@ -42,6 +52,9 @@ def _summary(job: str, rows: pd.DataFrame, commonest: float | None, smoke: bool)
         "accuracy_low": accuracy.low if accuracy else None,
         "accuracy_high": accuracy.high if accuracy else None,
         "interval": ("", "Wilson, over test images", "t, over seeds")[min(len(good), 2)],
+        "letters": "".join(compared.letters) if compared else None,
+        "best_rank": compared.best_rank if compared else None,
+        "worst_rank": compared.worst_rank if compared else None,
     }
     mixed = on_several_machines(good)
     for metric in METRICS:

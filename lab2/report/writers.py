@@ -1,4 +1,4 @@
-"""The files of a report. `WRITERS` lists them: each writer gets the run, the comparison and its summary."""
+"""The files of a report. `WRITERS` lists them: each writer gets the report."""
 
 from __future__ import annotations
 
@@ -7,76 +7,100 @@ from collections.abc import Callable
 import pandas as pd
 
 from lab2.foreign_text import for_csv, for_markdown
+from lab2.report.answer import answer, caveats
 from lab2.report.caption import caption, failures, remarks
 from lab2.report.columns import COLUMNS
-from lab2.results.collect import Comparison
-from lab2.results.run_dir import RunDir
+from lab2.report.pairs import pair_table
+from lab2.report.report import Report
 from lab2.whole_file import write_whole
 
-Writer = Callable[[RunDir, Comparison, pd.DataFrame], bytes]
+Writer = Callable[[Report], bytes]
 
 
-def table_csv(_run: RunDir, _comparison: Comparison, summary: pd.DataFrame) -> bytes:
-    """A row per job. Text is escaped so that a spreadsheet does not run it as a formula."""
+def table_csv(report: Report) -> bytes:
+    """A row per job."""
+    return _csv(report.summary)
+
+
+def table_json(report: Report) -> bytes:
+    """A row per job, as a list of objects."""
+    return _json(report.summary)
+
+
+def table_md(report: Report) -> bytes:
+    """The table as Markdown."""
+    return markdown(report).encode()
+
+
+def pairs_csv(report: Report) -> bytes:
+    """A row per pair of jobs."""
+    return _csv(pair_table(report.finding))
+
+
+def pairs_json(report: Report) -> bytes:
+    """A row per pair of jobs, as a list of objects."""
+    return _json(pair_table(report.finding), digits=15)
+
+
+def trials_csv(report: Report) -> bytes:
+    """A row per trial, with every field of its shard."""
+    return report.comparison.csv()
+
+
+def _csv(frame: pd.DataFrame) -> bytes:
+    """The frame as CSV. Text is escaped so that a spreadsheet does not run it as a formula."""
     safe = {
         str(name): [for_csv(value) if isinstance(value, str) else value for value in column]
-        for name, column in summary.items()
+        for name, column in frame.items()
         if not pd.api.types.is_numeric_dtype(column)
     }
-    return summary.assign(**safe).to_csv(index=False).encode()
+    return frame.assign(**safe).to_csv(index=False).encode()
 
 
-def table_json(_run: RunDir, _comparison: Comparison, summary: pd.DataFrame) -> bytes:
-    """A row per job, as a list of objects."""
-    return summary.to_json(orient="records", indent=2, force_ascii=False).encode() + b"\n"
-
-
-def table_md(_run: RunDir, comparison: Comparison, summary: pd.DataFrame) -> bytes:
-    """The table as Markdown, with its caption above and the failures, remarks and warnings below."""
-    return markdown(comparison, summary).encode()
-
-
-def trials_csv(_run: RunDir, comparison: Comparison, _summary: pd.DataFrame) -> bytes:
-    """A row per trial, with every field of its shard."""
-    return comparison.csv()
+def _json(frame: pd.DataFrame, digits: int = 10) -> bytes:
+    return frame.to_json(orient="records", indent=2, force_ascii=False, double_precision=digits).encode() + b"\n"
 
 
 WRITERS: dict[str, Writer] = {
     "table.csv": table_csv,
     "table.json": table_json,
     "table.md": table_md,
+    "pairs.csv": pairs_csv,
+    "pairs.json": pairs_json,
     "trials.csv": trials_csv,
 }
 
 
-def write_report(run: RunDir, comparison: Comparison, summary: pd.DataFrame) -> tuple[list[str], list[OSError]]:
+def write_report(report: Report) -> tuple[list[str], list[OSError]]:
     """Write every file; returns the names of the files that were written, and the errors of the others."""
     written: list[str] = []
     refused: list[OSError] = []
+    folder = report.run.report
     try:
-        run.report.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True)
     except OSError as error:
         return written, [error]
     for name, writer in WRITERS.items():
         try:
-            write_whole(run.report / name, writer(run, comparison, summary))
+            write_whole(folder / name, writer(report))
             written.append(name)
         except OSError as error:  # go on with the other files
             refused.append(error)
     return written, refused
 
 
-def markdown(comparison: Comparison, summary: pd.DataFrame) -> str:
-    """The table as Markdown, with its caption above and the failures, remarks and warnings below.
-
-    `summary` must be the summary of `comparison`.
-    """
+def markdown(report: Report) -> str:
+    """The table as Markdown: caveats, the answer and the caption above it, failures, remarks and warnings below."""
+    comparison, summary = report.comparison, report.summary
     lines = [
         "| " + " | ".join(c.title for c in COLUMNS) + " |",
         "|" + "---|" * len(COLUMNS),
         *("| " + " | ".join(for_markdown(c.text(row)) for c in COLUMNS) + " |" for _, row in summary.iterrows()),
     ]
-    notes = [f"- {for_markdown(text)}" for text in (*failures(summary), *remarks(summary), *comparison.warnings)]
+    below = (*failures(summary), *remarks(summary), *report.finding.notes, *comparison.warnings)
+    notes = [f"- {for_markdown(text)}" for text in below]
     above = [f"**{for_markdown(leak)}**\n" for leak in comparison.leaks]
+    if sentences := answer(report.finding):
+        above += [f"{for_markdown(text)}\n" for text in (*caveats(summary), *sentences)]
     above += [for_markdown(line) for line in caption(comparison).splitlines()]
     return "\n".join([*above, "", *lines, "", *notes]).rstrip() + "\n"

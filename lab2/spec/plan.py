@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from lab2.errors import ConfigError
 from lab2.foreign_text import one_line
+from lab2.spec.checks import require
 from lab2.spec.job import DataConfig, JobSpec, Trial
 
 PLAN_SCHEMA = 2
@@ -30,8 +31,11 @@ class Plan:
     trials: tuple[Trial, ...]
     device: str = "auto"
     digests: tuple[str, ...] = ()  # of the trials, computed by the version of lab2 that made the plan
+    # Rows that differ by less count as equal, in points of accuracy; None: 0.1, or 100 / sqrt(test images) if more.
+    margin_points: float | None = None
 
     def __post_init__(self) -> None:
+        check_margin(self.margin_points)
         if len(set(self.names)) < len(self.names):
             twins = sorted(name for name, count in Counter(self.names).items() if count > 1)
             raise ConfigError(f"plan: {', '.join(twins)} more than once; give each seed once")
@@ -57,6 +61,16 @@ class Plan:
     @cached_property
     def _planned(self) -> dict[str, str]:
         return dict(zip(self.names, self.digests, strict=False))
+
+
+def check_margin(points: float | None) -> float | None:
+    """The margin, where it is one or none is stated. Raises `ConfigError` outside of (0, 100)."""
+    require(
+        points is None or 0 < points < 100,
+        f"--margin {points}: wanted points of accuracy between 0 and 100, such as 0.2; rows that differ by less count "
+        "as equal",
+    )
+    return points
 
 
 def some_of(trials: Sequence[str]) -> str:
@@ -85,6 +99,7 @@ class _File:
     device: str
     jobs: tuple[_Seeds, ...]
     schema: int = PLAN_SCHEMA
+    margin_points: float | None = None  # plans of older versions have none
 
 
 _FILE: TypeAdapter[_File] = TypeAdapter(_File)
@@ -98,7 +113,14 @@ def dump_plan(plan: Plan) -> bytes:
         digests = plan.digests[start : start + len(seeds)]
         jobs.append(_Seeds(job=job, data=data, seeds=seeds, digests=digests, inputs=inputs))
         start += len(seeds)
-    file = _File(run_id=plan.run_id, created_at=plan.created_at, smoke=plan.smoke, device=plan.device, jobs=tuple(jobs))
+    file = _File(
+        run_id=plan.run_id,
+        created_at=plan.created_at,
+        smoke=plan.smoke,
+        device=plan.device,
+        jobs=tuple(jobs),
+        margin_points=plan.margin_points,
+    )
     return _FILE.dump_json(file, indent=2)
 
 
@@ -116,4 +138,5 @@ def load_plan(text: bytes) -> Plan:
             for seed in entry.seeds
         ),
         digests=tuple(digest for entry in file.jobs for digest in entry.digests),
+        margin_points=file.margin_points,
     )

@@ -1,0 +1,40 @@
+"""What is shown of a run's rows, by the predictions of its trials: `lab2/compare/` judges, this brings it the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lab2.compare import comparison as judged
+from lab2.compare.comparison import Row, compare
+from lab2.errors import ComparisonError
+from lab2.results.collect import Comparison
+from lab2.results.correctness import read_correctness
+from lab2.results.run_dir import RunDir
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Finding:
+    """The rows of a run, compared; and what was left out of that, a sentence each."""
+
+    judged: judged.Comparison | None = None  # None: fewer than two rows can be compared
+    fixed: frozenset[str] = frozenset()  # rows that no seed changes
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> Mapping[str, Row]:
+        """The compared rows, by job."""
+        return {row.name: row for row in self.judged.rows} if self.judged else {}
+
+
+def find(run: RunDir, comparison: Comparison) -> Finding:
+    """Compare the jobs of `run` by all their finished trials."""
+    plan, read = comparison.plan, read_correctness(run, comparison)
+    if len(read.right) < 2:
+        return Finding(notes=read.notes)
+    fixed = frozenset(t.job.name for t in plan.trials if t.job.model.fitted) & read.right.keys()
+    margin = None if plan.margin_points is None else plan.margin_points / 100
+    try:
+        return Finding(judged=compare(read.right, margin=margin, fixed=fixed), fixed=fixed, notes=read.notes)
+    except ComparisonError as error:  # a single test image
+        return Finding(notes=(*read.notes, f"not compared: {error}"))
