@@ -22,7 +22,7 @@ from lab2.models.resnet20 import ResNet20Config
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import TrainConfig, Trial
 from lab2.train.classifier import ClassifierTrainer
-from lab2.train.kernels import Kernels, candidates, candidates, default_kernels, use_kernels
+from lab2.train.kernels import Kernels, candidates, default_kernels, use_kernels
 from lab2.trial import Ready, run_trial, set_up
 from tests.conftest import TINY, make_run, make_trial
 from tests.test_train import interrupt
