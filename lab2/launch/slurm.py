@@ -54,11 +54,9 @@ def batches(trials: Sequence[Trial], *, largest: int, parallel: int | None) -> l
     In a lane, an array starts after the one before it has ended, and runs no more tasks at a time than the lane's
     share of `parallel`.
     """
-    by_job = [
-        list(group)
-        for _, group in groupby(trials, key=lambda t: (t.search, t.job.resources) if t.search else (t.job, t.data))
-    ]
-    arrays = [tuple(group[i : i + largest]) for group in by_job for i in range(0, len(group), largest)]
+    alike = groupby(trials, key=lambda t: (t.search, t.job.resources) if t.search else (t.job, t.data))
+    groups = [list(group) for _, group in alike]
+    arrays = [tuple(group[i : i + largest]) for group in groups for i in range(0, len(group), largest)]
     if parallel is None:
         return [Batch(array) for array in arrays]
     lanes = min(parallel, len(arrays))

@@ -56,6 +56,10 @@ def _weights(row: pd.Series) -> str:
     return ", ".join(origin.partition(" ")[0] for origin in row["weights"].split(", ")) or ABSENT
 
 
+def _effort(row: pd.Series) -> str:
+    return ABSENT if pd.isna(row["effort"]) else str(row["effort"])
+
+
 def _metric_column(metric: Metric) -> Column:
     def text(row: pd.Series) -> str:
         return ABSENT if pd.isna(row[metric.name]) else metric.text(row[metric.name])
@@ -71,6 +75,7 @@ _OTHER_COLUMNS = (
     Column("seeds", lambda row: f"{row['seeds']} of {row['seeds_expected']}", 3),
     Column("precision", _precision, 6),
     Column("FLOPs/image", _flops, 8),
+    Column("effort", _effort, 9),
     Column("weights", _weights, 10),
 )
 COLUMNS = sorted(

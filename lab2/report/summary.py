@@ -8,6 +8,8 @@ from lab2.measure.metrics import METRICS, Metric
 from lab2.report.notes import against_chance, commonest_share, notes, on_several_machines
 from lab2.results.collect import Comparison
 from lab2.results.statistics import Interval, of_share, over_seeds
+from lab2.spec.effort import NOT_RECORDED
+from lab2.spec.job import JobSpec
 
 # Text fields that should be the same for all seeds of a job. Where they differ, the row lists all values.
 TEXTS = ("flops_uncounted", "device", "device_name", "precision", "git_commit")
@@ -17,9 +19,20 @@ COUNTS = tuple(metric.name for metric in METRICS if metric.count)
 def summarise(comparison: Comparison) -> pd.DataFrame:
     """The comparison table, in the order of the plan: accuracy, F1, training time and parameters come first."""
     jobs = comparison.frame.groupby("job", sort=False)
+    efforts = {trial.job.name: _effort(trial.job) for trial in comparison.plan.trials}
     share = commonest_share(comparison.frame)
-    table = pd.DataFrame([_summary(str(job), rows, share, comparison.plan.smoke) for job, rows in jobs])
+    rows_of = [
+        {**_summary(str(job), rows, share, comparison.plan.smoke), "effort": efforts[str(job)]} for job, rows in jobs
+    ]
+    table = pd.DataFrame(rows_of)
     return table.astype(dict.fromkeys(COUNTS, "Int64"))  # an integer type that can hold missing values
+
+
+def _effort(job: JobSpec) -> str | None:
+    """What it took to find the recipe of a job; None for one that has no recipe."""
+    if job.model.fitted:
+        return None
+    return job.effort.text if job.effort else NOT_RECORDED
 
 
 def _summary(job: str, rows: pd.DataFrame, commonest: float | None, smoke: bool) -> dict[str, object]:

@@ -84,9 +84,10 @@ def grown(run: RunDir, study: Study, rows: Rows) -> Plan:
     """
     plan = run.read_plan()
     known = {trial.name: trial for trial in plan.trials}
-    decided = [_prepared(trial, study, rows, known) for stage in stages(study, rows) for trial in stage]
+    begun = list(stages(study, rows))
+    decided = [_prepared(trial, study, rows, known) for stage in begun for trial in stage]
     names = {trial.name for trial in decided}
-    over = any(not trial.search for trial in decided)
+    over = len(begun) > len(study.rungs)
     strays = [
         *(one.name for one in decided if one.name in known and known[one.name].digest != one.digest),
         *(name for name in known if over and name not in names),
