@@ -84,7 +84,7 @@ def show_table(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None
     if not quiet:
         for leak in comparison.leaks:
             warn(leak, "bold red")
-        wide = out if out.is_terminal else Console(highlight=False, width=200)
+        wide = out if out.is_terminal else Console(highlight=False, width=215)
         table, left_out = terminal_table(summary, wide.width)
         wide.print(table)
         if left_out:

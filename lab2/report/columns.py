@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lab2.measure.metrics import METRICS, Metric, amount
+from lab2.spec.effort import NOT_RECORDED
 
 ABSENT = "–"
 CHANCE = " †"  # marks an accuracy that is not shown to be better than always naming the most frequent class
@@ -57,7 +58,7 @@ def _weights(row: pd.Series) -> str:
 
 
 def _effort(row: pd.Series) -> str:
-    return ABSENT if pd.isna(row["effort"]) else str(row["effort"])
+    return ABSENT if pd.isna(row["effort"]) or row["effort"] == NOT_RECORDED else str(row["effort"])
 
 
 def _metric_column(metric: Metric) -> Column:
