@@ -12,12 +12,18 @@ from pathlib import Path
 
 import pytest
 
+from lab2.cli.studying import plan_study
+from lab2.launch.planning import with_side
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir, open_run
 from lab2.spec.catalogue import read_catalogue
-from lab2.tune.study import read_study
+from lab2.spec.job import JobSpec, TrainConfig
+from lab2.tune.stages import stages
+from lab2.tune.study import Validation, read_study
+from tests.conftest import TINY
 from tests.test_local import TINY_JOBS, children, command, lab2, settings, start, wait_for, write_jobs
 
+AT_32 = TrainConfig(image_side=32)
 SHORT = ("--budget", "100-images", "--folds", "1", *settings())
 
 
@@ -65,6 +71,20 @@ class TestRefused:
         assert (code, message in said) == (2, True), said
         assert len(said.strip().splitlines()) == 1
         assert not runs.exists() or not any(runs.iterdir())
+
+
+class TestPlanned:
+    def test_few_pictures_are_folded_and_each_job_sees_them_at_its_side(self, image_folder):
+        jobs = [JobSpec(name="cnn", model=TINY["cnn"]), JobSpec(name="big", model=TINY["cnn"], train=AT_32)]
+        more = {"trials": 2, "seed": 0, "mode": "random", "budget": "", "final_seeds": (1,)}
+        study = plan_study(jobs, str(image_folder), ["data.test_images=10"], None, folds=None, **more)
+        assert study.validation == Validation(folds=5)
+        assert (study.data.image_side, study.data.test_images) == (None, 10)
+        (first,) = stages(study, {})
+        assert {(t.search, with_side(t).data.image_side) for t in first} == {("cnn", None), ("big", 32)}
+        other = plan_study(jobs[:1], str(image_folder), ["train.epochs=9"], None, folds=2, **more)
+        assert [t.data.fold for t in other.search_trials("cnn", 1)] == [0, 1]
+        assert {t.job.train.epochs for t in other.search_trials("cnn", 1)} == {9.0}
 
 
 @pytest.mark.slow

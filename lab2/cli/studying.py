@@ -86,6 +86,8 @@ def go_on_here(run: RunDir, study: Study, parallel: int, device: str) -> None:
     Exits with 1 where a trial was killed or cancelled, or a chosen recipe did not end well; then
     `lab2 resume` runs it again.
     """
+    from lab2.check import local_gpus  # loads torch, which a login node has not got
+
     tried: set[str] = set()
     while True:
         plan, now = _grown(run, study)
@@ -94,18 +96,20 @@ def go_on_here(run: RunDir, study: Study, parallel: int, device: str) -> None:
         trials = [trial for trial in waiting if trial.name not in {*tried, *busy}]
         if trials:
             refuse_changed(trials)
-            gpus = check_here(trials, device)[1]
             say(f"run {plan.run_id}: {_stage(trials)}, {run.path}")
-            run_here(run, plan, trials, parallel, gpus)
+            run_here(run, plan, trials, parallel, local_gpus(device))
             tried.update(trial.name for trial in trials)
         elif busy:
             warn(f"waiting for what runs already: {some_of(busy)}")
             watch(_until_ended(run, plan, busy))
         else:
             break
-    show_study(run)
+    without = show_study(run)
+    if without:
+        warn(f"no recipe for {', '.join(without)}: all settings failed; report/tuning.md has the reasons")
     if waiting:
         warn(f"not finished: {some_of([trial.name for trial in waiting])}; lab2 resume {named(run)} runs it again")
+    if waiting or without:
         raise typer.Exit(1)
 
 
@@ -134,8 +138,11 @@ def resume_study(run: RunDir, cluster: Profile | None, parallel: int | None, *, 
         show_study(run)
 
 
-def show_study(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None, *, quiet: bool = False) -> None:
-    """Print what a study found by now, write its files, then the table of the chosen recipes."""
+def show_study(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None, *, quiet: bool = False) -> list[str]:
+    """Print what a study found by now, write its files, then the table of the chosen recipes.
+
+    Returns the jobs of which all settings failed.
+    """
     comparison, unreported = gathered or gather(run)
     study = read_study(run.study)
     outcomes = job_outcomes(study, {row.trial: row for row in comparison.rows})
@@ -154,6 +161,7 @@ def show_study(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None
     say(f"in {run.path}: study.json, {', '.join(written)}")
     if (tested := comparison.tested()) is not None:
         show_table(run, (tested, unreported), quiet=quiet)
+    return [one.job for one in outcomes if one.complete and one.chosen is None]
 
 
 def _next(run: RunDir) -> str:
