@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 import torch
 
-from lab2.data.datasets import check_data
+from lab2.data.datasets import DataShape, check_data
 from lab2.errors import ResourceError
 from lab2.measure.hardware import choose_device
 from lab2.models.building import check_model
+from lab2.spec.architectures import ModelConfig
 from lab2.spec.job import DataConfig, Trial
 
 
@@ -21,8 +22,12 @@ def check_trials(trials: Sequence[Trial], device: str) -> dict[DataConfig, str]:
     """
     choose_device(device)
     digests = {}
+    checked: list[tuple[ModelConfig, DataShape, int]] = []  # a search has many trials of one network
     for trial, data in check_data(trials):
-        check_model(trial.job.model, data.shape, trial.job.train.batch_size)
+        network = (trial.job.model, data.shape, trial.job.train.batch_size)
+        if network not in checked:
+            check_model(*network)
+            checked.append(network)
         digests[trial.data] = data.sha256
     return digests
 

@@ -136,7 +136,10 @@ def fitted_to(job: JobSpec, built: Built, data: TrainingData) -> JobSpec:
 
 
 def train_and_measure(attempt: TrialAttempt, asked_device: str, threads: int | None) -> Shard:
-    """Do all the work of an attempt that has begun: set up, train, test, measure the cost; returns the shard."""
+    """Do all the work of an attempt that has begun: set up, train, test, measure the cost; returns the shard.
+
+    A trial of a search is neither tested nor measured.
+    """
     trial, run, library_memory = attempt.trial, attempt.run, in_use()
     ready = set_up(trial, asked_device, threads)
     trainer = ready.trainer
@@ -148,6 +151,8 @@ def train_and_measure(attempt: TrialAttempt, asked_device: str, threads: int | N
     shard = _with_training(unfinished(trial, "ok", ""), attempt, ready).updated(library_memory_bytes=library_memory)
     if trial.job.train.save_weights:
         save_weights(run.weights(trial.name), trainer.model, trial.job.model.architecture, trial.data.dataset)
+    if trial.search:  # nothing is chosen by test images
+        return shard
     attempt.note("testing")
     shard, images = with_test_scores(shard, trial, run, trainer, ready.data, attempt.so_far.step)
     del ready  # frees the training images, so that they do not count as memory of inference

@@ -112,7 +112,7 @@ class TestHelp:
         assert found == {
             "Options": [],
             "Start": ["init", "doctor", "prepare", "jobs", "inspect"],
-            "Run": ["run-local", "train", "submit", "resume", "cancel"],
+            "Run": ["run-local", "train", "submit", "resume", "cancel", "tune"],
             "Watch": ["status", "logs"],
             "Results": ["report"],
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from lab2.measure.predictions import Predictions, write_predictions
+from lab2.models.nearest_neighbour import NearestNeighbourConfig
 from lab2.report.caption import caption, failures
 from lab2.report.columns import COLUMNS
 from lab2.report.report import make_report
@@ -23,6 +25,8 @@ from lab2.report.writers import markdown, write_report
 from lab2.results.collect import collect
 from lab2.results.shard import unfinished, write_shard
 from lab2.results.statistics import of_share, over_seeds
+from lab2.spec.effort import Effort
+from lab2.spec.job import JobSpec
 from tests.conftest import finished, make_run, make_trial
 
 shares = st.floats(0, 1)
@@ -39,6 +43,13 @@ class TestSummary:
         assert row["accuracy"] == pytest.approx(0.89)
         assert row["accuracy_high"] == pytest.approx(0.89 + 4.3027 * 0.01 / 3**0.5, abs=1e-6)
         assert (row["seeds"], row["seeds_expected"], row["status"]) == (3, 3, "ok")
+
+    def test_a_row_says_what_it_took_to_find_its_recipe(self, tmp_path: Path):
+        tuned, plain = make_trial("cnn"), make_trial("vit")
+        tuned = replace(tuned, job=replace(tuned.job, effort=Effort(settings=16)))
+        fitted = replace(plain, job=JobSpec(name="nearest", model=NearestNeighbourConfig()))
+        found = summarise(collect(make_run(tmp_path, tuned, plain, fitted)))
+        assert found["effort"].fillna("none").tolist() == ["16 settings", "not recorded", "none"]
 
     def test_times_of_different_machines_are_not_averaged(self, tmp_path: Path):
         trials = [make_trial("cnn", seed=s) for s in (1, 2)]
@@ -159,6 +170,7 @@ class TestTerminal:
     def summary(self, tmp_path: Path):
         """A row with every column, one without any number, one at chance."""
         trials = [make_trial(name) for name in ("vgg16", "vit", "cnn")]
+        trials[0] = replace(trials[0], job=replace(trials[0].job, effort=Effort(settings=9)))
         run = make_run(tmp_path, *trials)
         full = {
             "parameters": 134_301_514, "trainable_parameters": 134_301_514, "trained_parameters": 33_638_218,
@@ -177,7 +189,7 @@ class TestTerminal:
             write_predictions(run.predictions(trial.name), found)
         return make_report(run, collect(run)).summary
 
-    @pytest.mark.parametrize("width", [60, 72, 80, 100, 120, 140, 160, 170, 200, 220, 250])
+    @pytest.mark.parametrize("width", [60, 72, 80, 100, 120, 140, 160, 170, 200, 240, 260])
     def test_nothing_is_cut_and_what_is_left_out_is_said(self, summary, width: int):
         table, left_out = terminal_table(summary, width)
         console = Console(width=width, file=io.StringIO())
@@ -190,13 +202,13 @@ class TestTerminal:
         shown = [column.title for column in COLUMNS if re.search(rf"(^| ){re.escape(column.title)}( |$)", text, re.M)]
         assert [c.title for c in COLUMNS] == [c.title for c in COLUMNS if c.title in {*shown, *left_out}]
         assert not {*shown} & {*left_out}
-        assert (left_out == []) == (width >= 220)
+        assert (left_out == []) == (width >= 240)
 
     def test_a_row_without_a_number_says_nothing_of_any_column(self, summary):
         wide, _ = terminal_table(summary, 300)
         (row,) = [line for line in markdown_lines(summary) if line.startswith("| vit")]
         assert "nan" not in row
-        assert row == "| vit | – | failed | – | – | – | – | 0 of 1 | – | – | – | – | – | – | – | – | – |"
+        assert row == "| vit | – | failed | – | – | – | – | 0 of 1 | – | – | – | – | – | – | – | – | – | – |"
         assert wide.row_count == 3
 
     def test_weights_are_told_by_their_kind(self, summary):

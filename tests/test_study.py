@@ -15,6 +15,7 @@ import pytest
 
 from lab2.errors import ConfigError
 from lab2.models.cnn import CNNConfig
+from lab2.models.nearest_neighbour import NearestNeighbourConfig
 from lab2.models.vit import ViTConfig
 from lab2.spec.effort import Effort
 from lab2.spec.job import DataConfig, JobSpec, Resources, TrainConfig
@@ -47,7 +48,7 @@ class TestTrials:
     def test_setting_0_is_the_recipe_as_it_stands(self):
         (trial,) = study().search_trials("cnn", 0)
         assert trial.job == replace(CNN, name="cnn_t00", space={})
-        assert (trial.name, trial.data) == ("cnn_t00-seed7", DataConfig())
+        assert (trial.name, trial.data, trial.search) == ("cnn_t00-seed7", DataConfig(), "cnn")
 
     def test_the_others_have_the_values_of_their_setting(self):
         found = study()
@@ -85,6 +86,28 @@ class TestTrials:
         assert [t.name for t in found] == ["cnn-seed1", "cnn-seed2"]
         assert all(t.data == DataConfig() for t in found)
         assert found[0].job.train == study().setting_job("cnn", 5).train
+        assert [t.search for t in found] == ["", ""]
+        assert found[0].job.effort == study(validation=Validation(folds=3)).effort("cnn")
+
+    def test_the_budget_is_that_of_each_training(self):
+        found = study(budget="60s")
+        every = [*found.search_trials("cnn", 0), *found.search_trials("vit", 3), *found.final_trials("vit", 3)]
+        assert {t.job.train.budget for t in every} == {"60s"}
+
+    @pytest.mark.parametrize(
+        ("job", "budget", "lengths"),
+        [
+            (CNN, "90s", [("10s", None, 2.0), ("30s", None, 2.0), ("90s", None, 2.0)]),
+            (CNN, "1000-images", [("111-images", None, 2.0), ("333-images", None, 2.0), ("1000-images", None, 2.0)]),
+            (CNN, "", [(None, None, 2 / 9), (None, None, 2 / 3), (None, None, 2.0)]),
+            (replace(CNN, train=TrainConfig(images=900)), "", [(None, n, 3.0) for n in (100, 300, 900)]),
+        ],
+    )
+    def test_a_rung_has_its_share_of_the_length(self, job, budget, lengths):
+        found = study(job, mode="halving", budget=budget)
+        trials = [t for rung in range(3) for t in found.search_trials("cnn", 1, rung)]
+        assert [t.name for t in trials] == ["cnn_t01-seed7", "cnn_t01_r1-seed7", "cnn_t01_r2-seed7"]
+        assert [(t.job.train.budget, t.job.train.images, pytest.approx(t.job.train.epochs)) for t in trials] == lengths
 
 
 class TestRefused:
@@ -98,6 +121,7 @@ class TestRefused:
             ({"final_seeds": (1, 7)}, "none of them 7"),
             ({"mode": "grid"}, "mode='grid', wanted random, halving"),
             ({"mode": "halving", "eta": 1}, "eta=1"),
+            ({"budget": "soon"}, "budget 'soon': wanted time"),
             ({"data": DataConfig(fold=0)}, r"data\.fold is for `validation` to say"),
         ],
     )
@@ -124,6 +148,10 @@ class TestRefused:
         space: dict[str, Dimension] = {"model.dim": Choice(20, 22), "model.num_heads": Choice(1, 2, 10)}
         with pytest.raises(ConfigError, match=r"vit with model\.dim=22 model\.num_heads=10: .*not divisible"):
             study(replace(VIT, space=space), trials=40)
+
+    def test_what_has_no_recipe(self):
+        with pytest.raises(ConfigError, match="nobody has no recipe to search; leave it out"):
+            study(JobSpec(name="nobody", model=NearestNeighbourConfig()))
 
     def test_no_job(self):
         with pytest.raises(ConfigError, match="no job"):
@@ -154,12 +182,13 @@ class TestHash:
 
     def test_what_changes_no_result_is_not(self):
         other = replace(CNN, resources=Resources(cpus=1), effort=Effort(settings=5))
-        assert study(other, VIT).sha256 == study().sha256
+        assert study(other, VIT, questions={"cnn": "Which?"}).sha256 == study().sha256
 
     def test_it_is_the_sha256_of_the_sorted_json_in_the_file(self, tmp_path: Path):
         write_study(tmp_path / "study.json", study())
         content = json.loads((tmp_path / "study.json").read_text())
         for one in content["study"]["jobs"]:
+            del one["question"]
             for name in ("resources", "recipes", "space", "effort"):
                 del one["job"][name]
             for name in [*TrainConfig.ADDED]:

@@ -91,6 +91,12 @@ def chosen_jobs(jobs: list[str] | None) -> list[JobSpec]:
     return choose(read_catalogue(folder), names)
 
 
+def questions_of(jobs: list[str] | None) -> dict[str, str]:
+    """By name of each job of the folder that `--jobs` names: the question that its file asks."""
+    entries = read_catalogue(folder_and_names(jobs)[0]).values()
+    return {entry.job.name: entry.question for entry in entries}
+
+
 def with_baselines(jobs: list[JobSpec]) -> list[JobSpec]:
     """`jobs`, then the baselines that are not among them: every table shows what learning is worth."""
     taken = {job.name for job in jobs}

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,7 +10,7 @@ import typer
 from lab2.cli import completion
 from lab2.cli.checking import check_for_elsewhere, check_here, planned, refuse_changed, take_over
 from lab2.cli.command import RUN, command
-from lab2.cli.inspecting import inspected, keep_findings
+from lab2.cli.launching import Cluster, launch, launching, resubmit, start, submit_trials
 from lab2.cli.options import (
     DEFAULT_RUNS,
     BudgetOption,
@@ -31,28 +28,18 @@ from lab2.cli.options import (
     Settings,
     chosen_jobs,
     chosen_seeds,
-    named,
     with_baselines,
     with_budget,
 )
-from lab2.cli.screen import err, say, show_log, show_table, show_trace, warn, watch
+from lab2.cli.screen import err, say, show_log, show_table, show_trace, warn
 from lab2.errors import ConfigError
-from lab2.file_lock import held
-from lab2.launch.planning import change_resources, start_run
-from lab2.launch.status import RunStatus, status
+from lab2.launch.planning import change_resources
+from lab2.launch.status import status
 from lab2.launch.verdict import BEING_CANCELLED
 from lab2.results.run_dir import RunDir, new_run_id, open_run
-from lab2.spec.job import Trial
-from lab2.spec.plan import Plan
-from lab2.spec.profile import Profile, read_profile
+from lab2.spec.profile import read_profile
 
 app = typer.Typer()
-Cluster = typer.Option(
-    "--profile",
-    metavar="CLUSTER",
-    help="A name in slurm/profiles/, or a .toml file.",
-    autocompletion=completion.profile,
-)
 
 
 @command(app, RUN, example="lab2 run-local --jobs cnn,vit --seeds 3 --set train.epochs=5")
@@ -73,9 +60,9 @@ def run_local(
     chosen = chosen_jobs(jobs) if no_baselines else with_baselines(chosen_jobs(jobs))
     trials = planned(chosen, chosen_seeds(seeds), dataset, with_budget(settings, budget), smoke=quick)
     trials, gpus = check_here(trials, device)
-    run = _start(runs, trials, smoke=quick, device=device, margin=margin)
-    with _launching(run):
-        _launch(run, run.read_plan(), trials, parallel or 1, gpus)
+    run = start(runs, trials, smoke=quick, device=device, margin=margin)
+    with launching(run):
+        launch(run, run.read_plan(), trials, parallel or 1, gpus)
 
 
 @command(app, RUN, example="lab2 train vit --seed 7 --set train.epochs=3")
@@ -111,7 +98,7 @@ def train(
             found = trace_trial(trials[0], file, device=device)
         show_trace(found)
         return
-    run = _start(runs, trials, smoke=False, device=device)
+    run = start(runs, trials, smoke=False, device=device)
     show_log()
     from lab2.trial import run_trial
 
@@ -152,11 +139,11 @@ def submit(
         return
     trials = check_for_elsewhere(trials, cluster)
     check_submission(where, trials, cluster, parallel=parallel)  # a run that Slurm refuses is none
-    run = _start(runs, trials, smoke=quick, device=device, margin=margin)
-    with _launching(run):
+    run = start(runs, trials, smoke=quick, device=device, margin=margin)
+    with launching(run):
         write_profile(run, cluster)
         left = trials if rerun else take_over(run, trials, cluster, device)
-        _submit(run, left, cluster, parallel)
+        submit_trials(run, left, cluster, parallel)
 
 
 @command(app, RUN, example="lab2 resume latest --set resources.timeout_min=120")
@@ -180,12 +167,17 @@ def resume(
 
     run = open_run(runs, run_id)
     mended = read_profile(profile) if profile else None
-    with _launching(run):  # from here on: what is lost now must not be submitted twice
+    with launching(run):  # from here on: what is lost now must not be submitted twice
         cluster = mended or read_run_profile(run)
         now = status(run, run.read_plan())
         if now.caveat:
             raise ConfigError(f"{now.caveat}: what runs cannot be told from what is lost; resume when Slurm answers")
         plan = change_resources(run, settings or [], mended)
+        if run.study.exists():
+            from lab2.cli.studying import resume_study  # loads scipy
+
+            resume_study(run, cluster, parallel, any_node=any_node)
+            return
         states = {line.trial: line for line in now.trials}
         busy = [name for name, line in states.items() if line.state in ("running", "queued")]
         trials = [t for t in plan.trials if t.name not in busy and not states[t.name].finished]
@@ -201,23 +193,9 @@ def resume(
             return
         refuse_changed(trials)
         if cluster is None:
-            _launch(run, plan, trials, parallel or 1, check_here(trials, plan.device)[1])
+            launch(run, plan, trials, parallel or 1, check_here(trials, plan.device)[1])
         else:
-            _resubmit(run, trials, cluster, parallel, now, any_node=any_node)
-
-
-def _resubmit(
-    run: RunDir, trials: Sequence[Trial], cluster: Profile, parallel: int | None, now: RunStatus, *, any_node: bool
-) -> None:
-    from lab2.launch.slurm import cancel as cancel_jobs
-    from lab2.launch.slurm import suspects, write_profile
-
-    write_profile(run, cluster)
-    cancel_jobs(run, [line.trial for line in now.trials if line.state == "stuck"])
-    bad = [] if any_node else suspects(run, now.trials)
-    if bad:
-        say(f"without the nodes on which a trial was killed: {', '.join(bad)} (--any-node: with them)")
-    _submit(run, trials, cluster, parallel, exclude=bad)
+            resubmit(run, trials, cluster, parallel, now, any_node=any_node)
 
 
 @command(app, RUN, example="lab2 cancel latest --trial vit-seed1")
@@ -247,51 +225,3 @@ def cancel(
     ]
     stopped = stop_trials(run, busy) if read_run_profile(run) is None else cancel_jobs(run, busy)
     say(f"cancelled: {', '.join(busy)}" if stopped else "nothing to cancel: no such trial is queued or running")
-
-
-def _start(runs: Path, trials: Sequence[Trial], *, smoke: bool, device: str, margin: float | None = None) -> RunDir:
-    """A new run of `trials`, with what was found in their data."""
-    found = inspected(trials)
-    run = start_run(runs, trials, smoke=smoke, device=device, margin=margin)
-    keep_findings(run, found)
-    return run
-
-
-def _launching(run: RunDir) -> AbstractContextManager[None]:
-    """Hold the lock under which trials of a run are started. Raises `RunError` if another lab2 holds it."""
-    return held(run.launcher, "another lab2 is launching this run")
-
-
-def _launch(run: RunDir, plan: Plan, trials: list[Trial], parallel: int, gpus: list[int]) -> None:
-    """Run `trials`, show their progress, then the table. Exits with 1 if any trial has not ended well."""
-    from lab2.launch.local import run_locally
-    from lab2.measure.cores import available_cores
-
-    smoke = " (smoke run: a fraction of the data)" if plan.smoke else ""
-    say(f"run {plan.run_id}: {len(trials)} trial{'s' * (len(trials) > 1)}{smoke}, {run.path}")
-    updates = run_locally(run, plan, trials, parallel=parallel, cores=available_cores(), gpus=gpus)
-    try:
-        watch(updates)
-    except KeyboardInterrupt:
-        updates.close()
-        warn(f"\nstopped; what is finished is kept. Go on with: lab2 resume {named(run)}", "")
-        raise
-    show_table(run)
-    if not all(line.finished for line in status(run, plan).trials):
-        raise typer.Exit(1)
-
-
-def _submit(
-    run: RunDir, trials: Sequence[Trial], cluster: Profile, parallel: int | None, exclude: Sequence[str] = ()
-) -> None:
-    from lab2.launch.slurm import submit as hand_over
-
-    plan = run.read_plan()
-    if not trials:
-        say(f"run {plan.run_id}: nothing to submit, all its trials are finished; see them: lab2 report {named(run)}")
-        return
-    say(f"run {plan.run_id}: {len(trials)} of {len(plan.trials)} trials for Slurm, {run.path}")
-    for one in hand_over(run, plan, trials, cluster, parallel=parallel, exclude=exclude):
-        several = f" and {len(one.trials) - 1} more" if len(one.trials) > 1 else ""
-        say(f"job {one.job_id}: {one.trials[0]}{several}")
-    say(f"watch it with: lab2 status {named(run)} --follow; then: lab2 report {named(run)}")

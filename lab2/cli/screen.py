@@ -88,7 +88,7 @@ def show_table(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None
         for leak in comparison.leaks:
             warn(leak, "bold red")
         _show_answer(report)
-        wide = out if out.is_terminal else Console(highlight=False, width=220)
+        wide = out if out.is_terminal else Console(highlight=False, width=240)
         table, left_out = terminal_table(summary, wide.width)
         wide.print(table)
         if left_out:

@@ -80,7 +80,12 @@ def report(
 ) -> None:
     """Show a run's comparison table, and write its report."""
     run = open_run(runs, run_id)
-    show_table(run, _with_shards(run), quiet=quiet)
+    if run.study.exists():
+        from lab2.cli.studying import show_study  # loads scipy
+
+        show_study(run, _with_shards(run), quiet=quiet)
+    else:
+        show_table(run, _with_shards(run), quiet=quiet)
 
 
 @command(app, RESULTS, example="lab2 collect latest", hidden=True)

@@ -98,12 +98,14 @@ def load_test(config: DataConfig) -> Images:
 def check_data(trials: Sequence[Trial]) -> Iterator[tuple[Trial, TrainingData]]:
     """Read all that `trials` would; yields one trial of each job and what it would train on. Raises `DataError`.
 
-    Each data set is read once, also where jobs with one side stand between jobs with another.
+    Each data set is read once, also where jobs with one side stand between jobs with another. Its test images are read
+    where a trial is tested on them.
     """
     for config in dict.fromkeys(trial.data for trial in trials):
         data = load_training(config)
-        load_test(config)
         group = [trial for trial in trials if trial.data == config]
+        if not all(trial.search for trial in group):
+            load_test(config)
         for _, seeds in itertools.groupby(group, key=lambda trial: trial.job):
             trial = next(seeds)
             check_batch(trial, data.train)

@@ -28,7 +28,7 @@ def newest_log(run: RunDir, trial: Trial, job: str | None) -> Path | None:
 
     On Slurm, `job` is the id of the trial's job: all tasks of an array log into one folder.
     """
-    folder, pattern = (run.logs(trial.job.name), f"{job}_0_log.out") if job else (run.logs(trial.name), "*_log.out")
+    folder, pattern = (run.logs(trial.group), f"{job}_0_log.out") if job else (run.logs(trial.name), "*_log.out")
     return max(folder.glob(pattern), key=_changed, default=None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,7 +44,7 @@ def plan_trials(
     ]
     changed = override(profile.applied_to(trials) if profile else trials, settings)
     _refuse_two_sides(changed, settings)
-    return _with_shared_side([_with_side(_with_absolute_paths(trial)) for trial in changed])
+    return _with_shared_side([with_side(_with_absolute_paths(trial)) for trial in changed])
 
 
 def _for_smoke(job: JobSpec, smoke: bool) -> JobSpec:
@@ -59,7 +59,7 @@ def data_config(dataset: str, settings: Sequence[str]) -> DataConfig:
     return override_data(DataConfig(dataset=absolute_name(dataset)), settings)
 
 
-def _with_side(trial: Trial) -> Trial:
+def with_side(trial: Trial) -> Trial:
     """The same trial with the side at which its pictures are decoded: its recipe's, the run's, or its network's."""
     side = trial.job.train.image_side or trial.data.image_side
     if side is None and is_pictures(trial.data.dataset):
@@ -163,10 +163,19 @@ def change_resources(run: RunDir, settings: Sequence[str], profile: Profile | No
     return plan
 
 
-def start_run(runs: Path, trials: Sequence[Trial], *, smoke: bool, device: str, margin: float | None = None) -> RunDir:
-    """Make a new run directory with the plan of `trials`. Raises `RunError` where it cannot be made.
+def start_run(
+    runs: Path,
+    trials: Sequence[Trial],
+    *,
+    smoke: bool,
+    device: str,
+    margin: float | None = None,
+    before: Callable[[RunDir], None] | None = None,
+) -> RunDir:
+    """Make a new run directory with the plan of `trials`; `before` writes into it what must be there with the plan.
 
-    `margin` is in points of accuracy: rows that differ by less count as equal.
+    `margin` is in points of accuracy: rows that differ by less count as equal. Raises `RunError` where the directory
+    cannot be made.
     """
     plan = Plan(
         run_id=new_run_id(runs, trials[0].data.dataset if trials else ""),
@@ -177,4 +186,4 @@ def start_run(runs: Path, trials: Sequence[Trial], *, smoke: bool, device: str, 
         digests=tuple(trial.digest for trial in trials),
         margin_points=margin,
     )
-    return create_run(runs, plan)
+    return create_run(runs, plan, before)

@@ -36,7 +36,7 @@ INHERITED = ("SLURM_CONF",)  # the variables that a submission from inside a Slu
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The trials of one sbatch call: seeds of one job, with the same resources."""
+    """The trials of one sbatch call: seeds of one job, or settings of one search, with the same resources."""
 
     trials: tuple[Trial, ...]
     max_running: int | None = None  # the most of them that run at the same time
@@ -44,7 +44,7 @@ class Batch:
 
     @property
     def job(self) -> str:
-        return self.trials[0].job.name
+        return self.trials[0].group
 
 
 def batches(trials: Sequence[Trial], *, largest: int, parallel: int | None) -> list[Batch]:
@@ -54,8 +54,9 @@ def batches(trials: Sequence[Trial], *, largest: int, parallel: int | None) -> l
     In a lane, an array starts after the one before it has ended, and runs no more tasks at a time than the lane's
     share of `parallel`.
     """
-    by_job = [list(group) for _, group in groupby(trials, key=lambda t: (t.job, t.data))]
-    arrays = [tuple(group[i : i + largest]) for group in by_job for i in range(0, len(group), largest)]
+    alike = groupby(trials, key=lambda t: (t.search, t.job.resources) if t.search else (t.job, t.data))
+    groups = [list(group) for _, group in alike]
+    arrays = [tuple(group[i : i + largest]) for group in groups for i in range(0, len(group), largest)]
     if parallel is None:
         return [Batch(array) for array in arrays]
     lanes = min(parallel, len(arrays))

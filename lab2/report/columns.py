@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lab2.measure.metrics import METRICS, Metric, amount
+from lab2.spec.effort import NOT_RECORDED
 
 ABSENT = "–"
 CHANCE = " †"  # marks an accuracy that is not shown to be better than always naming the most frequent class
@@ -69,6 +70,10 @@ def _rank(row: pd.Series) -> str:
     return f"{best}" if best == worst else f"{best}–{worst}"
 
 
+def _effort(row: pd.Series) -> str:
+    return ABSENT if pd.isna(row["effort"]) or row["effort"] == NOT_RECORDED else str(row["effort"])
+
+
 def _metric_column(metric: Metric) -> Column:
     def text(row: pd.Series) -> str:
         return ABSENT if pd.isna(row[metric.name]) else metric.text(row[metric.name])
@@ -86,6 +91,7 @@ _OTHER_COLUMNS = (
     Column("rank", _rank, 4),
     Column("precision", _precision, 6),
     Column("FLOPs/image", _flops, 8),
+    Column("effort", _effort, 9),
     Column("weights", _weights, 10),
 )
 COLUMNS = sorted(

@@ -11,6 +11,8 @@ from lab2.measure.metrics import METRICS, Metric
 from lab2.report.notes import against_chance, commonest_share, notes, on_several_machines
 from lab2.results.collect import Comparison
 from lab2.results.statistics import Interval, of_share, over_seeds
+from lab2.spec.effort import NOT_RECORDED
+from lab2.spec.job import JobSpec
 
 # Text fields that should be the same for all seeds of a job. Where they differ, the row lists all values.
 TEXTS = ("flops_uncounted", "device", "device_name", "precision", "git_commit")
@@ -25,9 +27,21 @@ def summarise(comparison: Comparison, compared: Mapping[str, Row] | None = None)
     compared = compared or {}
     jobs = comparison.frame.groupby("job", sort=False)
     share = commonest_share(comparison.frame)
+    efforts = {trial.job.name: _effort(trial.job) for trial in comparison.plan.trials}
     smoke = comparison.plan.smoke
-    table = pd.DataFrame([_summary(str(job), rows, share, smoke, compared.get(str(job))) for job, rows in jobs])
+    rows_of = [
+        {**_summary(str(job), rows, share, smoke, compared.get(str(job))), "effort": efforts[str(job)]}
+        for job, rows in jobs
+    ]
+    table = pd.DataFrame(rows_of)
     return table.astype(dict.fromkeys(COUNTS, "Int64"))  # an integer type that can hold missing values
+
+
+def _effort(job: JobSpec) -> str | None:
+    """What it took to find the recipe of a job; None for one that has no recipe."""
+    if job.model.fitted:
+        return None
+    return job.effort.text if job.effort else NOT_RECORDED
 
 
 def _summary(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import compress
 
 import pandas as pd
 import pyarrow as pa
@@ -47,6 +48,17 @@ class Comparison:
     def csv(self) -> bytes:
         """The table as CSV, with a header."""
         return as_csv(self.table)
+
+    def tested(self) -> Comparison | None:
+        """The rows of trials that are tested: without those of a search. None where there are none yet."""
+        kept = [not trial.search for trial in self.plan.trials]
+        if all(kept):
+            return self
+        if not any(kept):
+            return None
+        digests = tuple(compress(self.plan.digests, kept))
+        plan = replace(self.plan, trials=tuple(compress(self.plan.trials, kept)), digests=digests)
+        return replace(self, plan=plan, table=self.table.filter(pa.array(kept)))
 
     @property
     def statuses(self) -> list[str]:

@@ -8,6 +8,8 @@ report/        the table                 data/         findings of `lab2 inspect
 kernels/       what was measured to be fastest, a file a job and kind of machine
 collected.parquet  the cache of shards that `collect` has read
 
+Of `lab2 tune` also study.json (the study, written before anything starts) and tuned/ (the job files that it found).
+
 On Slurm also profile.json (the profile of the submission), submissions/ (a record per sbatch call), exits/ (exit
 notes), scheduler.json (the last scheduler query) and taken.json (results copied from other runs).
 """
@@ -17,7 +19,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -130,6 +132,16 @@ class RunDir:
         return self.path / "taken.json"
 
     @property
+    def study(self) -> Path:
+        """The study of `lab2 tune`; other runs have none."""
+        return self.path / "study.json"
+
+    @property
+    def tuned(self) -> Path:
+        """The job files that a study found."""
+        return self.path / "tuned"
+
+    @property
     def collected(self) -> Path:
         return self.path / "collected.parquet"
 
@@ -158,8 +170,10 @@ class RunDir:
         write_whole(self.plan, dump_plan(plan))
 
 
-def create_run(runs: Path, plan: Plan) -> RunDir:
+def create_run(runs: Path, plan: Plan, before: Callable[[RunDir], None] | None = None) -> RunDir:
     """Make the directory of a new run, write its plan, and let the link `latest` point to it.
+
+    `before` is called before the plan is written, without which a directory is no run.
 
     Raises `RunError` where the directory exists or cannot be made.
     """
@@ -168,6 +182,8 @@ def create_run(runs: Path, plan: Plan) -> RunDir:
         run.path.mkdir(parents=True)
         for folder in _FOLDERS:
             (run.path / folder).mkdir()
+        if before:
+            before(run)
         run.write_plan(plan)
         _point_latest(runs, plan.run_id)
     except FileExistsError as error:

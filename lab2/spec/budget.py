@@ -37,3 +37,16 @@ def parse_budget(text: str) -> Budget:
         raise ConfigError(f"budget {text!r}: wanted more than nothing, and a finite amount")
     units: dict[str, Unit] = {"images": "images", "flops": "flops"}
     return Budget(amount=amount, unit=units.get(match[3] or "", "seconds"))
+
+
+def part_of_budget(text: str, share: float) -> str:
+    """The budget that is `share` of the one that `text` states. Raises `ConfigError` as `parse_budget` does."""
+    whole = parse_budget(text)
+    amount = whole.amount * share
+    match whole.unit:
+        case "seconds":
+            return f"{amount:.6g}s"
+        case "images":
+            return f"{max(1, round(amount))}-images"
+        case "flops":
+            return f"{amount:.6g}-flops"

@@ -166,6 +166,9 @@ class Trial:
     seed: int
     # By name of an input: its SHA-256 or its version when the run was planned (`lab2/measure/inputs.py`).
     inputs: dict[str, str] = field(default_factory=dict, hash=False)
+    # The name of the job whose recipe it helps to find: validation images judge it, and it reads no test images. "":
+    # it is tested.
+    search: str = ""
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**31, f"seed={self.seed} is not in [0, 2^31)")
@@ -176,14 +179,20 @@ class Trial:
         return f"{self.job.name}-seed{self.seed}"
 
     @property
+    def group(self) -> str:
+        """What it is submitted to Slurm with, in one array: the seeds of its job, or the search that it belongs to."""
+        return f"{self.search}-search" if self.search else self.job.name
+
+    @property
     def digest(self) -> str:
         """SHA-256 over configuration and inputs: trials with equal digests compute the same.
 
         Without resources, space and effort, which change no result.
 
-        A trial without inputs has the digest of older versions, which had no inputs: old shards still belong to it.
+        A trial without inputs, or of no search, has the digest of older versions, which had neither: old shards still
+        belong to it.
         """
-        without: dict[str, Any] = {} if self.inputs else {"inputs": True}
+        without: dict[str, Any] = {name: True for name in ("inputs", "search") if not getattr(self, name)}
         job = {**NOT_COMPUTED, "model": unused(self.job.model), "train": unused(self.job.train)}
         exclude = {"job": job, "data": unused(self.data), **without}
         return hashlib.sha256(TRIAL.dump_json(self, exclude=exclude)).hexdigest()

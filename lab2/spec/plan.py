@@ -87,6 +87,7 @@ class _Seeds:
     seeds: tuple[int, ...]
     digests: tuple[str, ...]  # one per seed, or none
     inputs: dict[str, str] = field(default_factory=dict)  # plans of older versions have none
+    search: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,10 +109,12 @@ _FILE: TypeAdapter[_File] = TypeAdapter(_File)
 def dump_plan(plan: Plan) -> bytes:
     """`plan` as JSON."""
     jobs, start = [], 0
-    for (job, data, inputs), group in groupby(plan.trials, key=lambda trial: (trial.job, trial.data, trial.inputs)):
+    for (job, data, inputs, search), group in groupby(
+        plan.trials, key=lambda trial: (trial.job, trial.data, trial.inputs, trial.search)
+    ):
         seeds = tuple(trial.seed for trial in group)
         digests = plan.digests[start : start + len(seeds)]
-        jobs.append(_Seeds(job=job, data=data, seeds=seeds, digests=digests, inputs=inputs))
+        jobs.append(_Seeds(job=job, data=data, seeds=seeds, digests=digests, inputs=inputs, search=search))
         start += len(seeds)
     file = _File(
         run_id=plan.run_id,
@@ -133,7 +136,7 @@ def load_plan(text: bytes) -> Plan:
         smoke=file.smoke,
         device=file.device,
         trials=tuple(
-            Trial(job=entry.job, data=entry.data, seed=seed, inputs=entry.inputs)
+            Trial(job=entry.job, data=entry.data, seed=seed, inputs=entry.inputs, search=entry.search)
             for entry in file.jobs
             for seed in entry.seeds
         ),

@@ -25,6 +25,7 @@ class Provenance:
     setting: int  # the number of the chosen one; 0 is the job's own recipe
     score: float  # validation accuracy, [0, 1]
     own_score: float | None  # that of the job's own recipe under the same rules; None: it failed
+    own_share: float = 1.0  # of the budget that the own recipe's score was reached with: halving may end it early
     seconds: float  # of all trials of this job together
     images: str  # what validated, as `Effort.data` says it
 
@@ -40,6 +41,8 @@ def tuned_job_file(job: JobSpec, provenance: Provenance) -> str:
 
 def _docstring(found: Provenance) -> str:
     own = "failed" if found.own_score is None else f"{found.own_score:.2%}"
+    if found.own_share < 1:
+        own += f" after {found.own_share:.0%} of the budget, where halving ended it"
     chosen = f"number {found.setting} of" if found.setting else "the job's own recipe, number 0 of"
     lines = (
         one_line(found.question) or "Tuned.",

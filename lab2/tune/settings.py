@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +28,14 @@ def settings_of(space: Mapping[str, Dimension], study_seed: int, job: str, i: in
     """
     if i == 0:
         return {}
-    shares = points(len(space), study_seed, job, i - 1, 1)[0]
-    return {
-        name: dimension.at(float(share)) for (name, dimension), share in zip(sorted(space.items()), shares, strict=True)
-    }
+    shares = _point(len(space), study_seed, job, i - 1)
+    return {name: dimension.at(share) for (name, dimension), share in zip(sorted(space.items()), shares, strict=True)}
+
+
+@lru_cache(maxsize=4096)
+def _point(dimensions: int, study_seed: int, job: str, number: int) -> tuple[float, ...]:
+    """One point, cached: scrambling a sequence takes longer than all else that is done with a setting."""
+    return tuple(points(dimensions, study_seed, job, number, 1)[0].tolist())
 
 
 def points(dimensions: int, study_seed: int, job: str, first: int, count: int) -> NDArray[np.float64]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -17,9 +18,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from lab2.errors import ConfigError
 from lab2.regular_file import LISTS, read_regular
+from lab2.spec.budget import parse_budget, part_of_budget
 from lab2.spec.checks import first_error, require, wrong_schema
 from lab2.spec.effort import Effort
-from lab2.spec.job import NOT_COMPUTED, DataConfig, JobSpec, Trial, unused
+from lab2.spec.job import NOT_COMPUTED, DataConfig, JobSpec, TrainConfig, Trial, unused
 from lab2.spec.space import Choice, Range, Value, apply_settings, space_of
 from lab2.tune.halving import Rung, rungs
 from lab2.tune.settings import settings_of
@@ -75,8 +77,10 @@ class Candidate:
 
     job: JobSpec  # setting 0: its recipe as it stands
     space: dict[str, Range | Choice] = field(hash=False)
+    question: str = ""  # that its job file asks; for the file that is written of what is found
 
     def __post_init__(self) -> None:
+        require(not self.job.model.fitted, f"study: {self.job.name} has no recipe to search; leave it out")
         require(bool(self.space), f"study: {self.job.name} has an empty space; there is nothing to search")
         checked = replace(self.job, space=self.space)
         object.__setattr__(self, "job", replace(self.job, space={}))  # it is said once
@@ -112,6 +116,8 @@ class Study:
             "with which the settings are trained: the chosen one is the best with that seed, in part by luck",
         )
         require(self.data.fold is None, "study: data.fold is for `validation` to say; take it out")
+        if self.budget:
+            parse_budget(self.budget)
         if self.mode == "halving":
             rungs(self.trials, self.eta)
 
@@ -127,7 +133,10 @@ class Study:
         What the recipes do not use of later versions is left out, as in a trial's digest.
         """
         of_jobs = {
-            place: {"job": {**NOT_COMPUTED, "model": unused(one.job.model), "train": unused(one.job.train)}}
+            place: {
+                "question": True,
+                "job": {**NOT_COMPUTED, "model": unused(one.job.model), "train": unused(one.job.train)},
+            }
             for place, one in enumerate(self.jobs)
         }
         return hashlib.sha256(_canonical(self, exclude={"jobs": of_jobs, "data": unused(self.data)})).hexdigest()
@@ -141,23 +150,34 @@ class Study:
         return settings_of(self.candidate(job).space, self.seed, job, i)
 
     def setting_job(self, job: str, i: int) -> JobSpec:
-        """That job with setting `i`, named `<job>_t<i>`. Raises `ConfigError` where the values do not go together."""
+        """That job with setting `i` and the study's budget, named `<job>_t<i>`.
+
+        Raises `ConfigError` where the values do not go together.
+        """
         changed = apply_settings(self.candidate(job).job, self.settings(job, i))
+        if self.budget:
+            changed = replace(changed, train=replace(changed.train, budget=self.budget))
         return replace(changed, name=f"{job}_t{i:0{len(str(self.trials - 1))}d}", effort=None)
 
-    def search_trials(self, job: str, i: int) -> tuple[Trial, ...]:
-        """The trainings that judge setting `i`: one for each fold and draw, named `<job>_t<i>` or `<job>_t<i>_f<n>`."""
+    def search_trials(self, job: str, i: int, rung: int = 0) -> tuple[Trial, ...]:
+        """The trainings that judge setting `i` in a rung: one for each fold and draw. They are not tested.
+
+        They are named `<job>_t<i>`, `_r<rung>` after it from the second rung on, and `_f<n>` where there are several.
+        Each rung trains from the start, with a whole cycle of the learning rate in its share of the length.
+        """
         one = self.setting_job(job, i)
+        name = one.name + f"_r{rung}" * (rung > 0)
+        one = replace(one, name=name, train=_shortened(one.train, self.rungs[rung].share))
         parts = tuple(self.validation.of(self.data))
         names = [one.name] if len(parts) == 1 else [f"{one.name}_f{n}" for n in range(len(parts))]
         return tuple(
-            Trial(job=replace(one, name=name), data=data, seed=self.seed)
+            Trial(job=replace(one, name=name), data=data, seed=self.seed, search=job)
             for name, data in zip(names, parts, strict=True)
         )
 
     def final_trials(self, job: str, i: int) -> tuple[Trial, ...]:
         """The trainings of the chosen setting `i`, under the job's own name; these alone are tested."""
-        one = replace(self.setting_job(job, i), name=job)
+        one = replace(self.setting_job(job, i), name=job, effort=self.effort(job))
         return tuple(Trial(job=one, data=self.data, seed=seed) for seed in self.final_seeds)
 
     def effort(self, job: str) -> Effort:
@@ -177,18 +197,34 @@ class Study:
         )
 
 
-def make_study(jobs: Sequence[JobSpec], **more: Any) -> Study:
+def make_study(jobs: Sequence[JobSpec], questions: Mapping[str, str] | None = None, **more: Any) -> Study:
     """A study of `jobs`, each with the space that it states or the default one; `more` are fields of `Study`.
+
+    `questions` has, by name of a job, what its file asks.
 
     All its trials are made once: raises `ConfigError`, before anything starts, for a setting that its job refuses,
     and for a job that is called as a trial of another is.
     """
-    study = Study(jobs=tuple(Candidate(job=job, space=space_of(job)) for job in jobs), **more)
+    asked = questions or {}
+    candidates = [Candidate(job=job, space=space_of(job), question=asked.get(job.name, "")) for job in jobs]
+    study = Study(jobs=tuple(candidates), **more)
     names = {one.job.name for one in study.jobs}
     for name in sorted(names):
-        for trial in [t for i in range(study.trials) for t in study.search_trials(name, i)]:
+        rounds = [(i, rung) for rung in range(len(study.rungs)) for i in range(study.trials)]
+        for trial in [t for i, rung in rounds for t in study.search_trials(name, i, rung)]:
             require(trial.job.name not in names, f"study: {trial.job.name} is a trial of {name}; rename the job")
     return study
+
+
+def _shortened(recipe: TrainConfig, share: Fraction) -> TrainConfig:
+    """`recipe` with `share` of its length."""
+    if share == 1:
+        return recipe
+    if recipe.budget is not None:
+        return replace(recipe, budget=part_of_budget(recipe.budget, float(share)))
+    if recipe.images is not None:
+        return replace(recipe, images=max(1, round(recipe.images * share)))
+    return replace(recipe, epochs=recipe.epochs * float(share))
 
 
 def mean_score(scores: Sequence[float | None]) -> float | None:

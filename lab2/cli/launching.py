@@ -1,0 +1,111 @@
+"""How the commands start trials: here or on Slurm, under the lock of their run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import typer
+
+from lab2.cli import completion
+from lab2.cli.inspecting import inspected, keep_findings
+from lab2.cli.options import named
+from lab2.cli.screen import out, say, show_table, warn, watch
+from lab2.file_lock import held
+from lab2.launch.planning import start_run
+from lab2.launch.status import RunStatus, TrialStatus, status
+from lab2.results.run_dir import RunDir
+from lab2.spec.job import Trial
+from lab2.spec.plan import Plan
+from lab2.spec.profile import Profile
+
+Cluster = typer.Option(
+    "--profile",
+    metavar="CLUSTER",
+    help="A name in slurm/profiles/, or a .toml file.",
+    autocompletion=completion.profile,
+)
+
+
+def start(
+    runs: Path,
+    trials: Sequence[Trial],
+    *,
+    smoke: bool,
+    device: str,
+    margin: float | None = None,
+    before: Callable[[RunDir], None] | None = None,
+) -> RunDir:
+    """A new run of `trials`, with what was found in their data; `before` writes what must be there with the plan."""
+    found = inspected(trials)
+    run = start_run(runs, trials, smoke=smoke, device=device, margin=margin, before=before)
+    keep_findings(run, found)
+    return run
+
+
+def launching(run: RunDir) -> AbstractContextManager[None]:
+    """Hold the lock under which trials of a run are started. Raises `RunError` if another lab2 holds it."""
+    return held(run.launcher, "another lab2 is launching this run")
+
+
+def launch(run: RunDir, plan: Plan, trials: list[Trial], parallel: int, gpus: list[int]) -> None:
+    """Run `trials`, show their progress, then the table. Exits with 1 if any trial has not ended well."""
+    smoke = " (smoke run: a fraction of the data)" if plan.smoke else ""
+    say(f"run {plan.run_id}: {len(trials)} trial{'s' * (len(trials) > 1)}{smoke}, {run.path}")
+    run_here(run, plan, trials, parallel, gpus)
+    show_table(run)
+    if not all(line.finished for line in status(run, plan).trials):
+        raise typer.Exit(1)
+
+
+def run_here(run: RunDir, plan: Plan, trials: Sequence[Trial], parallel: int, gpus: list[int]) -> None:
+    """Run `trials` on this machine and show their progress. Ctrl-C stops those that run."""
+    from lab2.launch.local import run_locally
+    from lab2.measure.cores import available_cores
+
+    updates = run_locally(run, plan, trials, parallel=parallel, cores=available_cores(), gpus=gpus)
+    try:
+        watch(_shown(lines, {trial.name for trial in trials}) for lines in updates)
+    except KeyboardInterrupt:
+        updates.close()
+        warn(f"\nstopped; what is finished is kept. Go on with: lab2 resume {named(run)}", "")
+        raise
+
+
+def _shown(lines: Sequence[TrialStatus], names: Collection[str]) -> list[TrialStatus]:
+    """Of `lines` what is shown of the trials `names`: on a terminal the newest ones, where they do not fit."""
+    those = [line for line in lines if line.trial in names]
+    if not out.is_terminal or len(those) < out.height - 6:
+        return those
+    return [line for line in those if line.state != "waiting"][-max(1, out.height - 10) :]
+
+
+def submit_trials(
+    run: RunDir, trials: Sequence[Trial], cluster: Profile, parallel: int | None, exclude: Sequence[str] = ()
+) -> None:
+    from lab2.launch.slurm import submit as hand_over
+
+    plan = run.read_plan()
+    if not trials:
+        say(f"run {plan.run_id}: nothing to submit, all its trials are finished; see them: lab2 report {named(run)}")
+        return
+    say(f"run {plan.run_id}: {len(trials)} of {len(plan.trials)} trials for Slurm, {run.path}")
+    for one in hand_over(run, plan, trials, cluster, parallel=parallel, exclude=exclude):
+        several = f" and {len(one.trials) - 1} more" if len(one.trials) > 1 else ""
+        say(f"job {one.job_id}: {one.trials[0]}{several}")
+    say(f"watch it with: lab2 status {named(run)} --follow; then: lab2 report {named(run)}")
+
+
+def resubmit(
+    run: RunDir, trials: Sequence[Trial], cluster: Profile, parallel: int | None, now: RunStatus, *, any_node: bool
+) -> None:
+    from lab2.launch.slurm import cancel as cancel_jobs
+    from lab2.launch.slurm import suspects, write_profile
+
+    write_profile(run, cluster)
+    cancel_jobs(run, [line.trial for line in now.trials if line.state == "stuck"])
+    bad = [] if any_node else suspects(run, now.trials)
+    if bad:
+        say(f"without the nodes on which a trial was killed: {', '.join(bad)} (--any-node: with them)")
+    submit_trials(run, trials, cluster, parallel, exclude=bad)

@@ -1,0 +1,77 @@
+"""`lab2 tune`: a search of equal effort by a rule that is fixed beforehand."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lab2.cli.command import RUN, command
+from lab2.cli.launching import Cluster
+from lab2.cli.options import (
+    DEFAULT_RUNS,
+    BudgetOption,
+    Dataset,
+    Device,
+    Jobs,
+    Parallel,
+    Runs,
+    Seeds,
+    Settings,
+    chosen_jobs,
+    chosen_seeds,
+    questions_of,
+)
+from lab2.spec.profile import read_profile
+
+app = typer.Typer()
+
+
+@command(app, RUN, example="lab2 tune --jobs cnn,vit --trials 16 --budget 60s --seeds 3")
+def tune(
+    jobs: Jobs = None,
+    trials: Annotated[
+        int, typer.Option("--trials", metavar="N", help="Settings of each job; the first is its own recipe.")
+    ] = 16,
+    budget: BudgetOption = None,
+    seeds: Seeds = "3",
+    study_seed: Annotated[
+        int, typer.Option("--study-seed", metavar="N", min=0, help="Seed of the settings and of the search's trials.")
+    ] = 0,
+    mode: Annotated[
+        str, typer.Option("--mode", metavar="MODE", help="random, or halving: the better settings get more.")
+    ] = "random",
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            "--folds", metavar="N", min=1, help="Trainings that judge a setting; below 2,000 images 5, else 1."
+        ),
+    ] = None,
+    dataset: Dataset = "mnist",
+    settings: Settings = None,
+    profile: Annotated[str | None, Cluster] = None,
+    parallel: Parallel = None,
+    device: Device = "auto",
+    runs: Runs = DEFAULT_RUNS,
+) -> None:
+    """Search a recipe for each job with equal effort, then train and test it.
+
+    Validation images choose; only the chosen recipes read the test images.
+    """
+    from lab2.cli.studying import plan_study, start_study  # loads scipy
+
+    cluster = read_profile(profile) if profile else None
+    study = plan_study(
+        chosen_jobs(jobs),
+        dataset,
+        settings or [],
+        cluster,
+        folds=folds,
+        questions=questions_of(jobs),
+        trials=trials,
+        seed=study_seed,
+        mode=mode,
+        budget=budget or "",
+        final_seeds=tuple(chosen_seeds(seeds)),
+    )
+    start_study(runs, study, cluster, parallel, device)
