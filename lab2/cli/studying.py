@@ -149,7 +149,8 @@ def show_study(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None
     if not quiet:
         table = Table(box=SIMPLE_HEAD, pad_edge=False, title="the search, judged by validation images")
         for title in TITLES:
-            table.add_column(title, justify="left" if title == "model" else "right", no_wrap=True)
+            is_name = title == "model"  # a long one is folded; numbers are not cut
+            table.add_column(title, justify="left" if is_name else "right", no_wrap=not is_name, overflow="fold")
         for row in summary_rows(study, outcomes):
             table.add_row(*(Text(for_terminal(cell)) for cell in row))
         out.print(table)

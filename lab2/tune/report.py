@@ -153,7 +153,10 @@ def _job_json(one: JobOutcome) -> dict[str, Any]:
             }
             for it in one.settings
         ],
-        "best_so_far": [{"validation_accuracy": best, "seconds": spent} for best, spent in one.best_so_far],
+        # The scores of a halving search are of trainings of different lengths.
+        "best_so_far": [
+            {"validation_accuracy": best, "seconds": spent} for best, spent in one.best_so_far if one.curve is not None
+        ],
         "tuning_curve": [dict(zip(names, point, strict=True)) for point in _points(one)],
         "mattered": [
             {"name": it.name, "share": None if it.share != it.share else it.share, "p": it.p, "told": it.told}
