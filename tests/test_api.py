@@ -48,6 +48,7 @@ def test_a_training_that_fails_is_a_shard_that_says_why(tmp_path: Path):
     assert "diverged" in shard.reason
 
 
+@pytest.mark.slow
 def test_importing_it_brings_no_torch():
     code = "import lab2, sys; assert 'torch' not in sys.modules; lab2.run; assert 'torch' in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
