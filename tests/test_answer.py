@@ -59,7 +59,7 @@ class TestVerdicts:
         assert price.images is not None
         assert (price.need, price.images > 1000) == (Need.IMAGES, True)
         assert deciding == (
-            "To find a difference of 0.5 points with a probability of 80 %: no number of seeds is enough on these "
+            "To detect a difference of 0.5 points with a probability of 80 %: no number of seeds is enough on these "
             f"1,000 test images for b and d (from {price.images:,} on it is), c and d (from {price.images:,} on it is)."
         )
 
@@ -97,7 +97,7 @@ class TestVerdicts:
         (best, alike, *_) = answer(
             report_of(answered(tmp_path, {n: r[None].repeat(2, 0) for n, r in rights.items()}, margin=0.1)).finding
         )
-        assert best == "No single best is shown, b or d may be the first; shown to be better: b and d than e."
+        assert best == "No single winner is shown: b or d may be the best. Shown to be better: b and d than e."
         assert alike == "Not told apart: b and d."
 
     def test_where_nothing_is_shown_nothing_is_claimed(self, tmp_path: Path):
@@ -127,7 +127,7 @@ class TestVerdicts:
         assert pair.price is not None
         assert (pair.price.need, pair.price.seeds is not None and pair.price.seeds > 3) == (Need.SEEDS, True)
         assert answer(report.finding)[-1] == (
-            "To find a difference of 2 points with a probability of 80 %: "
+            "To detect a difference of 2 points with a probability of 80 %: "
             f"{pair.first} and {pair.second} take {pair.price.seeds} seeds each."
         )
 
@@ -138,7 +138,7 @@ class TestVerdicts:
             for name, counts in {"a": (900, 920, 940), "b": (880, 895, 925)}.items()
         }
         assert answer(report_of(answered(tmp_path, rights, margin=5)).finding)[-1] == (
-            "To find a difference of 5 points with a probability of 80 %: there is enough for a and b, of which only a "
+            "To detect a difference of 5 points with a probability of 80 %: there is enough for a and b, of which only a "
             "smaller difference is open."
         )
 
@@ -159,7 +159,7 @@ class TestOneSeed:
     def test_an_open_pair_waits_for_a_second_one(self, tmp_path: Path):
         found = answer(report_of(answered(tmp_path, {"b": B[None], "d": D[None]}, margin=0.1)).finding)
         assert found[2] == (
-            "To find a difference of 0.1 points with a probability of 80 %: for one pair it is not known before b and "
+            "To detect a difference of 0.1 points with a probability of 80 %: for one pair it is not known before b and "
             "d have a second seed."
         )
 

@@ -73,7 +73,7 @@ def _best(judged: Comparison) -> str:
         if beaten[name]:
             claims.setdefault(listed([pair.second for pair in beaten[name]]), []).append(name)
     shown = "; ".join(f"{listed(names)} than {losers}" for losers, names in claims.items())
-    return f"No single best is shown, {listed(first, 'or')} may be the first; shown to be better: {shown}."
+    return f"No single winner is shown: {listed(first, 'or')} may be the best. Shown to be better: {shown}."
 
 
 def _shown(pair: Pair) -> bool:
@@ -141,7 +141,7 @@ def _deciding(judged: Comparison, fixed: frozenset[str]) -> str:
         count = "one pair" if len(unknown) == 1 else f"{len(unknown)} pairs"
         parts.append(f"for {count} it is not known before {listed(single)} {_have(single)} a second seed")
     power = f"{100 * prices[0][1].power:.0f} %"
-    return f"To find a difference of {points(judged.margin)} with a probability of {power}: {'; '.join(parts)}."
+    return f"To detect a difference of {points(judged.margin)} with a probability of {power}: {'; '.join(parts)}."
 
 
 def _some(texts: Sequence[str]) -> str:
