@@ -96,23 +96,31 @@ def test_a_study_that_is_killed_again_and_again_gives_the_same_table(tmp_path: P
     run = open_run(runs, "latest")
     study = run.study.read_bytes()
     end_all(run, process)  # in its first training
-    for here in ("shards/a_cnn_t1-seed0.json", "history/b_vit_t1-seed0.jsonl", "history/a_cnn-seed1.jsonl"):
-        process = start("resume", runs=runs)
-        wait_for((run.path / here).exists)
-        end_all(run, process)
     process = start("resume", runs=runs)
-    wait_for((run.path / "history/b_vit-seed1.jsonl").exists)
+    wait_for(run.shard("a_cnn_t0-seed0").exists)
+    end_all(run, process)  # between two trainings, about
+    process = start("resume", runs=runs)
+    wait_for(run.history("a_cnn_t1-seed0").exists)
+    (worker,) = [pid for pid in children(run.path) if "core._submit" in command(pid)]
+    os.kill(worker, signal.SIGKILL)  # a training alone: the others go on, and nothing is chosen
+    _, errors = process.communicate(timeout=280)
+    assert (process.returncode, "not finished: a_cnn_t1-seed0; lab2 resume" in errors) == (1, True), errors
+    assert all(trial.search for trial in run.read_plan().trials)
+    process = start("resume", runs=runs)
+    wait_for(run.history("a_cnn-seed1").exists)
+    end_all(run, process)  # in a training of a chosen recipe
+    process = start("resume", runs=runs)
+    wait_for(run.history("b_vit-seed1").exists)
     process.kill()  # the launcher alone; its trial goes on
     process.communicate()
-    said = lab2("resume", "--runs", str(runs))
-    assert "100-images" in said.stdout or "effort" in said.stdout
+    lab2("resume", "--runs", str(runs))
     assert run.study.read_bytes() == study
     lab2(*words, "--runs", str(tmp_path / "whole"))
     whole = open_run(tmp_path / "whole", "latest")
     assert found(run) == found(whole)
     assert read_study(run.study).sha256 == read_study(whole.study).sha256
     before = run.plan.read_bytes()
-    assert "shards" not in lab2("resume", "--runs", str(runs)).stderr
+    lab2("resume", "--runs", str(runs))
     assert run.plan.read_bytes() == before
 
 
