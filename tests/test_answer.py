@@ -138,8 +138,8 @@ class TestVerdicts:
             for name, counts in {"a": (900, 920, 940), "b": (880, 895, 925)}.items()
         }
         assert answer(report_of(answered(tmp_path, rights, margin=5)).finding)[-1] == (
-            "To detect a difference of 5 points with a probability of 80 %: there is enough for a and b, of which only a "
-            "smaller difference is open."
+            "To detect a difference of 5 points with a probability of 80 %: there is enough for a and b, of which only "
+            "a smaller difference is open."
         )
 
 
@@ -159,8 +159,8 @@ class TestOneSeed:
     def test_an_open_pair_waits_for_a_second_one(self, tmp_path: Path):
         found = answer(report_of(answered(tmp_path, {"b": B[None], "d": D[None]}, margin=0.1)).finding)
         assert found[2] == (
-            "To detect a difference of 0.1 points with a probability of 80 %: for one pair it is not known before b and "
-            "d have a second seed."
+            "To detect a difference of 0.1 points with a probability of 80 %: for one pair it is not known before b "
+            "and d have a second seed."
         )
 
     def test_a_baseline_has_no_other_seed(self, tmp_path: Path):
