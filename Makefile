@@ -16,7 +16,7 @@ TAG = $(or $(IMAGE),lab2:$(VERSION))
 quote = '$(subst ','\'',$(1))'# as one word for the shell, whatever is in it
 IN_IMAGE = slurm/containers/here-in-image $(if $(filter %.sif,$(IMAGE)),apptainer,$(or $(ENGINE),docker)) $(call quote,$(value IMAGE))
 FAST_TESTS := OMP_NUM_THREADS=1 $(VENV)/bin/pytest -q -n auto --dist worksteal -m 'not slow and not slurm and not image'
-SLURM_TESTS := slurm-ends slurm-ends-unaccounted slurm-others
+SLURM_TESTS := slurm-others slurm-ends slurm-ends-unaccounted slurm-study
 READY := $(if $(wildcard $(SETUP_LOGIN)),$(SETUP_LOGIN),$(SETUP))# a login node may have no torch
 option = $(if $(value $(2)),$(1) $(call quote,$(value $(2))))# of lab2, where the variable is given
 CHOICE = $(call option,--jobs,JOBS) $(call option,--seeds,SEEDS) $(call option,--dataset,DATASET) \
@@ -65,13 +65,13 @@ test: $(SETUP_DEV) ## all tests: the fast ones on all cores, then the others one
 	@$(VENV)/bin/pytest -m 'slow or slurm or image'
 
 test-slurm: $(SETUP_DEV) ## the tests on a real Slurm, with accounting and without
-	@echo 'three clusters at once, which mostly wait: about a quarter of an hour; each shows its tests when it has ended'
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target $(SLURM_TESTS)
+	@echo 'four clusters at once, which mostly wait: about a quarter of an hour; each shows its tests when it has ended'
+	@$(MAKE) --no-print-directory --jobs=4 --output-sync=target $(SLURM_TESTS)
 
-# Nine nodes share this machine's cores: threads that wait for one another should not keep them busy.
+# Twelve nodes share this machine's cores: threads that wait for one another should not keep them busy.
 $(SLURM_TESTS): $(SETUP_DEV)
 	@LAB2_TEST_SLURM=1 ACCOUNTING=$(if $(filter %-unaccounted,$@),0,1) OMP_WAIT_POLICY=passive $(VENV)/bin/pytest \
-	  -m $(if $(filter %-others,$@),'not ends',ends) tests/test_slurm.py tests/test_slurm_study.py
+	  -m $(if $(filter slurm-ends%,$@),ends,'not ends') tests/$(if $(filter %-study,$@),test_slurm_study.py,test_slurm.py)
 
 image: ## build the image IMAGE with docker, podman or buildah
 	@$(or $(ENGINE),docker) build $(if $(BASE),--build-arg $(call quote,BASE=$(BASE))) --build-arg VERSION=$(VERSION) \
