@@ -6,7 +6,7 @@ cases.
 
 Sources: Gallas, Pennello and Myers 2007, JOSA A 24:B70; Chen, Gallas and Yousef 2012, Pattern Recognition 45 (the
 components); Hillis 2014, Statistics in Medicine 33:330 (the degrees of freedom); Satterthwaite 1946, Biometrics 2:110.
-`docs/statistics.md` has the formulas, and the two places where they are amended.
+`docs/statistics.md` has the formulas, and the three places where they are amended.
 """
 
 from __future__ import annotations
