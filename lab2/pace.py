@@ -33,6 +33,7 @@ class Pace:
         self.known = {point.step: point.left for point in known}
         self.last_known = max(self.known, default=0)
         self.stage = ""
+        self.counted = False  # whether this stage has a first count, by an earlier attempt also
         self.first_step, self.first_seconds = 0, 0.0  # of this stage, from which its rate is counted
         self.marked_step, self.marked_seconds = 0, 0.0  # the latest count
 
@@ -41,6 +42,7 @@ class Pace:
         if trainer.stage_name != self.stage:
             self.stage, self.first_step, self.first_seconds = trainer.stage_name, step.number, watch.seconds
             self.marked_step, self.marked_seconds = step.number, watch.seconds
+            self.counted = any(trainer.earlier_steps < known <= step.number for known in self.known)
         if not self._is_due(step.number, watch.seconds):
             return step.last
         watch.await_device()
@@ -56,7 +58,8 @@ class Pace:
         if number <= self.last_known:
             return number in self.known
         before, now = self.marked_seconds / self.seconds, seconds / self.seconds
-        return number == self.first_step + COUNTED or any(before < mark <= now for mark in MARKS)
+        first = not self.counted and number == self.first_step + COUNTED
+        return first or any(before < mark <= now for mark in MARKS)
 
     def _count(self, number: int, seconds: float, trainer: Trainer) -> int:
         """How many more steps of this stage fit into what is left of the time."""

@@ -142,11 +142,14 @@ class Clock(Stopwatch):
         """There is none."""
 
 
-def paced(pace: Pace, stage: Stage, rate: Any, stop_at: int | None = None) -> tuple[float, list[float], int]:
+def paced(
+    pace: Pace, stage: Stage, rate: Any, stop_at: int | None = None, begun: float = 0.0
+) -> tuple[float, list[float], int]:
     """Walk `stage` with steps of `rate(number)` seconds: the time, the learning rates, the steps."""
     watch, rates = Clock(), []
+    watch.seconds = begun
     (weight,) = stage.optimizer.parameters
-    trainer: Any = SimpleNamespace(stage_name="all", end_in=stage.end_in, steps_left=1)
+    trainer: Any = SimpleNamespace(stage_name="all", end_in=stage.end_in, steps_left=1, earlier_steps=0)
     for _ in stage:
         rates.append(stage.optimizer.optimizers[0].param_groups[0]["lr"])
         watch.seconds += rate(stage.number + 1)
@@ -196,6 +199,16 @@ class TestPace:
         seconds, _, _ = paced(again, make_stage(images=1000, batch_size=10, epochs=100), lambda _: 0.06)
         assert seconds == pytest.approx(60, rel=0.02)
 
+    def test_one_that_goes_on_from_a_checkpoint_counts_nothing_by_its_first_two_steps(self, tmp_path: Path):
+        """They say little of the rate, and the stage was counted before."""
+        first = self.pace(tmp_path, 60)
+        stage = make_stage(images=1000, batch_size=10, epochs=100)
+        seconds, _, _ = paced(first, stage, lambda _: 0.05, stop_at=500)
+        known = [PacePoint(step=step, left=left) for step, left in _written(first)]
+        again = self.pace(tmp_path / "again", 60, known)
+        paced(again, stage, lambda number: 5.0 if number < 503 else 0.05, begun=seconds, stop_at=504)
+        assert all(step > 504 for step, _ in _written(again))
+
     def test_a_head_takes_no_more_than_its_share_and_no_more_than_its_steps(self, tmp_path: Path):
         for steps, wanted in ((10_000, 240), (100, 100)):
             stage = make_stage(images=1000, batch_size=10, epochs=steps / 100)
@@ -205,7 +218,11 @@ class TestPace:
                 watch.seconds += 0.05
                 step = stage.step(weight * 0)
                 left = stage.total - stage.number
-                pace.ends(step, watch, SimpleNamespace(stage_name="head", end_in=stage.end_in, steps_left=left))
+                pace.ends(
+                    step,
+                    watch,
+                    SimpleNamespace(stage_name="head", end_in=stage.end_in, steps_left=left, earlier_steps=0),
+                )
             assert stage.number == pytest.approx(wanted, abs=2)
 
 
