@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from lab2.models.vgg16 import VGG16Config
 from lab2.models.vit import ViTConfig
 from lab2.spec.architectures import ImportedConfig, ModelConfig
 from lab2.spec.catalogue import choose, default_folder, read_catalogue
+from lab2.spec.effort import Effort
 from lab2.spec.job import TRIAL, DataConfig, JobSpec, Resources, TrainConfig, Trial
 from lab2.spec.overrides import override
 from tests.conftest import TINY, augmentation, make_trial
@@ -152,6 +154,22 @@ def test_a_trial_has_the_digest_that_an_older_version_gave_it(model: ModelConfig
 
 
 class TestOverride:
+    @pytest.mark.parametrize(
+        ("setting", "kept"),
+        [
+            ("train.learning_rate=0.5", False),
+            ("model.dropout=0.5", False),
+            ("train.budget=60s", True),
+            ("train.precision=fp32", True),
+            ("resources.cpus=1", True),
+            ("data.train_images=100", True),
+        ],
+    )
+    def test_another_recipe_has_no_effort_of_the_old_one(self, setting: str, kept: bool):
+        trial = make_trial("cnn")
+        trial = replace(trial, job=replace(trial.job, effort=Effort(settings=9)))
+        assert override([trial], [setting])[0].job.effort == (Effort(settings=9) if kept else None)
+
     def test_sets_a_field_of_each_trial_that_has_it(self):
         cnn, vit = override([make_trial("cnn"), make_trial("vit")], ["train.epochs=3", "model.hidden=7"])
         assert (cnn.job.train.epochs, vit.job.train.epochs) == (3, 3)

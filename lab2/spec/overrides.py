@@ -14,6 +14,11 @@ from lab2.errors import ConfigError
 from lab2.spec.fields import settable
 from lab2.spec.job import DataConfig, Trial
 
+# Changing one of these leaves the recipe what it was: how it is computed and recorded, and what a budget gives all.
+_NO_RECIPE = {
+    *("train.budget", "train.precision", "train.memory_format", "train.convolution"),
+    *("train.save_weights", "train.target_accuracy"),
+}
 _ROOTS = {"model": "job", "train": "job", "resources": "job", "data": None}
 
 
@@ -78,7 +83,9 @@ def _replace(trial: Trial, path: str, text: str, setting: str) -> Trial:
     if path == "train.epochs":  # a length in epochs takes the place of one in images
         changed = dataclasses.replace(changed, images=None)
     if _ROOTS[root]:
-        return dataclasses.replace(trial, job=dataclasses.replace(trial.job, **{root: changed}))
+        job = dataclasses.replace(trial.job, **{root: changed})
+        another = root in ("model", "train") and path not in _NO_RECIPE and job != trial.job
+        return dataclasses.replace(trial, job=dataclasses.replace(job, effort=None) if another else job)
     return dataclasses.replace(trial, **{root: changed})
 
 
