@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -37,6 +38,6 @@ def percentile_interval(measured: ArrayLike, share: float, level: float = 0.95) 
         raise ComparisonError(
             f"measurements of shape {values.shape}, share {share}: wanted finite numbers (n,) and a share in (0, 1)"
         )
-    found = quantile_test(values, p=share).confidence_interval(level)
+    found: Any = quantile_test(values, p=share).confidence_interval(level)  # its stubs say float
     low, high = (None if math.isnan(bound) else float(bound) for bound in (found.low, found.high))
     return PercentileInterval(value=float(np.quantile(values, share)), low=low, high=high, level=level)
