@@ -1,8 +1,9 @@
 """Ends a training when its time is spent: the number of its steps follows from the rate that is measured meanwhile.
 
-The schedule of the learning rate ends with the training, whatever the rate. The steps that are left are counted anew
-at `MARKS`, so that a neighbour who comes or goes costs no more than a few per cent. What was counted is written into
-the run: an attempt that goes on, or begins anew, takes the same steps, and ends with the same bits.
+The schedule of the learning rate ends with the training, whatever the rate. The remaining steps are recomputed at
+`MARKS`, so that the training ends on time when another process slows the machine (tests/test_budget.py simulates it:
+within 2 %). Each count is written into the run. A later attempt repeats the counts that are written, with the same
+bits, and measures anew after the last of them.
 
 Source: Li, Yumer and Ramanan 2020 (arXiv:1905.04753) for a schedule that ends where the budget does.
 """
@@ -21,7 +22,7 @@ from lab2.train.trainer import Trainer
 
 # Shares of the budget at which the steps that are left are counted anew.
 MARKS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
-COUNTED = 2  # steps after the first of a stage that give its first rate; the first one also takes memory
+COUNTED = 2  # steps that are timed for a stage's first rate; not its first step, which also allocates memory
 
 
 class Pace:

@@ -68,7 +68,8 @@ Margin = Annotated[
         "--margin",
         metavar="POINTS",
         callback=check_margin,
-        help="Rows that differ by less count as equal (0.2); 0.1, or 100 / sqrt(test images) if that is more.",
+        help="Points of accuracy (0.2): a difference that is shown to be smaller counts as equal. "
+        "Default: 100 / sqrt(test images), at least 0.1.",
     ),
 ]
 Runs = Annotated[Path, typer.Option("--runs", metavar="FOLDER", envvar="LAB2_RUNS", help="The folder of all runs.")]
@@ -76,7 +77,9 @@ RunId = Annotated[str, typer.Argument(metavar="RUN", help="Its id, or latest.", 
 BudgetOption = Annotated[
     str | None,
     typer.Option(
-        "--budget", metavar="BUDGET", help="The same for every architecture: 5m of training, 20000-images, 3e15-flops."
+        "--budget",
+        metavar="BUDGET",
+        help="Length of each training, the same for every architecture: 5m, 20000-images, 3e15-flops.",
     ),
 ]
 Parallel = Annotated[int | None, typer.Option("--parallel", metavar="N", min=1, help="Trials at once.")]

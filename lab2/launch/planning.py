@@ -174,8 +174,8 @@ def start_run(
 ) -> RunDir:
     """Make a new run directory with the plan of `trials`; `before` writes into it what must be there with the plan.
 
-    `margin` is in points of accuracy: rows that differ by less count as equal. Raises `RunError` where the directory
-    cannot be made.
+    `margin` is in points of accuracy: a difference that is shown to be smaller counts as equal. Raises `RunError` where
+    the directory cannot be made.
     """
     plan = Plan(
         run_id=new_run_id(runs, trials[0].data.dataset if trials else ""),

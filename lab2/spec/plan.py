@@ -31,7 +31,8 @@ class Plan:
     trials: tuple[Trial, ...]
     device: str = "auto"
     digests: tuple[str, ...] = ()  # of the trials, computed by the version of lab2 that made the plan
-    # Rows that differ by less count as equal, in points of accuracy; None: 0.1, or 100 / sqrt(test images) if more.
+    # Points of accuracy: a difference that is shown to be smaller counts as equal. None: 100 / sqrt(test images), at
+    # least 0.1.
     margin_points: float | None = None
 
     def __post_init__(self) -> None:
@@ -67,8 +68,8 @@ def check_margin(points: float | None) -> float | None:
     """The margin, where it is one or none is stated. Raises `ConfigError` outside of (0, 100)."""
     require(
         points is None or 0 < points < 100,
-        f"--margin {points}: wanted points of accuracy between 0 and 100, such as 0.2; rows that differ by less count "
-        "as equal",
+        f"--margin {points}: wanted points of accuracy between 0 and 100, such as 0.2; a difference that is shown to "
+        "be smaller counts as equal",
     )
     return points
 
