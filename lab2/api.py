@@ -26,9 +26,9 @@ def run(
 ) -> Shard:
     """Train one trial, measure it, and return its shard, which also lies in a run of its own in the folder `runs`.
 
-    `job` is one, or the name of one of the default folder; `dataset`, `settings` and `budget` are as `--dataset`,
-    `--set` and `--budget` of the command take them. A training that fails gives a shard whose `status` and `reason`
-    say so. Raises `Lab2Error` for what cannot be trained at all, and `KeyboardInterrupt` at Ctrl-C.
+    `job` is a `JobSpec`, or the name of a job in the default folder; `dataset`, `settings` and `budget` are as
+    `--dataset`, `--set` and `--budget` of the command take them. A training that fails gives a shard whose `status` and
+    `reason` say so. Raises `Lab2Error` for what cannot be trained at all, and `KeyboardInterrupt` at Ctrl-C.
 
     It trains in this process: a command sets variables for the allocation of memory that are read when a process
     starts, and is faster for large networks.
