@@ -107,7 +107,10 @@ def _measured(
         started.unlink(missing_ok=True)
     chosen = fastest(seconds, default)
     if all(map(math.isinf, seconds.values())):
-        LOG.info("the kernels were not measured: it fails, or takes too much of the budget; %s is used", chosen)
+        LOG.info(
+            "the kernels were not measured: each fails, or measuring takes too much of the time budget; %s is used",
+            chosen,
+        )
     told = {str(kernels): took if math.isfinite(took) else None for kernels, took in seconds.items()}
     LOG.info("of %s, %s is used", ", ".join(f"{name} ({_text(took)})" for name, took in told.items()), chosen)
     if (known := _read(file, machine, tried)) is not None:  # a file system without locks: another was as quick
@@ -131,7 +134,7 @@ def measure(
 ) -> dict[Kernels, float]:
     """Least seconds of a forward and a backward pass with each of `tried`; infinite where one fails.
 
-    All are infinite where measuring would take more than `most_seconds`, as the first step of each tells.
+    All are infinite where measuring would take more than `most_seconds`, estimated after each round.
     It is measured on a copy of the network, and in turns, so that a busy moment meets all alike.
     """
     size, generator = trainer.config.batch_size, torch.Generator().manual_seed(0)

@@ -51,7 +51,7 @@ class TestVerdicts:
     def test_a_stated_margin_leaves_open_what_it_is_too_small_for(self, tmp_path: Path):
         report = report_of(answered(tmp_path, NO_LUCK, margin=0.5))
         _, alike, deciding = answer(report.finding)
-        assert alike == "Equal within the margin of 0.5 points: b and c. Not told apart: b and d; c and d."
+        assert alike == "Equal within the margin of 0.5 points: b and c. Not shown to differ: b and d; c and d."
         judged = report.finding.judged
         assert judged is not None
         price = judged.pair("b", "d").price
@@ -59,8 +59,8 @@ class TestVerdicts:
         assert price.images is not None
         assert (price.need, price.images > 1000) == (Need.IMAGES, True)
         assert deciding == (
-            "To detect a difference of 0.5 points with a probability of 80 %: no number of seeds is enough on these "
-            f"1,000 test images for b and d (from {price.images:,} on it is), c and d (from {price.images:,} on it is)."
+            f"To find a true difference of 0.5 points with a power of 80 %: b and d need {price.images:,} test images "
+            f"or more, c and d need {price.images:,} test images or more (there are 1,000), however many the seeds."
         )
 
     def test_the_rows_have_letters_and_ranks(self, tmp_path: Path):
@@ -97,13 +97,13 @@ class TestVerdicts:
         (best, alike, *_) = answer(
             report_of(answered(tmp_path, {n: r[None].repeat(2, 0) for n, r in rights.items()}, margin=0.1)).finding
         )
-        assert best == "No single winner is shown: b or d may be the best. Shown to be better: b and d than e."
-        assert alike == "Not told apart: b and d."
+        assert best == "No single winner is shown: b or d may be the best. b and d are shown to be better than e."
+        assert alike == "Not shown to differ: b and d."
 
     def test_where_nothing_is_shown_nothing_is_claimed(self, tmp_path: Path):
         best, alike, *_ = answer(report_of(answered(tmp_path, {"b": B[None], "d": D[None]}, margin=0.1)).finding)
         assert best == "No row is shown to be better than another."
-        assert alike == "Not told apart: b and d."
+        assert alike == "Not shown to differ: b and d."
 
     def test_a_difference_that_is_shown_and_small_is_both(self, tmp_path: Path):
         best, *more = answer(
@@ -127,8 +127,8 @@ class TestVerdicts:
         assert pair.price is not None
         assert (pair.price.need, pair.price.seeds is not None and pair.price.seeds > 3) == (Need.SEEDS, True)
         assert answer(report.finding)[-1] == (
-            "To detect a difference of 2 points with a probability of 80 %: "
-            f"{pair.first} and {pair.second} take {pair.price.seeds} seeds each."
+            "To find a true difference of 2 points with a power of 80 %: "
+            f"{pair.first} and {pair.second} need {pair.price.seeds} seeds each."
         )
 
     def test_where_there_is_enough_for_the_margin_only_a_smaller_difference_is_open(self, tmp_path: Path):
@@ -138,8 +138,8 @@ class TestVerdicts:
             for name, counts in {"a": (900, 920, 940), "b": (880, 895, 925)}.items()
         }
         assert answer(report_of(answered(tmp_path, rights, margin=5)).finding)[-1] == (
-            "To detect a difference of 5 points with a probability of 80 %: there is enough for a and b, of which only "
-            "a smaller difference is open."
+            "To find a true difference of 5 points with a power of 80 %: a and b have enough seeds and images; whether "
+            "they differ by less is undecided."
         )
 
 
@@ -149,8 +149,8 @@ class TestOneSeed:
         a, b = among(200, range(1, 200)), among(200, range(1), range(10, 200))
         report = report_of(answered(tmp_path, {"a": a[None], "b": b[None]}))
         assert answer(report.finding)[-1] == (
-            "a and b have one seed: the answer is of those trained networks, and does not cover how much another seed "
-            "would differ."
+            "a and b have one seed: the answer holds for those trained networks. How much another seed would change it "
+            "is unknown."
         )
         row = pd.read_csv(io.BytesIO(pairs_csv(report))).iloc[0]
         assert row["p"] == pytest.approx(22 / 1024)
@@ -159,7 +159,7 @@ class TestOneSeed:
     def test_an_open_pair_waits_for_a_second_one(self, tmp_path: Path):
         found = answer(report_of(answered(tmp_path, {"b": B[None], "d": D[None]}, margin=0.1)).finding)
         assert found[2] == (
-            "To detect a difference of 0.1 points with a probability of 80 %: for one pair it is not known before b "
+            "To find a true difference of 0.1 points with a power of 80 %: what one pair needs is unknown until b "
             "and d have a second seed."
         )
 
@@ -185,7 +185,7 @@ class TestOneSeed:
         assert finding.judged is not None
         price = finding.judged.pairs[0].price
         assert price is not None
-        assert answer(finding)[-1].endswith(f": b and commonest take {price.seeds} seeds.")
+        assert answer(finding)[-1].endswith(f": b and commonest need {price.seeds} seeds.")
 
 
 class TestWhereItStands:

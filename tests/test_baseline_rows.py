@@ -162,7 +162,10 @@ class TestShown:
             shard = finished(trial, device_name="Xeon", device="cpu", threads=2, weights=weights, memory_of="process")
             write_shard(run.shard(trial.name), shard)
         text = caption(collect(run))
-        assert f"{', '.join(NAMES)} fitted once, for no seed changes them: their interval is over test images" in text
+        assert (
+            f"{', '.join(NAMES)} are fitted once, because no seed changes them; their interval is over test images"
+            in text
+        )
         assert "weights: random;" in text
 
     def test_their_names_fit_the_live_view_of_a_narrow_terminal(self):

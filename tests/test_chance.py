@@ -95,8 +95,8 @@ class TestWhereItStands:
         return run_of(tmp_path, {make_trial("cnn"): 704, make_trial("vit"): 774, COMMONEST: 704}, majority=0.704)
 
     NOTE = (
-        "† not shown to be better than always naming the commonest class, which is right for 70.40%: luck alone does "
-        "as well with probability 0.52 (exact binomial test; 0.05 or less shows it)"
+        "† not shown to be better than always naming the commonest class (accuracy 70.40%): p = 0.52, one-sided exact "
+        "binomial test at 0.05"
     )
 
     def test_in_the_terminal_and_below_it(self, run: RunDir):

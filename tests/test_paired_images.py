@@ -70,7 +70,7 @@ class TestIdentity:
         finding = found_of(run)
         assert set(finding.rows) == {"a", "b"}
         assert finding.notes == (
-            "not compared, for they were not tested on the same 200 images of the same data: c-seed1",
+            "not compared, because they were not tested on the same 200 images of the same data: c-seed1",
         )
 
     def test_nor_are_trials_of_other_data(self, run: RunDir):
@@ -88,7 +88,7 @@ class TestPlace:
         finding = found_of(run)
         assert pair_of(finding).answer.discordant == (9, 1)
         assert finding.notes == (
-            "paired by their place in the same test set, for the images have no identities (an older lab2) or were "
+            "paired by their place in the same test set, because the images have no identities (an older lab2) or were "
             "decoded in several ways: a-seed1, b-seed1",
         )
 
@@ -127,7 +127,7 @@ class TestWhatIsNotThere:
         leave(run, TRIALS["b"], B)
         for name in "ab":
             run.predictions(TRIALS[name].name).unlink()
-        assert found_of(run).notes == ("not compared, for they have no predictions: a-seed1, b-seed1",)
+        assert found_of(run).notes == ("not compared, because they have no predictions: a-seed1, b-seed1",)
 
     def test_broken_and_foreign_ones_are_one_note(self, tmp_path: Path, run_cli):
         trials = [*seeds_of("a", 3), *seeds_of("b", 2)]
@@ -138,7 +138,9 @@ class TestWhatIsNotThere:
         run.predictions("a-seed2").write_bytes(run.predictions("b-seed1").read_bytes())  # of another trial
         finding = found_of(run)
         (note,) = finding.notes
-        assert note.startswith("not compared, for their predictions cannot be believed: a-seed1, a-seed2 (")
+        assert note.startswith(
+            "not compared, because their predictions are broken or not those of their shard: a-seed1, a-seed2 ("
+        )
         assert {name: row.components.seeds for name, row in finding.rows.items()} == {"a": 1, "b": 2}
         code, said, complained = run_cli("report", "run", "--runs", str(tmp_path))
         assert code == 0

@@ -117,12 +117,12 @@ class TestRefused:
             ({"trials": 1}, "trials=1; the first is the job's own recipe"),
             ({"seed": -1}, "seed=-1 is not in"),
             ({"final_seeds": ()}, "no final seed"),
-            ({"final_seeds": (1, 1)}, "wanted fresh ones, each once"),
+            ({"final_seeds": (1, 1)}, "wanted each once, none of them"),
             ({"final_seeds": (1, 7)}, "none of them 7"),
             ({"mode": "grid"}, "mode='grid', wanted random, halving"),
             ({"mode": "halving", "eta": 1}, "eta=1"),
             ({"budget": "soon"}, "budget 'soon': wanted time"),
-            ({"data": DataConfig(fold=0)}, r"data\.fold is for `validation` to say"),
+            ({"data": DataConfig(fold=0)}, r"leave data\.fold out"),
         ],
     )
     def test_an_impossible_study(self, more, message):

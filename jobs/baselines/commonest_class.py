@@ -1,4 +1,4 @@
-"""The commonest class: what is an answer worth that does not look?"""
+"""The commonest class: how accurate is an answer that ignores the image?"""
 
 from lab2.models.commonest_class import CommonestClassConfig
 from lab2.spec.job import JobSpec, Resources

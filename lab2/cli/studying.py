@@ -77,7 +77,7 @@ def start_study(runs: Path, study: Study, cluster: Profile | None, parallel: int
             return
         write_profile(run, cluster)
         submit_trials(run, search, cluster, parallel)
-        say(f"when it has ended, {_next(run)}")
+        say(f"when these trials have ended, {_next(run)}")
 
 
 def go_on_here(run: RunDir, study: Study, parallel: int, device: str) -> None:
@@ -100,7 +100,7 @@ def go_on_here(run: RunDir, study: Study, parallel: int, device: str) -> None:
             run_here(run, plan, trials, parallel, local_gpus(device))
             tried.update(trial.name for trial in trials)
         elif busy:
-            warn(f"waiting for what runs already: {some_of(busy)}")
+            warn(f"waiting for trials that already run: {some_of(busy)}")
             watch(_until_ended(run, plan, busy))
         else:
             break
@@ -133,7 +133,7 @@ def resume_study(run: RunDir, cluster: Profile | None, parallel: int | None, *, 
         then = (
             f"lab2 report {named(run)} shows the table" if last else f"lab2 resume {named(run)} submits the next stage"
         )
-        say(f"when it has ended, {then}")
+        say(f"when these trials have ended, {then}")
     else:
         show_study(run)
 
@@ -171,8 +171,9 @@ def _next(run: RunDir) -> str:
 
 def _stage(trials: Sequence[Trial]) -> str:
     number = sum(bool(trial.search) for trial in trials)
-    parts = [f"{number} trainings of the search"] * bool(number)
-    parts += [f"{len(trials) - number} trainings of the chosen recipes"] * (len(trials) > number)
+    final = len(trials) - number
+    parts = [f"{number} training{'s' * (number > 1)} of the search"] * bool(number)
+    parts += [f"{final} training{'s' * (final > 1)} of the chosen recipes"] * bool(final)
     return " and ".join(parts)
 
 

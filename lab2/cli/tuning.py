@@ -44,7 +44,10 @@ def tune(
     folds: Annotated[
         int | None,
         typer.Option(
-            "--folds", metavar="N", min=1, help="Trainings that judge a setting; below 2,000 images 5, else 1."
+            "--folds",
+            metavar="N",
+            min=1,
+            help="Cross-validation folds for each setting. Default: 5 below 2,000 training images, else 1 fixed split.",
         ),
     ] = None,
     dataset: Dataset = "mnist",
@@ -54,7 +57,7 @@ def tune(
     device: Device = "auto",
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
-    """Search a recipe for each job with equal effort, then train and test it.
+    """Search for a recipe for each job, with equal effort, then train and test it.
 
     Validation images choose; only the chosen recipes read the test images.
     """

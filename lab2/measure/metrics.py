@@ -122,8 +122,8 @@ TIME = (
     ),
     Metric(name="epochs", about="passes over the training images", unit="passes", over="same"),
     Metric(name="images_seen", about="training images seen, with repetitions", unit=""),
-    Metric(name="batch_size", about="images a step, fitted to the data", unit="", over="same", count=True),
-    Metric(name="learning_rate", about="its peak, fitted to the data", unit="", over="same"),
+    Metric(name="batch_size", about="images a step, as used", unit="", over="same", count=True),
+    Metric(name="learning_rate", about="the peak learning rate, as used", unit="", over="same"),
     Metric(name="train_images", about="training images", unit="", over="same", count=True),
     Metric(name="train_images_per_second", about="images trained a second", unit="images/s", over="machine"),
 )

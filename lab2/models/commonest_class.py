@@ -1,4 +1,4 @@
-"""The commonest class: what an answer is worth that does not look at the image."""
+"""The commonest class: how accurate an answer is that ignores the image."""
 
 from __future__ import annotations
 

@@ -72,8 +72,10 @@ def _best(judged: Comparison) -> str:
     for name in first:
         if beaten[name]:
             claims.setdefault(listed([pair.second for pair in beaten[name]]), []).append(name)
-    shown = "; ".join(f"{listed(names)} than {losers}" for losers, names in claims.items())
-    return f"No single winner is shown: {listed(first, 'or')} may be the best. Shown to be better: {shown}."
+    shown = "; ".join(
+        f"{listed(names)} {_are(names)} shown to be better than {losers}" for losers, names in claims.items()
+    )
+    return f"No single winner is shown: {listed(first, 'or')} may be the best. {shown}."
 
 
 def _shown(pair: Pair) -> bool:
@@ -85,7 +87,7 @@ def _alike(judged: Comparison) -> str:
     parts = []
     for verdict, title in (
         (Verdict.EQUIVALENT, f"equal within the margin of {points(judged.margin)}"),
-        (Verdict.OPEN, "not told apart"),
+        (Verdict.OPEN, "not shown to differ"),
     ):
         alike = [(pair.first, pair.second) for pair in judged.pairs if pair.verdict is verdict]
         groups = cliques(alike, [row.name for row in judged.rows])
@@ -126,22 +128,25 @@ def _deciding(judged: Comparison, fixed: frozenset[str]) -> str:
             unknown.append(pair)
         elif price.seeds is not None and price.seeds > _seeds_at_hand(pair, judged, fixed):
             each = "" if {pair.first, pair.second} & fixed else " each"
-            by_seeds.append(f"{names} take {price.seeds:,} seeds{each}")
+            by_seeds.append(f"{names} need {price.seeds:,} seeds{each}")
         elif price.need is Need.IMAGES and price.images is not None and price.images > judged.cases:
-            by_images.append(f"{names} (from {price.images:,} on it is)")
+            by_images.append(f"{names} need {price.images:,} test images or more")
         else:
             at_hand.append(names)
     parts = [_some(by_seeds)] if by_seeds else []
     if by_images:
-        parts.append(f"no number of seeds is enough on these {judged.cases:,} test images for {_some(by_images)}")
+        parts.append(f"{_some(by_images)} (there are {judged.cases:,}), however many the seeds")
     if at_hand:
-        parts.append(f"there is enough for {_some(at_hand)}, of which only a smaller difference is open")
+        parts.append(f"{_some(at_hand)} have enough seeds and images; whether they differ by less is undecided")
     if unknown:
         single = [row.name for row in judged.rows if any(row.name in pair.uncovered for pair in unknown)]
         count = "one pair" if len(unknown) == 1 else f"{len(unknown)} pairs"
-        parts.append(f"for {count} it is not known before {listed(single)} {_have(single)} a second seed")
+        parts.append(
+            f"what {count} {'needs' if len(unknown) == 1 else 'need'} is unknown until {listed(single)} "
+            f"{_have(single)} a second seed"
+        )
     power = f"{100 * prices[0][1].power:.0f} %"
-    return f"To detect a difference of {points(judged.margin)} with a probability of {power}: {'; '.join(parts)}."
+    return f"To find a true difference of {points(judged.margin)} with a power of {power}: {'; '.join(parts)}."
 
 
 def _some(texts: Sequence[str]) -> str:
@@ -161,9 +166,13 @@ def _one_seed(judged: Comparison) -> str:
     if not names:
         return ""
     return (
-        f"{listed(names)} {_have(names)} one seed: the answer is of {'that' if len(names) == 1 else 'those'} trained "
-        f"network{'s' * (len(names) > 1)}, and does not cover how much another seed would differ."
+        f"{listed(names)} {_have(names)} one seed: the answer holds for {'that' if len(names) == 1 else 'those'} "
+        f"trained network{'s' * (len(names) > 1)}. How much another seed would change it is unknown."
     )
+
+
+def _are(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
 
 
 def _have(names: Sequence[str]) -> str:

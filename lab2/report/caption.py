@@ -45,7 +45,7 @@ def caption(comparison: Comparison) -> str:
                 parts.append(f"{', '.join(jobs)} trained on {what}")
         if fitted := dict.fromkeys(trial.job.name for trial in comparison.plan.trials if trial.job.model.fitted):
             parts.append(
-                f"{', '.join(fitted)} fitted once, for no seed changes them: their interval is over test images"
+                f"{', '.join(fitted)} are fitted once, because no seed changes them; their interval is over test images"
             )
         parts += _budgets(frame)
         libraries = frame.loc[frame["memory_of"] == "process", "library_memory_bytes"].max()

@@ -34,8 +34,8 @@ def notes(good: pd.DataFrame, chance: Chance | None) -> Iterator[str]:
     """The notes on one row, a sentence each. `good` holds its trials with status "ok"."""
     if chance is not None and not chance.beaten:
         yield (
-            f"† not shown to be better than always naming the commonest class, which is right for {chance.share:.2%}: "
-            f"luck alone does as well with probability {chance.luck:.2g} (exact binomial test; {LUCK} or less shows it)"
+            f"† not shown to be better than always naming the commonest class (accuracy {chance.share:.2%}): "
+            f"p = {chance.luck:.2g}, one-sided exact binomial test at {LUCK}"
         )
     if on_several_machines(good):
         machines = good[list(MACHINE)].astype(object).drop_duplicates()

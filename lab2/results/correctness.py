@@ -107,10 +107,13 @@ def _read(run: RunDir, good: list[dict[str, Any]]) -> tuple[dict[Any, _TestSet],
         else:
             found.identities.setdefault(_digest(predictions.images), predictions.images)
         found.trials.append((name, row["job"], predictions.right))
-    notes = [f"not compared, for they have no predictions: {some_of(absent)}"] if absent else []
+    notes = [f"not compared, because they have no predictions: {some_of(absent)}"] if absent else []
     if wrong:
         first = next(iter(wrong.values()))
-        notes.append(f"not compared, for their predictions cannot be believed: {some_of(list(wrong))} ({first})")
+        notes.append(
+            "not compared, because their predictions are broken or not those of their shard: "
+            f"{some_of(list(wrong))} ({first})"
+        )
     return sets, notes
 
 
@@ -167,12 +170,12 @@ def _notes(sets: list[_TestSet], chosen: _TestSet, where: list[NDArray[np.intp] 
     joined = [one for one, index in zip(sets, where, strict=True) if index is not None]
     if others := _names(one for one, index in zip(sets, where, strict=True) if index is None):
         same = f"the same {images:,} images of the same data"
-        yield f"not compared, for they were not tested on {same}: {some_of(others)}"
+        yield f"not compared, because they were not tested on {same}: {some_of(others)}"
     if any(len(one.truth) > images for one in joined):
         yield f"compared on the {images:,} test images that all rows have, of up to {largest:,}"
     if by_place := _names(one for one in joined if one.by_place):
         yield (
-            "paired by their place in the same test set, for the images have no identities (an older lab2) or were "
+            "paired by their place in the same test set, because the images have no identities (an older lab2) or were "
             f"decoded in several ways: {some_of(by_place)}"
         )
 

@@ -27,10 +27,10 @@ class TrainConfig:
 
     # The length, where neither `images` nor `budget` gives one: passes over the training images; 1.5 is one and a half.
     epochs: float = 3.0
-    # The length for any data set: training images to see, with repetitions, of 60,000 in ten classes. Other sets get
-    # theirs, and their batch and learning rate, by the rule of lab2/spec/scaling.py.
+    # The length for any data set: training images to see, repetitions included, on a reference set of 60,000 images in
+    # ten classes; lab2/spec/scaling.py fits length, batch and learning rate to other sets.
     images: int | None = None
-    # The length instead of both: 90s, 5m or 1.5h of training, 20000-images to see, or 3e15-flops of training.
+    # Replaces both as the length: 90s, 5m or 1.5h of training, 20000-images to see, or 3e15-flops of training.
     budget: str | None = None
     # Validations: the training ends early after so many in a row without a better accuracy. None: it never does.
     patience: int | None = None

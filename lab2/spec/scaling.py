@@ -5,8 +5,9 @@ K classes a network sees
 
     images * sqrt(N / 60,000) * max(1, sqrt(K / 10)), and a quarter of it where it begins with pre-trained weights.
 
-A smaller set is seen more often, but not for as long: with fewer images there is less to learn, and more to learn by
-heart. The side of the images changes nothing: it changes what an image costs, and that is what a budget is for.
+A smaller set is seen in more passes but fewer steps: it holds less to learn, and a network overfits it sooner. The side
+of the images changes nothing: it changes what an image costs, and that is what a budget is for. The exponents and the
+shares below are conventions; no measurement has chosen them yet.
 
 The batch is at most 1/32 of the training images, so that a pass has 32 steps, but not under 8 images where there are
 so many. Where it becomes smaller, so does the learning rate: for SGD in proportion (Goyal et al. 2017,
@@ -31,7 +32,7 @@ PRETRAINED_SHARE = 0.25  # of the length from random weights
 LARGEST_BATCH = 1 / 32  # of the training images
 SMALLEST_BATCH = 8  # images: normalisation over fewer says little
 HEAD_SHARE = 0.2  # of a budget that the head may take while the pre-trained features are frozen
-# A training FLOP count is three times that of the forward pass: the backward pass has two products for each of its.
+# Training an image counts as three forward passes: the backward pass has two products for each one of the forward.
 TRAINING_PASSES = 3
 # The schedule's steps where time ends the training. Their number is known only while it trains (`lab2/pace.py`).
 TIMED_STEPS = 10_000
@@ -43,7 +44,7 @@ class DataFacts:
 
     images: int  # to train on
     classes: int
-    pretrained: bool  # whether the network begins with weights that have learnt
+    pretrained: bool  # whether the network begins with pre-trained weights
 
 
 def fitted(job: JobSpec, facts: DataFacts, flops_per_image: float | None = None) -> JobSpec:

@@ -43,9 +43,9 @@ def rule_text(study: Study) -> str:
     budget = f"{study.budget} a training" if study.budget else "as long as each recipe says"
     if study.mode == "halving":
         budget += f", its first rung {study.rungs[0].share} of it"
-    judge = "one fixed part of validation images chooses"
+    judge = "one fixed validation split chooses"
     if study.validation.folds > 1:
-        judge = f"{study.validation.trainings} trainings, a fold each, judge a setting"
+        judge = f"cross-validation chooses, {study.validation.trainings} trainings a setting"
     seeds = ", ".join(map(str, study.final_seeds))
     return (
         f"study {study.sha256[:12]}: {many} job{'s' * (many > 1)}, {study.trials} settings each, {budget}; {how}, seed "
@@ -107,7 +107,7 @@ def _of_job(study: Study, one: JobOutcome) -> Iterator[str]:
     if study.mode == "halving":
         yield "\nA tuning curve and shares of settings have no meaning here: most settings were stopped early."
     elif one.complete:
-        yield "\nWhat mattered (share of the variance of the score among the drawn settings):\n"
+        yield "\nWhich hyperparameters mattered (share of the variance of the score over the drawn settings):\n"
         if one.importances and all(it.share != it.share for it in one.importances):
             yield "- not computed: too few settings, or all scores are equal"
         else:
@@ -120,9 +120,9 @@ def _curve_lines(one: JobOutcome) -> Iterator[str]:
     curve = one.curve
     assert curve is not None
     yield (
-        f"\nThe tuning curve: the best validation score of as many drawn settings, median over such searches, with a "
-        f"{curve.confidence:.0%} band that holds for all of it. Its second half brings {100 * curve.late_gain:.2f} "
-        "points.\n"
+        "\nThe tuning curve: the best validation score after so many drawn settings, median over searches like this, "
+        f"with a {curve.confidence:.0%} simultaneous band. The second half of the settings raises the median by "
+        f"{100 * curve.late_gain:.2f} points.\n"
     )
     yield "| settings | seconds | lower | median | upper |"
     yield "|---|---|---|---|---|"

@@ -94,8 +94,8 @@ def grown(run: RunDir, study: Study, rows: Rows) -> Plan:
     ]
     if strays:
         raise RunError(
-            f"{run.plan}: {some_of(strays)} follow from other results than the shards now say: shards were changed "
-            "after the choice was made; restore them, or start a new study"
+            f"{run.plan}: it has {some_of(strays)}, which the shards do not lead to: shards were changed after the "
+            "choice was made; restore them, or start a new study"
         )
     if new := [trial for trial in decided if trial.name not in known]:
         trials = (*plan.trials, *new)

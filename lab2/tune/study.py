@@ -112,10 +112,10 @@ class Study:
         require(bool(self.final_seeds), "study: no final seed; the chosen recipe is trained anew before it is tested")
         require(
             len(set(self.final_seeds)) == len(self.final_seeds) and self.seed not in self.final_seeds,
-            f"study: final_seeds={list(self.final_seeds)}: wanted fresh ones, each once and none of them {self.seed}, "
-            "with which the settings are trained: the chosen one is the best with that seed, in part by luck",
+            f"study: final_seeds={list(self.final_seeds)}: wanted each once, none of them {self.seed}, with which the "
+            "search trains: a recipe that is chosen with a seed is partly chosen for that seed's luck",
         )
-        require(self.data.fold is None, "study: data.fold is for `validation` to say; take it out")
+        require(self.data.fold is None, "study: leave data.fold out; --folds sets the folds")
         if self.budget:
             parse_budget(self.budget)
         if self.mode == "halving":
