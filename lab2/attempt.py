@@ -132,7 +132,7 @@ class TrialAttempt:
         schedule = ValidationSchedule(len(data.validation), seen=so_far.images)
         watch = Stopwatch(trainer.device, so_far.now.train_seconds)
         meter, guard = Meter(trainer.device, so_far.usage), Guard()
-        pace = pace_of(self.trial, read_pace(self.run, self.trial.name), self.journal)
+        pace = pace_of(self.trial, machine, read_pace(self.run, self.trial.name), self.journal)
         with meter.running():
             for step in watch.around(trainer.fit()):
                 guard.saw(step)
@@ -206,7 +206,8 @@ class TrialAttempt:
         patience, curve = self.trial.job.train.patience, self.so_far.curve
         if patience is None or trainer.stage_name == "head" or not trainer.steps_left:
             return False
-        shares = [point.validation_accuracy for point in curve]
+        before = trainer.earlier_steps * trainer.config.batch_size  # images of the head's stage, which ended for itself
+        shares = [point.validation_accuracy for point in curve if point.images > before]
         self.so_far.ended_early = len(shares) > patience and max(shares[-patience:]) <= max(shares[:-patience])
         if self.so_far.ended_early:
             LOG.info("ends early: %d validations without a better one", patience)

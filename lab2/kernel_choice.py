@@ -70,7 +70,7 @@ def choose_kernels(trial: Trial, run: RunDir, trainer: Trainer, data: TrainingDa
     if len(tried) == 1 or ROUNDS * len(tried) > SHARE * steps:
         return default
     machine = f"{device_name(trainer.device)}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    file = run.kernels(trial.job.name, hashlib.sha256(machine.encode()).hexdigest()[:12])
+    file = run.kernels(trial.search or trial.job.name, hashlib.sha256(machine.encode()).hexdigest()[:12])
     with _alone(file):
         if (known := _read(file, machine, tried)) is not None:
             LOG.info("%s is used: %s", known, file)

@@ -2,8 +2,8 @@
 
 The schedule of the learning rate ends with the training, whatever the rate. The remaining steps are recomputed at
 `MARKS`, so that the training ends on time when another process slows the machine (tests/test_budget.py simulates it:
-within 2 %). Each count is written into the run. A later attempt repeats the counts that are written, with the same
-bits, and measures anew after the last of them.
+within 2 %). Each count is written into the run. A later attempt on the same kind of machine repeats the counts that are
+written, with the same bits, and measures anew after the last of them; on another kind it measures at once.
 
 Source: Li, Yumer and Ramanan 2020 (arXiv:1905.04753) for a schedule that ends where the budget does.
 """
@@ -28,10 +28,10 @@ COUNTED = 2  # steps that are timed for a stage's first rate; not its first step
 class Pace:
     """The steps of one training within `seconds`. Call `ends` after each step."""
 
-    def __init__(self, seconds: float, known: Sequence[PacePoint], journal: Journal) -> None:
-        self.seconds = seconds
+    def __init__(self, seconds: float, machine: str, known: Sequence[PacePoint], journal: Journal) -> None:
+        self.seconds, self.machine = seconds, machine
         self.journal = journal
-        self.known = {point.step: point.left for point in known}
+        self.known = {point.step: point.left for point in known if point.machine == machine}
         self.last_known = max(self.known, default=0)
         self.stage = ""
         self.counted = False  # whether this stage has a first count, by an earlier attempt also
@@ -50,7 +50,7 @@ class Pace:
         left = self.known.get(step.number)
         if left is None:
             left = self._count(step.number, watch.seconds, trainer)
-            self.journal.add_pace(PacePoint(step=step.number, left=left))
+            self.journal.add_pace(PacePoint(step=step.number, left=left, machine=self.machine))
         self.marked_step, self.marked_seconds = step.number, watch.seconds
         trainer.end_in(left)
         return not left
@@ -72,12 +72,12 @@ class Pace:
         return _whole(self.seconds - seconds, rate)
 
 
-def pace_of(trial: Trial, known: Sequence[PacePoint], journal: Journal) -> Pace | None:
-    """The pace of a trial whose budget is time; None for others."""
+def pace_of(trial: Trial, machine: str, known: Sequence[PacePoint], journal: Journal) -> Pace | None:
+    """The pace of a trial whose budget is time, on a kind of `machine`; None for others."""
     budget = trial.job.train.budget
     if budget is None or not (parsed := parse_budget(budget)).is_time:
         return None
-    return Pace(parsed.amount, known, journal)
+    return Pace(parsed.amount, machine, known, journal)
 
 
 def _whole(seconds: float, rate: float) -> int:

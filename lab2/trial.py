@@ -13,7 +13,7 @@ import torch
 
 from lab2.attempt import TrialAttempt, now
 from lab2.data.datasets import TrainingData, check_batch, load_training
-from lab2.errors import Lab2Error
+from lab2.errors import ConfigError, Lab2Error
 from lab2.evaluation import with_inference_cost, with_test_scores
 from lab2.file_lock import ASKING_SECONDS, DEAD_NODE_SECONDS, held
 from lab2.kernel_choice import choose_kernels
@@ -126,13 +126,20 @@ def set_up(trial: Trial, asked_device: str, threads: int | None) -> Ready:
 
 def fitted_to(job: JobSpec, built: Built, data: TrainingData) -> JobSpec:
     """`job` with its recipe for `data`, as `lab2/spec/scaling.py` says."""
-    facts = DataFacts(images=len(data.train), classes=len(data.shape.classes), pretrained=built.weights != "random")
+    facts = DataFacts(
+        images=len(data.train), classes=len(data.shape.classes), pretrained=built.weights not in ("random", "")
+    )
     budget = job.train.budget
-    flops = None
-    if budget is not None and parse_budget(budget).unit == "flops":
-        image = torch.from_numpy(np.array(data.train.pixels[:1]))
-        flops = float(flops_per_image(lambda images: built.model.eval()(to_unit(images)), image).count)
-    return fitted(job, facts, flops)
+    if budget is None or parse_budget(budget).unit != "flops":
+        return fitted(job, facts)
+    image = torch.from_numpy(np.array(data.train.pixels[:1]))
+    flops = flops_per_image(lambda images: built.model.eval()(to_unit(images)), image)
+    if flops.uncounted or not flops.count:
+        raise ConfigError(
+            f"{job.name}: train.budget={budget}: the FLOPs of its forward pass cannot be counted whole "
+            f"({', '.join(flops.uncounted) or 'it has none'}); give it a budget in time or in images"
+        )
+    return fitted(job, facts, flops.count)
 
 
 def train_and_measure(attempt: TrialAttempt, asked_device: str, threads: int | None) -> Shard:
@@ -163,6 +170,7 @@ def train_and_measure(attempt: TrialAttempt, asked_device: str, threads: int | N
 def _with_training(shard: Shard, attempt: TrialAttempt, ready: Ready) -> Shard:
     """`shard` with the facts of the training: its settings, its time, its memory and its machine."""
     so_far, trainer, built = attempt.so_far, ready.trainer, ready.built
+    fitted_at_once = attempt.trial.job.model.fitted  # a baseline has no recipe
     parameters, trainable = count_parameters(trainer.model)
     return shard.updated(
         validation_accuracy=so_far.now.validation_accuracy,
@@ -173,8 +181,8 @@ def _with_training(shard: Shard, attempt: TrialAttempt, ready: Ready) -> Shard:
         seconds_to_target=so_far.seconds_to_target,
         epochs=so_far.now.epoch,
         images_seen=so_far.images,
-        batch_size=trainer.config.batch_size,
-        learning_rate=trainer.config.learning_rate,
+        batch_size=None if fitted_at_once else trainer.config.batch_size,
+        learning_rate=None if fitted_at_once else trainer.config.learning_rate,
         budget=trainer.config.budget,
         ended_early=so_far.ended_early,
         train_images=len(ready.data.train),

@@ -80,6 +80,7 @@ class PacePoint:
 
     step: int
     left: int
+    machine: str  # on which it was counted
 
 
 _PACE: TypeAdapter[PacePoint] = TypeAdapter(PacePoint)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 from pydantic import TypeAdapter
 
 from lab2.spec.architectures import ModelConfig, any_config
+from lab2.spec.budget import parse_budget
 from lab2.spec.checks import require, require_positive
 from lab2.spec.effort import Effort
 from lab2.spec.recipe import FOR_CLASSIFIERS, NamedRecipe, TrainConfig
@@ -122,11 +123,12 @@ class JobSpec:
         require(is_config, f"{self.name}: model={self.model!r}, wanted a config, as in ViTConfig()")
         if self.model.fitted:
             plain = TrainConfig()
-            idle = [f.name for f in fields(plain) if getattr(self.train, f.name) != getattr(plain, f.name)]
+            idle = [f"train.{f.name}" for f in fields(plain) if getattr(self.train, f.name) != getattr(plain, f.name)]
+            idle += ["recipes"] * bool(self.recipes)
             require(
                 not idle,
-                f"{self.name}: train.{', train.'.join(idle)} would do nothing: {self.model.architecture} is fitted in "
-                "one step and has no recipe; take it out",
+                f"{self.name}: {', '.join(idle)} would do nothing: {self.model.architecture} is fitted in one step and "
+                "has no recipe; take it out",
             )
         if self.model.detects:
             for recipe in (self.train, *(one.train for one in self.recipes.values())):
@@ -151,6 +153,11 @@ class JobSpec:
         require(
             recipe.optimizer != "muon",
             f"{self.name}: train.optimizer=muon is for classifiers: a detector has more than one last layer",
+        )
+        require(
+            recipe.budget is None or parse_budget(recipe.budget).unit != "flops",
+            f"{self.name}: train.budget={recipe.budget}: the FLOPs of a detector depend on what it proposes; give it "
+            "time or images, or leave it out: --jobs cnn,vit",
         )
 
 

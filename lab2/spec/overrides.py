@@ -19,6 +19,7 @@ _NO_RECIPE = {
     *("train.budget", "train.precision", "train.memory_format", "train.convolution"),
     *("train.save_weights", "train.target_accuracy"),
 }
+_LENGTHS = {"train.epochs": ("images", "budget"), "train.images": ("budget",)}
 _ROOTS = {"model": "job", "train": "job", "resources": "job", "data": None}
 
 
@@ -80,8 +81,8 @@ def _section(trial: Trial, root: str) -> Any:
 def _replace(trial: Trial, path: str, text: str, setting: str) -> Trial:
     root, _, leaf = path.partition(".")
     changed = _set(_section(trial, root), leaf, text, setting)
-    if path == "train.epochs":  # a length in epochs takes the place of one in images
-        changed = dataclasses.replace(changed, images=None)
+    if path in _LENGTHS:  # the length that is set takes the place of those that would overrule it
+        changed = dataclasses.replace(changed, **dict.fromkeys(_LENGTHS[path]))
     if _ROOTS[root]:
         job = dataclasses.replace(trial.job, **{root: changed})
         another = root in ("model", "train") and path not in _NO_RECIPE and job != trial.job

@@ -76,7 +76,7 @@ def images_to_see(recipe: TrainConfig, facts: DataFacts, flops_per_image: float 
             case "images":
                 return budget.amount
             case "flops":
-                assert flops_per_image
+                assert flops_per_image is not None
                 return budget.amount / (TRAINING_PASSES * flops_per_image)
             case "seconds":
                 return float(TIMED_STEPS * recipe.batch_size)
