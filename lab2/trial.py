@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 
 from lab2.attempt import TrialAttempt, now
 from lab2.data.datasets import TrainingData, check_batch, load_training
-from lab2.errors import ConfigError, Lab2Error
+from lab2.errors import ConfigError, Lab2Error, TrainingError
 from lab2.evaluation import with_inference_cost, with_test_scores
 from lab2.file_lock import ASKING_SECONDS, DEAD_NODE_SECONDS, held
 from lab2.kernel_choice import choose_kernels
@@ -73,10 +74,10 @@ def run_trial(
                 raise
             shard = unfinished(trial, stopped.status, stopped.reason)
         except Lab2Error as error:
-            shard = unfinished(trial, "failed", str(error))
+            shard = unfinished(trial, "failed", str(error)).updated(fault=_fault(error))
         except Exception as error:  # its reason goes into the shard, its traceback into the log
             LOG.exception("%s failed", trial.name)
-            shard = unfinished(trial, *_diagnose(error))
+            shard = unfinished(trial, *_diagnose(error)).updated(fault=_fault(error))
         shard = shard.updated(
             wall_seconds=attempt.wall_seconds,
             startup_seconds=attempt.so_far.startup_seconds,
@@ -206,6 +207,13 @@ def _with_training(shard: Shard, attempt: TrialAttempt, ready: Ready) -> Shard:
         split=ready.data.facts.split,
         left_out=ready.data.facts.left_out_text,
     )
+
+
+def _fault(error: Exception) -> Literal["recipe", "machine"]:
+    """What made a trial fail. What a network raises by itself is its fault, but not what a GPU or a disk refuses."""
+    if isinstance(error, Lab2Error):
+        return "recipe" if isinstance(error, TrainingError | ConfigError) else "machine"
+    return "machine" if isinstance(error, OSError | torch.AcceleratorError) else "recipe"
 
 
 def _diagnose(error: Exception) -> tuple[Status, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +14,26 @@ def write_whole(path: Path, content: bytes) -> None:
     """Write `content` to `path` atomically. Raises `OSError` as `whole_file` does."""
     with whole_file(path) as file:
         file.write(content)
+
+
+def write_files(folder: Path, files: Iterable[tuple[str, bytes]]) -> tuple[list[str], list[OSError]]:
+    """Write each of `files`, a name and its content, into `folder`, which is made where it is not there.
+
+    Returns the names of those that were written, and the errors of the others.
+    """
+    written: list[str] = []
+    refused: list[OSError] = []
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        return written, [error]
+    for name, content in files:
+        try:
+            write_whole(folder / name, content)
+            written.append(name)
+        except OSError as error:  # go on with the other files
+            refused.append(error)
+    return written, refused
 
 
 @contextmanager

@@ -138,7 +138,7 @@ def test_pictures_that_change_while_it_trains_fail_it(tmp_path: Path, image_fold
 
     monkeypatch.setattr(TrialAttempt, "train", train_then_edit)
     shard = run_trial(trial, make_run(tmp_path, trial), device="cpu")
-    assert shard.status == "failed"
+    assert (shard.status, shard.fault) == ("failed", "machine")
     assert "its files changed while the trial trained" in shard.reason
 
 
@@ -147,7 +147,7 @@ class TestDivergence:
         trial = make_trial("cnn", epochs=4, learning_rate=1e9, warmup=0.0)
         run = make_run(tmp_path, trial)
         shard = run_trial(trial, run, device="cpu")
-        assert shard.status == "failed"
+        assert (shard.status, shard.fault) == ("failed", "recipe")
         assert shard.accuracy is None
         assert "the training diverged at step " in shard.reason
         assert "of 24: loss" in shard.reason

@@ -36,7 +36,7 @@ def told(one: Study, known: dict[str, Shard]) -> dict[str, str]:
 def files(folder: Path, one: Study, known: dict[str, Shard]) -> RunDir:
     run = RunDir(folder)
     outcomes = job_outcomes(one, known)
-    assert write_tuning(run, one, outcomes) == ["tuning.md", "tuning.csv", "tuning.json"]
+    assert write_tuning(run, one, outcomes) == (["tuning.md", "tuning.csv", "tuning.json"], [])
     write_tuned(run, one, outcomes)
     return run
 
@@ -104,6 +104,25 @@ class TestRandom:
         assert "2 of 3 settings are spent" in (run.report / "tuning.md").read_text()
         assert not run.tuned.exists()
 
+    def test_what_took_too_much_memory_is_not_advised_to_be_run_again(self):
+        one = study(CNN)
+        known = spent(one, by_setting(cnn_t1=0.9))
+        row = known["cnn_t0-seed0"]
+        known[row.trial] = row.updated(status="out_of_memory", reason="it took too much; lab2 resume gives it more")
+        (outcome,) = job_outcomes(one, known)
+        assert [it.reason for it in outcome.failed] == ["it took too much"]
+
+    def test_files_that_the_disk_refuses_are_named_and_the_others_written(self, tmp_path: Path):
+        one = study(CNN)
+        outcomes = job_outcomes(one, spent(one, by_setting(cnn_t1=0.9)))
+        run = RunDir(tmp_path)
+        (run.report / "tuning.csv").mkdir(parents=True)
+        written, refused = write_tuning(run, one, outcomes)
+        assert written == ["tuning.md", "tuning.json"]
+        assert [error.filename for error in refused] == [str(run.report / "tuning.csv")]
+        run.tuned.write_text("a file")
+        assert [len(part) for part in write_tuned(run, one, outcomes)] == [0, 1]
+
     def test_where_all_failed_there_is_no_job_file(self, tmp_path: Path):
         one = study(CNN)
         known = spent(one, lambda _: None)
@@ -117,6 +136,16 @@ class TestHalving:
     @pytest.fixture
     def one(self) -> Study:
         return study(CNN, trials=9, mode="halving", budget="900-images")
+
+    def test_what_goes_on_or_is_not_decided_yet_is_open(self, one: Study):
+        first = next(stages(one, {}))
+        known = rows(first, by_setting(cnn_t2=0.6, cnn_t5=0.8, cnn_t7=0.7))
+        last = known.pop("cnn_t8-seed0")
+        assert {it.state for it in job_outcomes(one, known)[0].settings} == {"open"}  # whoever is last may be better
+        known[last.trial] = last
+        states = [it.state for it in job_outcomes(one, known)[0].settings]
+        assert [i for i, state in enumerate(states) if state == "open"] == [2, 5, 7]
+        assert set(states) == {"open", "stopped"}
 
     def test_costs_and_shares_of_what_was_stopped(self, one: Study, tmp_path: Path):
         known = spent(one, by_setting(cnn_t2=0.6, cnn_t5=0.8, cnn_t7=0.7, cnn_t0=0.2))

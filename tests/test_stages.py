@@ -12,6 +12,7 @@ import pytest
 from lab2.cache import cache_folder
 from lab2.data import places
 from lab2.errors import RunError
+from lab2.launch.planning import change_resources
 from lab2.launch.slurm import batches
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir
@@ -36,7 +37,7 @@ def study(*jobs: JobSpec, **more: Any) -> Study:
 def shard(trial: Trial, accuracy: float | None) -> Shard:
     """What a trial of a search reports; None: its training failed."""
     if accuracy is None:
-        return unfinished(trial, "failed", "diverged").updated(attempts=1, wall_seconds=3.0)
+        return unfinished(trial, "failed", "diverged").updated(fault="recipe", wall_seconds=3.0)
     row = finished(trial, validation_accuracy=accuracy, attempts=1, wall_seconds=3.0)
     return row.updated(accuracy=None) if trial.search else row
 
@@ -105,21 +106,22 @@ class TestHalving:
 
 class TestSpent:
     @pytest.mark.parametrize(
-        ("status", "attempts", "spent"),
+        ("status", "fault", "spent"),
         [
-            ("ok", 1, True),
-            ("failed", 1, True),  # as the trial itself reports
+            ("ok", None, True),
+            ("failed", "recipe", True),
+            ("failed", "machine", False),  # a disk or a device that refuses says nothing of the setting
             ("failed", None, False),  # its process was killed: the launcher wrote that
-            ("timeout", 1, True),
+            ("timeout", None, False),  # it goes on from its checkpoint
             ("out_of_memory", None, True),
-            ("cancelled", 1, False),
+            ("cancelled", None, False),
             ("missing", None, False),
         ],
     )
-    def test_is_what_has_had_its_chance(self, status, attempts, spent):
-        assert is_spent(unfinished(make_trial(), status, "").updated(attempts=attempts)) is spent
+    def test_is_what_has_had_its_chance(self, status, fault, spent):
+        assert is_spent(unfinished(make_trial(), status, "").updated(fault=fault)) is spent
 
-    def test_no_shard_is_not(self):
+    def test_a_trial_without_a_shard_is_not_spent(self):
         assert not is_spent(None)
 
 
@@ -150,6 +152,11 @@ class TestGrown:
         assert plan.trials[8].job.train.learning_rate == one.setting_job("vit", 1).train.learning_rate
         assert names(left(plan, known)) == names(list(plan.trials[6:]))
         assert grown(run, one, known) == plan
+
+    def test_the_resources_of_a_search_are_set_by_the_name_of_its_job(self, runs):
+        run = self.start(runs, study())
+        plan = change_resources(run, ["cnn:resources.cpus=7"])
+        assert {t.search for t in plan.trials if t.job.resources.cpus == 7} == {"cnn"}
 
     def test_what_was_killed_is_run_again_and_what_failed_is_not(self, runs):
         one = study(CNN)

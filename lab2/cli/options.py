@@ -14,7 +14,7 @@ from lab2.cli.screen import warn
 from lab2.errors import ConfigError
 from lab2.results.run_dir import RunDir
 from lab2.spec.budget import parse_budget
-from lab2.spec.catalogue import baselines, choose, default_folder, named_folder, passed_over, read_catalogue
+from lab2.spec.catalogue import Entry, baselines, choose, default_folder, named_folder, passed_over, read_catalogue
 from lab2.spec.job import JobSpec
 from lab2.spec.plan import check_margin
 
@@ -90,14 +90,14 @@ MOST_SEEDS = 100_000  # as many trials as the collector is measured with; a date
 
 def chosen_jobs(jobs: list[str] | None) -> list[JobSpec]:
     """The jobs that `--jobs` names, of its folder or the default one."""
+    return [entry.job for entry in chosen_entries(jobs)]
+
+
+def chosen_entries(jobs: list[str] | None) -> list[Entry]:
+    """The same, each with the question that its file asks."""
     folder, names = folder_and_names(jobs)
-    return choose(read_catalogue(folder), names)
-
-
-def questions_of(jobs: list[str] | None) -> dict[str, str]:
-    """By name of each job of the folder that `--jobs` names: the question that its file asks."""
-    entries = read_catalogue(folder_and_names(jobs)[0]).values()
-    return {entry.job.name: entry.question for entry in entries}
+    entries = read_catalogue(folder)
+    return [entries[job.name] for job in choose(entries, names)]
 
 
 def with_baselines(jobs: list[JobSpec]) -> list[JobSpec]:

@@ -100,8 +100,7 @@ def show_table(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None
             warn(f"note: {text}")
         for text in report.finding.notes:
             warn(f"note: {text}")
-    for warning in (*comparison.warnings, *([unreported.caveat] if unreported.caveat else [])):
-        warn(f"warning: {warning}")
+    show_warnings(comparison, unreported, leaks=False)  # leaks stand above the table
     written, refused = write_report(report)
     if quiet and refused:  # the files are all that was asked for
         raise refused[0]
@@ -112,6 +111,14 @@ def show_table(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None
         say(f"{statuses.count('ok')} of {len(statuses)} trials are finished")
     if written:
         say(f"in {run.report}: {', '.join(written)}")
+
+
+def show_warnings(comparison: Comparison, unreported: RunStatus, *, leaks: bool = True) -> None:
+    """Print what is wrong with the data, the files of the run, or what Slurm says of it."""
+    for leak in comparison.leaks if leaks else ():
+        warn(leak, "bold red")
+    for warning in (*comparison.warnings, *([unreported.caveat] if unreported.caveat else [])):
+        warn(f"warning: {warning}")
 
 
 def _show_answer(report: Report) -> None:

@@ -16,7 +16,7 @@ from rich.text import Text
 from lab2.cli.checking import check_for_elsewhere, check_here, planned, refuse_changed
 from lab2.cli.launching import launching, resubmit, run_here, start, submit_trials
 from lab2.cli.options import named
-from lab2.cli.screen import gather, out, say, show_table, warn, watch
+from lab2.cli.screen import gather, out, say, show_table, show_warnings, warn, watch
 from lab2.data.datasets import load_training
 from lab2.errors import ConfigError
 from lab2.foreign_text import for_terminal
@@ -157,11 +157,16 @@ def show_study(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None
         for one in outcomes:
             for it in one.failed:
                 say(f"{one.job}: setting {it.number} failed: {it.reason}", "red")
-    written = [f"report/{name}" for name in write_tuning(run, study, outcomes)]
-    written += [f"tuned/{name}" for name in write_tuned(run, study, outcomes)]
-    say(f"in {run.path}: study.json, {', '.join(written)}")
+    reports, refused = write_tuning(run, study, outcomes)
+    jobs, more = write_tuned(run, study, outcomes)
+    for error in (*refused, *more):
+        warn(f"warning: not written: {error.filename}: {error.strerror}")
+    written = [f"report/{name}" for name in reports] + [f"tuned/{name}" for name in jobs]
+    say(f"in {run.path}: {', '.join(['study.json', *written])}")
     if (tested := comparison.tested()) is not None:
         show_table(run, (tested, unreported), quiet=quiet)
+    else:
+        show_warnings(comparison, unreported)
     return [one.job for one in outcomes if one.complete and one.chosen is None]
 
 

@@ -18,9 +18,8 @@ from lab2.cli.options import (
     Runs,
     Seeds,
     Settings,
-    chosen_jobs,
+    chosen_entries,
     chosen_seeds,
-    questions_of,
 )
 from lab2.spec.profile import read_profile
 
@@ -64,13 +63,14 @@ def tune(
     from lab2.cli.studying import plan_study, start_study  # loads scipy
 
     cluster = read_profile(profile) if profile else None
+    entries = chosen_entries(jobs)
     study = plan_study(
-        chosen_jobs(jobs),
+        [entry.job for entry in entries],
         dataset,
         settings or [],
         cluster,
         folds=folds,
-        questions=questions_of(jobs),
+        questions={entry.job.name: entry.question for entry in entries},
         trials=trials,
         seed=study_seed,
         mode=mode,

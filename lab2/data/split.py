@@ -46,12 +46,12 @@ def _one_fold(images: Images, config: DataConfig, given: Images | None) -> tuple
     if given is not None:
         raise DataError(
             f"{config.dataset}: data.fold={config.fold}, but the data have a validation part of their own, which "
-            "validates; leave data.fold out"
+            "validates; leave data.fold out, or --folds of lab2 tune"
         )
     train, validation = fold_sides(images, config)
     return (
-        draw(images.take(train), config.train_images, config.dataset, "train_images"),
-        draw(images.take(validation), config.validation_images, config.dataset, "validation_images"),
+        draw(images.take(train), config.train_images, config.dataset, "data.train_images"),
+        draw(images.take(validation), config.validation_images, config.dataset, "data.validation_images"),
     )
 
 

@@ -12,7 +12,7 @@ from lab2.report.caption import caption, failures, remarks
 from lab2.report.columns import COLUMNS
 from lab2.report.pairs import pair_table
 from lab2.report.report import Report
-from lab2.whole_file import write_whole
+from lab2.whole_file import write_files
 
 Writer = Callable[[Report], bytes]
 
@@ -73,20 +73,7 @@ WRITERS: dict[str, Writer] = {
 
 def write_report(report: Report) -> tuple[list[str], list[OSError]]:
     """Write every file; returns the names of the files that were written, and the errors of the others."""
-    written: list[str] = []
-    refused: list[OSError] = []
-    folder = report.run.report
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        return written, [error]
-    for name, writer in WRITERS.items():
-        try:
-            write_whole(folder / name, writer(report))
-            written.append(name)
-        except OSError as error:  # go on with the other files
-            refused.append(error)
-    return written, refused
+    return write_files(report.run.report, ((name, writer(report)) for name, writer in WRITERS.items()))
 
 
 def markdown(report: Report) -> str:

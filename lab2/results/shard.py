@@ -94,6 +94,8 @@ class Shard(_Measured):
     boxes: Literal["real", "composed"] | None = None
 
     budget: str | None = None  # that the training had: time, images or FLOPs; None: the recipe's own length
+    # Of a trial that failed: its recipe or network, which would fail again, or the machine, its files and its devices.
+    fault: Literal["recipe", "machine"] | None = None
     ended_early: bool | None = None  # whether validation that did not get better ended the training
 
     # Where it came from.

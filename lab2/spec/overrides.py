@@ -36,7 +36,7 @@ def override(trials: Sequence[Trial], settings: Sequence[str]) -> list[Trial]:
         if not equals:
             raise ConfigError(f"--set {setting}: wanted name=value, for example train.epochs=3")
         job, colon, path = name.strip().rpartition(":")
-        of_job = [i for i, trial in enumerate(changed) if not colon or trial.job.name == job]
+        of_job = [i for i, trial in enumerate(changed) if not colon or job in (trial.job.name, trial.search)]
         if not of_job:
             raise ConfigError(f"--set {setting}: no chosen job is called {job!r}")
         with_field = [i for i in of_job if path in set(_paths(changed[i]))]

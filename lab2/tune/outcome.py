@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,11 +11,12 @@ from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard
 from lab2.spec.space import Value
 from lab2.tune.curve import TuningCurve, best_so_far, tuning_curve
+from lab2.tune.halving import members
 from lab2.tune.importance import Importance, importances
 from lab2.tune.job_file import Provenance, tuned_job_file
 from lab2.tune.stages import Rows, chosen, is_complete, is_spent, rung_results
 from lab2.tune.study import Study
-from lab2.whole_file import write_whole
+from lab2.whole_file import write_files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,17 +70,13 @@ def job_outcomes(study: Study, rows: Rows) -> list[JobOutcome]:
     return [_job_outcome(study, rows, one.job.name) for one in study.jobs]
 
 
-def write_tuned(run: RunDir, study: Study, outcomes: list[JobOutcome]) -> list[str]:
-    """Write a job file for each job whose search is complete; returns their names.
-
-    Raises `OSError` as the disk does.
-    """
-    found = [one for one in outcomes if one.complete and one.chosen]
-    if found:
-        run.tuned.mkdir(exist_ok=True)
-    for one in found:
-        assert one.chosen is not None
-        job = replace(study.setting_job(one.job, one.chosen.number), name=one.job, effort=study.effort(one.job))
+def write_tuned(run: RunDir, study: Study, outcomes: list[JobOutcome]) -> tuple[list[str], list[OSError]]:
+    """Write a job file for each job whose search is complete; returns those written, and the errors of the others."""
+    files = {}
+    for one in outcomes:
+        if not one.complete or one.chosen is None:
+            continue
+        job = study.chosen_job(one.job, one.chosen.number)
         assert one.chosen.score is not None
         where = Provenance(
             question=study.candidate(one.job).question,
@@ -92,8 +89,8 @@ def write_tuned(run: RunDir, study: Study, outcomes: list[JobOutcome]) -> list[s
             seconds=one.seconds,
             images=study.effort(one.job).data,
         )
-        write_whole(run.tuned / f"{one.job}.py", tuned_job_file(job, where).encode())
-    return [f"{one.job}.py" for one in found]
+        files[f"{one.job}.py"] = tuned_job_file(job, where).encode()
+    return write_files(run.tuned, files.items()) if files else ([], [])
 
 
 def _job_outcome(study: Study, rows: Rows, job: str) -> JobOutcome:
@@ -121,11 +118,17 @@ def _job_outcome(study: Study, rows: Rows, job: str) -> JobOutcome:
 def _setting(study: Study, rows: Rows, job: str, i: int, results: list[dict[int, float | None]]) -> SettingOutcome:
     last = max((rung for rung, known in enumerate(results) if i in known), default=0)
     those = list(_shards(study, rows, job, i, last))
-    score = results[last].get(i) if results else None
+    score = results[last].get(i)
     bad = next((row for row in those if row.status != "ok"), None)
-    spent = i in results[last] if results else False
+    spent = i in results[last]
     at_end = last == len(study.rungs) - 1
-    state = "open" if not spent else "failed" if score is None else "ok" if at_end else "stopped"
+    later = None if at_end else members(study.rungs, results, last + 1)  # None: not decided yet
+    if not spent or (score is not None and not at_end and (later is None or i in later)):
+        state = "open"
+    elif score is None:
+        state = "failed"
+    else:
+        state = "ok" if at_end else "stopped"
     return SettingOutcome(
         number=i,
         values=study.settings(job, i),
@@ -133,7 +136,7 @@ def _setting(study: Study, rows: Rows, job: str, i: int, results: list[dict[int,
         share=float(study.rungs[last].share),
         seconds=sum(row.wall_seconds or 0.0 for rung in range(last + 1) for row in _shards(study, rows, job, i, rung)),
         state=state,
-        reason=bad.reason if bad and state == "failed" else "",
+        reason=bad.reason.partition("; lab2 resume")[0] if bad and state == "failed" else "",  # it is not run again
     )
 
 

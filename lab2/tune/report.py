@@ -14,7 +14,7 @@ from lab2.results.run_dir import RunDir
 from lab2.spec.space import settings_text
 from lab2.tune.outcome import JobOutcome, SettingOutcome
 from lab2.tune.study import Study
-from lab2.whole_file import write_whole
+from lab2.whole_file import write_files
 
 TITLES = ("model", "best validation", "own recipe", "chosen", "effort", "failed", "time")
 COLUMNS = ("job", "setting", "state", "validation_accuracy", "share", "seconds", "chosen", "values", "reason")
@@ -53,17 +53,14 @@ def rule_text(study: Study) -> str:
     )
 
 
-def write_tuning(run: RunDir, study: Study, outcomes: Sequence[JobOutcome]) -> list[str]:
-    """Write the report of a study; returns the names of its files. Raises `OSError` as the disk does."""
+def write_tuning(run: RunDir, study: Study, outcomes: Sequence[JobOutcome]) -> tuple[list[str], list[OSError]]:
+    """Write the report of a study; returns the names of the files that were written, and the errors of the others."""
     files = {
         "tuning.md": tuning_md(study, outcomes),
         "tuning.csv": tuning_csv(outcomes),
         "tuning.json": tuning_json(study, outcomes),
     }
-    run.report.mkdir(exist_ok=True)
-    for name, text in files.items():
-        write_whole(run.report / name, text.encode())
-    return list(files)
+    return write_files(run.report, ((name, text.encode()) for name, text in files.items()))
 
 
 def tuning_md(study: Study, outcomes: Sequence[JobOutcome]) -> str:

@@ -23,13 +23,13 @@ Rows = Mapping[str, Shard]  # by trial
 
 
 def is_spent(row: Shard | None) -> bool:
-    """Whether a trial of a search has had its chance: it ended well, or its training failed, took too long or too much.
+    """Whether a trial of a search has had its chance: it ended well, its recipe failed, or it took too much memory.
 
-    A trial whose process was killed, or that was cancelled, has not: it has left no shard of its own. It is run again.
+    What was killed, was cancelled, ran out of time or failed for its machine has not. It is run again.
     """
     if row is None:
         return False
-    return row.status in ("ok", "timeout", "out_of_memory") or (row.status == "failed" and row.attempts is not None)
+    return row.status in ("ok", "out_of_memory") or (row.status == "failed" and row.fault == "recipe")
 
 
 def score(study: Study, rows: Rows, job: str, i: int, rung: int) -> float | None:

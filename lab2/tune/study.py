@@ -177,8 +177,12 @@ class Study:
 
     def final_trials(self, job: str, i: int) -> tuple[Trial, ...]:
         """The trainings of the chosen setting `i`, under the job's own name; these alone are tested."""
-        one = replace(self.setting_job(job, i), name=job, effort=self.effort(job))
+        one = self.chosen_job(job, i)
         return tuple(Trial(job=one, data=self.data, seed=seed) for seed in self.final_seeds)
+
+    def chosen_job(self, job: str, i: int) -> JobSpec:
+        """The job with its setting `i`, under its own name and with the effort of this study."""
+        return replace(self.setting_job(job, i), name=job, effort=self.effort(job))
 
     def effort(self, job: str) -> Effort:
         """What a recipe of this study took to find."""
