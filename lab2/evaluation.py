@@ -44,7 +44,7 @@ def with_test_scores(
             f"{trial.data.dataset}: its files changed while the trial trained (SHA-256 {data.sha256[:12]}, now "
             f"{now[:12]}); start a new run, or restore them, then lab2 resume"
         )
-    predictions = replace(trainer.predict(test), images=identities(test.pixels))
+    predictions = replace(trainer.predict(test), images=identities(test.pixels), groups=test.groups)
     check_answers(predictions, step)
     write_predictions(run.predictions(trial.name), predictions)
     detects = isinstance(trainer, DetectorTrainer)

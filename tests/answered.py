@@ -37,6 +37,7 @@ def leave(
     order: Sequence[int] | np.ndarray | None = None,
     images: np.ndarray | None = None,
     known: bool = True,
+    groups: np.ndarray | None = None,
     **more: object,
 ) -> None:
     """What a trial leaves that is `right` about images with labels 0 to 9 in turn, in that `order`.
@@ -48,7 +49,13 @@ def leave(
     answer = np.where(right, truth, (truth + 1) % 10)
     identities = np.arange(len(right), dtype=np.uint64) if images is None else images.astype(np.uint64)
     scores = np.eye(10, dtype=np.float32)[answer]
-    found = Predictions(truth[index], answer[index], scores[index], identities[index] if known else None)
+    found = Predictions(
+        truth[index],
+        answer[index],
+        scores[index],
+        identities[index] if known else None,
+        None if groups is None else groups[index],
+    )
     write_predictions(run.predictions(trial.name), found)
     shard = finished(trial, float(right[index].mean()), test_images=len(index), dataset_sha256=DATA)
     write_shard(run.shard(trial.name), shard.updated(**more))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -92,3 +95,20 @@ def test_a_trial_keeps_those_of_its_test_images(tmp_path: Path):
     found = read_predictions(run.predictions(trial.name)).images
     assert found is not None
     assert found.tolist() == identities(np.asarray(load_test(trial.data).pixels)).tolist()
+
+
+def test_and_the_groups_of_data_that_have_them(tmp_path: Path):
+    generator = np.random.default_rng(0)
+    lines = ["path,label,split,group"]
+    for number in range(48):
+        Image.fromarray(generator.integers(256, size=(12, 12), dtype=np.uint8)).save(tmp_path / f"{number}.png")
+        part = "test" if number < 16 else "train"
+        lines.append(f"{number}.png,{'ab'[number % 2]},{part},patient {number // 4}")
+    (tmp_path / "table.csv").write_text("\n".join(lines))
+    trial = replace(make_trial(batch_size=8), data=DataConfig(dataset=str(tmp_path / "table.csv"), image_side=12))
+    run = make_run(tmp_path / "runs", trial)
+    shard = run_trial(trial, run)
+    assert (shard.status, shard.reason) == ("ok", "")
+    found = read_predictions(run.predictions(trial.name)).groups
+    assert found is not None
+    assert sorted(Counter(found.tolist()).values()) == [4, 4, 4, 4]

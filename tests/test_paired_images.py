@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from lab2.compare.comparison import Pair
+from lab2.compare.comparison import Pair, Verdict
 from lab2.report.answer import answer
 from lab2.report.finding import Finding, find
 from lab2.results import correctness
@@ -61,6 +61,19 @@ class TestIdentity:
         kept = np.isin(np.arange(N), ORDER[:100])
         assert pair_of(found_of(run)).answer.discordant == (int((A & ~B & kept).sum()), int((B & ~A & kept).sum()))
         assert found_of(run).notes == ("compared on the 100 test images that all rows have, of up to 200",)
+
+    def test_images_of_one_group_are_one_case(self, run: RunDir):
+        """Nine images that only a is right about are significant if each is a case of its own, and not in one group."""
+        a, b = np.ones(N, bool), np.arange(N) >= 9
+        groups = np.arange(N) // 10
+        for name, right, order in (("a", a, None), ("b", b, ORDER)):
+            leave(run, TRIALS[name], right, order=order)
+        assert pair_of(found_of(run)).verdict is Verdict.BETTER
+        for name, right, order in (("a", a, None), ("b", b, ORDER)):
+            leave(run, TRIALS[name], right, order=order, groups=groups)
+        finding = found_of(run)
+        assert pair_of(finding).verdict is Verdict.OPEN
+        assert finding.notes == ("the 200 test images come in 20 groups; a group counts as one case",)
 
     def test_other_images_are_not_compared(self, tmp_path: Path):
         run = make_run(tmp_path, *TRIALS.values())

@@ -29,6 +29,7 @@ class Predictions:
     y_pred: NDArray[np.int64]  # (N,), `NO_PREDICTION` where there is none
     probabilities: NDArray[np.float32] | None = None  # (N, K)
     images: NDArray[np.uint64] | None = None  # (N,) identities (`lab2/data/identity.py`); None: not known
+    groups: NDArray[np.int64] | None = None  # (N,) images of one writer, patient or scene have one number; None: none
 
     @property
     def right(self) -> NDArray[np.bool_]:
@@ -44,12 +45,14 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     """
     assert predictions.probabilities is not None
     known = {} if predictions.images is None else {"images": predictions.images.astype(np.uint64)}
+    grouped = {} if predictions.groups is None else {"groups": predictions.groups.astype(np.int64)}
     content = save(
         {
             "y_true": predictions.y_true.astype(np.int16),
             "y_pred": predictions.y_pred.astype(np.int16),
             "probabilities": predictions.probabilities.astype(np.float16),
             **known,
+            **grouped,
         },
         metadata={"lab2": "predictions 2" if known else "predictions 1"},
     )
@@ -68,7 +71,7 @@ def read_predictions(path: Path, *, probabilities: bool = True) -> Predictions:
             truth, answer = (file.get_tensor(name).astype(np.int64) for name in ("y_true", "y_pred"))
             classes = shapes["probabilities"][-1:]
             scores = file.get_tensor("probabilities").astype(np.float32) if probabilities else None
-            images = file.get_tensor("images") if "images" in shapes else None
+            images, groups = (file.get_tensor(name) if name in shapes else None for name in ("images", "groups"))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ShardError(f"{path}: not the predictions of a trial: {error}") from error
     if not (truth.ndim == 1 and len(truth) and truth.shape == answer.shape == shapes["probabilities"][:-1] and classes):
@@ -76,9 +79,10 @@ def read_predictions(path: Path, *, probabilities: bool = True) -> Predictions:
         raise ShardError(f"{path}: not the predictions of a trial: found {found}, wanted (N,), (N,) and (N, K)")
     if truth.min() < 0 or max(truth.max(), answer.max()) >= classes[0] or answer.min() < NO_PREDICTION:
         raise ShardError(f"{path}: not the predictions of a trial: labels beyond its {classes[0]} classes")
-    if images is not None and (images.shape != truth.shape or images.dtype != np.uint64):
-        raise ShardError(
-            f"{path}: not the predictions of a trial: images are {images.dtype} of shape {images.shape}, wanted uint64 "
-            f"of shape {truth.shape}"
-        )
-    return Predictions(truth, answer, scores, images)
+    for name, found_of, wanted in (("images", images, np.uint64), ("groups", groups, np.int64)):
+        if found_of is not None and (found_of.shape != truth.shape or found_of.dtype != wanted):
+            raise ShardError(
+                f"{path}: not the predictions of a trial: {name} are {found_of.dtype} of shape {found_of.shape}, "
+                f"wanted {np.dtype(wanted)} of shape {truth.shape}"
+            )
+    return Predictions(truth, answer, scores, images, groups)

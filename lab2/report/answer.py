@@ -122,6 +122,7 @@ def _deciding(judged: Comparison, fixed: frozenset[str]) -> str:
     if not prices:
         return ""
     by_seeds, by_images, at_hand, unknown = [], [], [], []
+    cases = "test images" if judged.cases == judged.images else "groups of test images"
     for pair, price in prices:
         names = listed([pair.first, pair.second])
         if price.need is Need.SECOND_SEED:
@@ -130,7 +131,7 @@ def _deciding(judged: Comparison, fixed: frozenset[str]) -> str:
             each = "" if {pair.first, pair.second} & fixed else " each"
             by_seeds.append(f"{names} need {price.seeds:,} seeds{each}")
         elif price.need is Need.IMAGES and price.images is not None and price.images > judged.cases:
-            by_images.append(f"{names} need {price.images:,} test images or more")
+            by_images.append(f"{names} need {price.images:,} {cases} or more")
         else:
             at_hand.append(names)
     parts = [_some(by_seeds)] if by_seeds else []

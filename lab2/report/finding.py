@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lab2.compare import comparison as judged
+from lab2.compare import comparison as compared
 from lab2.compare.comparison import Row, compare
 from lab2.errors import ComparisonError
 from lab2.results.collect import Comparison
@@ -17,7 +17,7 @@ from lab2.results.run_dir import RunDir
 class Finding:
     """The rows of a run, compared; and what was left out of that, a sentence each."""
 
-    judged: judged.Comparison | None = None  # None: fewer than two rows can be compared
+    judged: compared.Comparison | None = None  # None: fewer than two rows can be compared
     fixed: frozenset[str] = frozenset()  # rows that no seed changes
     notes: tuple[str, ...] = ()
 
@@ -35,6 +35,10 @@ def find(run: RunDir, comparison: Comparison) -> Finding:
     fixed = frozenset(t.job.name for t in plan.trials if t.job.model.fitted) & read.right.keys()
     margin = None if plan.margin_points is None else plan.margin_points / 100
     try:
-        return Finding(judged=compare(read.right, margin=margin, fixed=fixed), fixed=fixed, notes=read.notes)
-    except ComparisonError as error:  # a single test image
+        judged = compare(read.right, groups=read.groups, margin=margin, fixed=fixed)
+    except ComparisonError as error:  # a single test image, or group
         return Finding(notes=(*read.notes, f"not compared: {error}"))
+    notes = read.notes
+    if judged.cases < judged.images:
+        notes += (f"the {judged.images:,} test images come in {judged.cases:,} groups; a group counts as one case",)
+    return Finding(judged=judged, fixed=fixed, notes=notes)

@@ -36,6 +36,7 @@ class Correctness:
 
     right: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()  # what is not in it and why, a sentence each
+    groups: NDArray[np.int64] | None = None  # (N,) images of one writer, patient or scene have one number
 
 
 @dataclass(slots=True, eq=False)
@@ -44,6 +45,7 @@ class _TestSet:
 
     dataset: str | None  # SHA-256
     truth: NDArray[np.int64]
+    groups: NDArray[np.int64] | None = None
     identities: dict[bytes, NDArray[np.uint64]] = field(default_factory=dict)
     anonymous: bool = False  # of some trials no identities are known
     trials: list[tuple[str, str, NDArray[np.bool_]]] = field(default_factory=list)  # name, job, right
@@ -72,8 +74,10 @@ def read_correctness(run: RunDir, comparison: Comparison) -> Correctness:
             )
         )
     sets, notes = _read(run, good)
-    right, more = _aligned(list(sets.values()))
-    return Correctness({name: right[name] for name in names if name in right}, tuple(map(one_line, [*notes, *more])))
+    right, groups, more = _aligned(list(sets.values()))
+    return Correctness(
+        {name: right[name] for name in names if name in right}, tuple(map(one_line, [*notes, *more])), groups
+    )
 
 
 def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
@@ -102,6 +106,7 @@ def _read(run: RunDir, good: list[dict[str, Any]]) -> tuple[dict[Any, _TestSet],
             wrong[name] = str(error)
             continue
         found = sets.setdefault(_place(row, predictions), _TestSet(row["dataset_sha256"], predictions.y_true))
+        found.groups = predictions.groups
         if predictions.images is None:
             found.anonymous = True
         else:
@@ -141,13 +146,13 @@ def _digest(array: NDArray[Any]) -> bytes:
     return hashlib.blake2b(array.tobytes(), digest_size=16).digest()
 
 
-def _aligned(sets: list[_TestSet]) -> tuple[dict[str, NDArray[np.bool_]], list[str]]:
-    """By job, the correctness of all trials that tested on the images of one of the sets; notes on the others.
+def _aligned(sets: list[_TestSet]) -> tuple[dict[str, NDArray[np.bool_]], NDArray[np.int64] | None, list[str]]:
+    """By job, the correctness of all trials that tested on the images of one of the sets; its groups; notes on others.
 
     It is the set with which most jobs can be compared, then most trials, then most images.
     """
     if not sets:
-        return {}, []
+        return {}, None, []
     best: tuple[tuple[int, int, int], _TestSet, list[NDArray[np.intp] | None]] | None = None
     for candidate in sets:
         where = [_within(one, candidate) for one in sets]
@@ -162,7 +167,7 @@ def _aligned(sets: list[_TestSet]) -> tuple[dict[str, NDArray[np.bool_]], list[s
         if index is not None:
             for _, job, of_trial in one.trials:
                 right.setdefault(job, []).append(of_trial[index])
-    return {job: np.stack(rows) for job, rows in right.items()}, list(_notes(sets, chosen, where))
+    return {job: np.stack(rows) for job, rows in right.items()}, chosen.groups, list(_notes(sets, chosen, where))
 
 
 def _notes(sets: list[_TestSet], chosen: _TestSet, where: list[NDArray[np.intp] | None]) -> Iterator[str]:
