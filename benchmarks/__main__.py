@@ -59,9 +59,10 @@ def main(
                 for measurement in module.measure():
                     measurements.append(measurement)
                     as_rows = list(map(asdict, measurements))
-                    _save(other, machine, module.markdown(measurements), as_rows, [], show=module is not statistics)
-                    if module is statistics:  # of many cells
-                        console.print(f"{len(measurements)}: {statistics.describe(measurement)}", markup=False)
+                    describe = getattr(module, "describe", None)  # of many measurements a line each, else the table
+                    _save(other, machine, module.markdown(measurements), as_rows, [], show=describe is None)
+                    if describe:
+                        console.print(f"{len(measurements)}: {describe(measurement)}", markup=False)
             except launching.NoSlurmError as reason:
                 console.print(f"LOUD: {other} is not measured: {reason}", markup=False)
 

@@ -24,18 +24,11 @@ from lab2.cache import cache_folder
 from lab2.errors import DataError
 
 SPLIT_SEED = 20260301
-FONTS = (
-    *("fonts-dejavu-core", "fonts-dejavu-extra", "fonts-liberation", "fonts-freefont-ttf", "fonts-crosextra-carlito"),
-    *(
-        "fonts-crosextra-caladea",
-        "fonts-open-sans",
-        "fonts-lato",
-        "fonts-inconsolata",
-        "fonts-hack",
-        "fonts-comic-neue",
-    ),
-    *("fonts-linuxlibertine", "fonts-cantarell", "fonts-ebgaramond", "fonts-quicksand", "fonts-roboto-unhinted"),
-)
+FONTS = """
+fonts-dejavu-core fonts-dejavu-extra fonts-liberation fonts-freefont-ttf fonts-crosextra-carlito fonts-crosextra-caladea
+fonts-open-sans fonts-lato fonts-inconsolata fonts-hack fonts-comic-neue fonts-linuxlibertine fonts-cantarell
+fonts-ebgaramond fonts-quicksand fonts-roboto-unhinted
+""".split()
 ICONS = "oxygen-icon-theme"
 GLYPH_SIDE, GLYPHS_OF_A_FONT = 32, 4  # pixels; of each letter
 HELD_OUT = 0.2

@@ -9,6 +9,7 @@ from lab2.check import check_trials
 from lab2.launch.planning import plan_trials, resolve_weights, start_run
 from lab2.measure.inputs import pinned
 from lab2.results.shard import Shard
+from lab2.spec.budget import with_budget
 from lab2.spec.catalogue import choose, default_folder, read_catalogue
 from lab2.spec.job import DataConfig, JobSpec
 from lab2.trial import run_trial
@@ -34,7 +35,7 @@ def run(
     starts, and is faster for large networks.
     """
     chosen = [job] if isinstance(job, JobSpec) else choose(read_catalogue(default_folder()), [job])
-    asked = [*settings, *([] if budget is None else [f"train.budget={budget}"])]
+    asked = with_budget(settings, budget)
     trials, _ = resolve_weights(plan_trials(chosen, [seed], DataConfig(dataset=dataset), asked, smoke=False))
     (trial,) = pinned(trials, check_trials(trials, device))
     shard = run_trial(trial, start_run(Path(runs), [trial], smoke=False, device=device), device=device)

@@ -90,6 +90,10 @@ class TestVerdicts:
         assert (first["margin"], first["images"], first["seeds_first"], first["one_seed"]) == ("0.005", "1000", "3", "")
         assert (first["need"], last["need"], last["need_seeds"]) == ("", "images", "")
         assert json.loads(pairs_json(report))[0]["p"] == pytest.approx(float(first["p"]))
+        pair = report.finding.judged.pairs[0] if report.finding.judged else None
+        assert pair is not None
+        assert float(first["networks_p"]) == pytest.approx(pair.networks.p)
+        assert (first["test_set_p"] == "") == (pair.test_set is None)
 
     def test_where_two_may_be_first_there_is_no_best(self, tmp_path: Path):
         """b and d are told apart by 60 images, 30 on each side; both are right about 50 images more than e."""

@@ -79,7 +79,6 @@ def test_the_variance_by_hand():
     # R_A = 8 (1/4)^2 / (1 * 3) = 1/6; D = 0, -1/2, 0, 1/2: V_D = (1/4 + 1/4) / 3 = 1/6
     one = found.components(0)
     assert (one.over_seeds, one.residual) == pytest.approx((1 / 8, 1 / 6))
-    assert one.of_seed(4) == pytest.approx(1 / 8 - 1 / 24)
     split = found.between(0, 1)
     pseudo_cases = 2 * (1 / 2) ** 2 / 4**2  # only two images tell the two apart
     assert split.seeds == pytest.approx(1 / 16)

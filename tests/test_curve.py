@@ -51,7 +51,7 @@ def test_one_setting_says_nothing():
 
 
 def test_seconds_are_what_as_many_settings_cost_on_average():
-    assert tuning_curve([0.1, 0.2], [10.0, 30.0], up_to=3).seconds.tolist() == [20.0, 40.0, 60.0]
+    assert tuning_curve([0.1, 0.2], [10.0, 30.0]).seconds.tolist() == [20.0, 40.0]
 
 
 def test_a_failed_setting_was_spent_and_counts_as_nothing():

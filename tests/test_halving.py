@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab2.errors import ConfigError
-from lab2.tune.halving import Rung, best, budgets_spent, members, promoted, rungs
+from lab2.tune.halving import Rung, best, members, promoted, rungs
 
 
 def table(trials: int, eta: int, least: Fraction) -> list[tuple[int, Fraction]]:
@@ -46,12 +46,6 @@ class TestRungs:
     def test_impossible_ones_are_refused(self, arguments, message):
         with pytest.raises(ConfigError, match=message):
             rungs(*arguments)
-
-    def test_what_they_cost(self):
-        # 9 settings to a ninth, 3 to a third, 1 to the end: 1 + 1 + 1 trainings; from checkpoints 1 + 3 x 2/9 + 2/3
-        plan = rungs(9, 3)
-        assert budgets_spent(plan, goes_on=False) == 3
-        assert budgets_spent(plan, goes_on=True) == 1 + Fraction(2, 3) + Fraction(2, 3)
 
 
 class TestPromoted:

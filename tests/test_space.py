@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections import Counter
@@ -21,7 +20,7 @@ from lab2.spec.catalogue import default_folder, named_folder, read_catalogue
 from lab2.spec.effort import Effort
 from lab2.spec.job import DataConfig, JobSpec, TrainConfig, Trial
 from lab2.spec.plan import Plan, dump_plan, load_plan
-from lab2.spec.space import Choice, Dimension, Range, apply_settings, default_space, space_json, space_of, space_sha256
+from lab2.spec.space import Choice, Dimension, Range, apply_settings, default_space, space_of
 
 STATED: dict[str, Dimension] = {
     "train.learning_rate": Range(1e-4, 1e-2, log=True),
@@ -152,20 +151,6 @@ class TestSameTrial:
         for group in old["jobs"]:
             del group["job"]["space"], group["job"]["effort"]
         assert load_plan(json.dumps(old).encode()) == plan
-
-
-class TestCanonical:
-    def test_json_is_sorted_and_compact(self):
-        space: dict[str, Dimension] = {"train.b": Choice(1, "x"), "train.a": Range(1e-4, 0.5, log=True)}
-        text = '{"train.a":{"high":0.5,"log":true,"low":0.0001},"train.b":{"values":[1,"x"]}}'
-        assert space_json(space) == text
-        assert space_sha256(space) == hashlib.sha256(text.encode()).hexdigest()
-
-    def test_the_order_in_which_it_is_written_does_not_matter(self):
-        assert space_sha256(cnn(space=STATED).space) == space_sha256(
-            cnn(space=dict(reversed(STATED.items()))).space  # and 0 and 0.0 are one number of degrees
-            | {"train.rotation": Range(0.0, 30.0)}
-        )
 
 
 class TestDefault:

@@ -13,7 +13,6 @@ from lab2.cli import completion
 from lab2.cli.screen import warn
 from lab2.errors import ConfigError
 from lab2.results.run_dir import RunDir
-from lab2.spec.budget import parse_budget
 from lab2.spec.catalogue import Entry, baselines, choose, default_folder, named_folder, passed_over, read_catalogue
 from lab2.spec.job import JobSpec
 from lab2.spec.plan import check_margin
@@ -122,14 +121,6 @@ def folder_and_names(jobs: list[str] | None) -> tuple[Path, list[str]]:
 
 def _split(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def with_budget(settings: list[str] | None, budget: str | None) -> list[str]:
-    """The settings with that of `--budget`. Raises `ConfigError` for one that is none."""
-    if budget is None:
-        return settings or []
-    parse_budget(budget)
-    return [*(settings or []), f"train.budget={budget}"]
 
 
 def named(run: RunDir) -> str:

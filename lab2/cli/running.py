@@ -29,7 +29,6 @@ from lab2.cli.options import (
     chosen_jobs,
     chosen_seeds,
     with_baselines,
-    with_budget,
 )
 from lab2.cli.screen import err, say, show_log, show_table, show_trace, warn
 from lab2.errors import ConfigError
@@ -37,6 +36,7 @@ from lab2.launch.planning import change_resources
 from lab2.launch.status import status
 from lab2.launch.verdict import BEING_CANCELLED
 from lab2.results.run_dir import RunDir, new_run_id, open_run
+from lab2.spec.budget import with_budget
 from lab2.spec.profile import read_profile
 
 app = typer.Typer()
@@ -58,7 +58,7 @@ def run_local(
 ) -> None:
     """Train on this machine, one process a trial, and show the table."""
     chosen = chosen_jobs(jobs) if no_baselines else with_baselines(chosen_jobs(jobs))
-    trials = planned(chosen, chosen_seeds(seeds), dataset, with_budget(settings, budget), smoke=quick)
+    trials = planned(chosen, chosen_seeds(seeds), dataset, with_budget(settings or [], budget), smoke=quick)
     trials, gpus = check_here(trials, device)
     run = start(runs, trials, smoke=quick, device=device, margin=margin)
     with launching(run):
@@ -89,7 +89,7 @@ def train(
     if old_trace:
         warn("note: --profile of lab2 train is called --trace now; elsewhere --profile names a cluster")
     restart_with_allocation()
-    trials, _ = check_here(planned(chosen, [seed], dataset, with_budget(settings, budget)), device)
+    trials, _ = check_here(planned(chosen, [seed], dataset, with_budget(settings or [], budget)), device)
     if trace or old_trace:
         from lab2.trace import trace_trial
 
@@ -129,7 +129,7 @@ def submit(
 
     cluster = read_profile(profile)
     chosen = chosen_jobs(jobs) if no_baselines else with_baselines(chosen_jobs(jobs))
-    asked = with_budget(settings, budget)
+    asked = with_budget(settings or [], budget)
     trials = planned(chosen, chosen_seeds(seeds), dataset, asked, smoke=quick, profile=cluster)
     where = RunDir((runs / new_run_id(runs, dataset)).absolute())
     if dry_run:

@@ -7,8 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lab2.compare.answer import Answer, of_networks, on_new_images, on_this_test_set, on_this_test_set_paired, tail
 from lab2.compare.correctness import Sample, gather, samples
@@ -62,7 +61,6 @@ class Pair:
     p_adjusted: float  # by the maximum of a multivariate t
     p_holm: float
     p_equivalence: float  # two one-sided tests, adjusted by Holm over the pairs
-    p_equivalence_alone: float
     equivalent: bool  # shown to differ by less than the margin
     verdict: Verdict  # of the first
     price: Price | None  # of an open pair, for a true difference of the margin
@@ -92,12 +90,9 @@ class Comparison:
 
     rows: tuple[Row, ...]  # the most accurate first
     pairs: tuple[Pair, ...]  # each once; the first is the more accurate one
-    alpha: float
     margin: float
     images: int
     cases: int  # fewer than the images where these come in groups
-    paired_seeds: bool
-    covariance: NDArray[np.float64]  # (K, K) of the means, in the order of `rows`
     critical: float  # normal quantile for all pairs at once, as 1.96 is for one
 
     def pair(self, first: str, second: str) -> Pair:
@@ -155,8 +150,8 @@ def compare(
     maximum = MaximumT(variances.covariance(), places)
     pairs = _together(found, maximum, margin, alpha, power)
     return Comparison(
-        rows=_rows(names, ordered, variances, places, pairs), pairs=tuple(pairs), alpha=alpha, margin=margin,
-        images=given.images, cases=given.cases, paired_seeds=paired_seeds, covariance=variances.covariance(),
+        rows=_rows(names, ordered, variances, places, pairs), pairs=tuple(pairs), margin=margin,
+        images=given.images, cases=given.cases,
         critical=maximum.critical(alpha, math.inf),
     )  # fmt: skip
 
@@ -192,23 +187,24 @@ def _together(found: Sequence[_Alone], maximum: MaximumT, margin: float, alpha: 
     alone = [tost(one.difference, one.variance, one.df, margin) for one in answers]
     critical = maximum.critical(alpha, math.inf)
     pairs = []
-    for one, p_holm, p_alone, p_equivalence in zip(found, by_holm, alone, holm(alone), strict=True):
+    for one, p_holm, p_equivalence in zip(found, by_holm, holm(alone), strict=True):
         answer = one.answer
         adjusted = maximum.adjusted(answer.p, answer.statistic, answer.df)
         low, high = answer.interval(2 * tail(maximum.critical(alpha, answer.df), answer.df))
-        verdict = _verdict(answer.difference, adjusted < alpha, p_equivalence < alpha)
+        verdict = _verdict(adjusted < alpha, p_equivalence < alpha)
         pairs.append(Pair(
             first=one.names[0], second=one.names[1], answer=answer, networks=one.networks, test_set=one.test_set,
             split=one.split, low=low, high=high, p_adjusted=adjusted, p_holm=p_holm, p_equivalence=p_equivalence,
-            p_equivalence_alone=p_alone, equivalent=p_equivalence < alpha, verdict=verdict,
+            equivalent=p_equivalence < alpha, verdict=verdict,
             price=price(one.split, margin, critical=critical, power=power) if verdict is Verdict.OPEN else None,
         ))  # fmt: skip
     return pairs
 
 
-def _verdict(difference: float, shown: bool, equivalent: bool) -> Verdict:
+def _verdict(shown: bool, equivalent: bool) -> Verdict:
+    """Of the first of a pair, which is the more accurate one."""
     if shown:
-        return Verdict.BETTER if difference > 0 else Verdict.WORSE
+        return Verdict.BETTER
     return Verdict.EQUIVALENT if equivalent else Verdict.OPEN
 
 
@@ -219,11 +215,7 @@ def _rows(
     places: Sequence[tuple[int, int]],
     pairs: Sequence[Pair],
 ) -> tuple[Row, ...]:
-    shown = [
-        place if pair.verdict is Verdict.BETTER else place[::-1]
-        for place, pair in zip(places, pairs, strict=True)
-        if pair.verdict in (Verdict.BETTER, Verdict.WORSE)
-    ]
+    shown = [place for place, pair in zip(places, pairs, strict=True) if pair.verdict is Verdict.BETTER]
     groups, intervals = letters(len(names), shown), ranks(len(names), shown)
     return tuple(
         Row(name=name, mean=sample.mean, components=variances.components(k), letters=groups[k],

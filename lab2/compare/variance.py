@@ -32,12 +32,6 @@ class Components:
     over_seeds: float | None  # s2: sample variance of the seeds' figures; estimates var_a + var_e / n
     residual: float | None  # R: estimates var_e
 
-    def of_seed(self, cases: int) -> float | None:
-        """var_a: what of `over_seeds` is not luck with single images; at least 0."""
-        if self.over_seeds is None or self.residual is None:
-            return None
-        return max(0.0, self.over_seeds - self.residual / cases)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:

@@ -24,7 +24,7 @@ _LEAST = np.finfo(np.float16).smallest_subnormal  # the least probability that a
 
 def accuracy(predictions: Predictions) -> float:
     """Share of images whose answer is right; `NO_PREDICTION` is a wrong answer."""
-    return float((predictions.y_true == predictions.y_pred).mean())
+    return float(predictions.right.mean())
 
 
 def macro_f1(predictions: Predictions) -> float:

@@ -46,7 +46,7 @@ def notes(good: pd.DataFrame, chance: Chance | None) -> Iterator[str]:
     reached = good["seconds_to_target"].count()
     if 0 < reached < len(good):
         yield f"its target was reached by {reached} of {len(good)} seeds: the time to it is not averaged"
-    if early := int((good["ended_early"] == True).sum()):  # noqa: E712  a column may hold None
+    if early := int(good["ended_early"].fillna(value=False).sum()):
         yield f"{early} of {len(good)} trainings ended early, for validation got no better (train.patience)"
     waited = waiting_share(good)
     if waited >= BUSY_SHARE:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
+from lab2.compare.answer import Answer
 from lab2.compare.comparison import Comparison, Pair
 from lab2.report.finding import Finding
 
 COLUMNS = (
     *("first", "second", "verdict", "difference", "difference_low", "difference_high", "p"),
     *("equivalent", "margin", "p_equivalence", "p_alone", "p_holm", "question", "method", "one_seed"),
+    *("networks_low", "networks_high", "networks_p", "test_set_low", "test_set_high", "test_set_p"),
     *("seeds_first", "seeds_second", "images"),
     *("need", "need_difference", "need_power", "need_seeds", "need_images", "need_images_at_hand"),
 )
@@ -41,6 +43,8 @@ def _row(pair: Pair, judged: Comparison) -> dict[str, object]:
         "question": pair.answer.question.value,
         "method": pair.answer.method.value,
         "one_seed": ", ".join(pair.uncovered),
+        **_other("networks", pair.networks),
+        **_other("test_set", pair.test_set),
         "seeds_first": seeds[pair.first],
         "seeds_second": seeds[pair.second],
         "images": judged.images,
@@ -51,3 +55,9 @@ def _row(pair: Pair, judged: Comparison) -> dict[str, object]:
         "need_images": price.images if price else None,
         "need_images_at_hand": price.images_at_hand if price else None,
     }
+
+
+def _other(name: str, answer: Answer | None) -> dict[str, float | None]:
+    """The interval and p of the answer to another question, of this pair alone."""
+    values = (answer.low, answer.high, answer.p) if answer else (None,) * 3
+    return dict(zip((f"{name}_low", f"{name}_high", f"{name}_p"), values, strict=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,7 +27,7 @@ def complete(run: RunDir, shard: Shard) -> Shard:
     if not lacking or not path.is_file():
         return shard
     predictions = read_predictions(path)
-    _check(predictions, shard, str(path))
+    check_predictions(predictions, path, shard.accuracy, shard.test_images)
     return shard.updated(**{metric.name: metric.of(predictions) for metric in lacking if metric.of})
 
 
@@ -52,11 +54,14 @@ def _lacking(shard: Shard) -> list[Metric]:
     return [metric for metric in metrics if getattr(shard, metric.name) is None]
 
 
-def _check(predictions: Predictions, shard: Shard, path: str) -> None:
-    images, share = len(predictions.y_true), accuracy(predictions)
-    differ = shard.accuracy is not None and abs(share - shard.accuracy) > SAME_ACCURACY
-    if differ or shard.test_images not in (None, images):
+def check_predictions(
+    predictions: Predictions, path: Path, accuracy_of_shard: float | None, images: int | None
+) -> None:
+    """Raise `ShardError` for predictions that are not those of a shard with that accuracy and so many test images."""
+    found, share = len(predictions.y_true), accuracy(predictions)
+    differ = accuracy_of_shard is not None and abs(share - accuracy_of_shard) > SAME_ACCURACY
+    if differ or images not in (None, found):
         raise ShardError(
-            f"{path}: {images} images, a share of {share:.6f} right, but its shard says {shard.test_images} and "
-            f"{shard.accuracy}; the metrics that its row lacks are not computed; copy the run's predictions/ again"
+            f"{path}: {found} images, a share of {share:.6f} right, but its shard says {images} and "
+            f"{accuracy_of_shard}; copy the run's predictions/ again"
         )

@@ -20,7 +20,7 @@ from lab2.errors import ShardError
 from lab2.foreign_text import one_line
 from lab2.measure.predictions import Predictions, read_predictions
 from lab2.results.collect import Comparison
-from lab2.results.completion import SAME_ACCURACY
+from lab2.results.completion import check_predictions
 from lab2.results.run_dir import RunDir
 from lab2.spec.plan import some_of
 
@@ -101,7 +101,7 @@ def _read(run: RunDir, good: list[dict[str, Any]]) -> tuple[dict[Any, _TestSet],
                 absent.append(name)
                 continue
             predictions = read_predictions(path, probabilities=False)
-            _check_own(predictions, row)
+            check_predictions(predictions, path, row["accuracy"], row["test_images"])
         except (ShardError, OSError) as error:
             wrong[name] = str(error)
             continue
@@ -120,17 +120,6 @@ def _read(run: RunDir, good: list[dict[str, Any]]) -> tuple[dict[Any, _TestSet],
             f"{some_of(list(wrong))} ({first})"
         )
     return sets, notes
-
-
-def _check_own(predictions: Predictions, row: Mapping[str, Any]) -> None:
-    """Raise `ShardError` for predictions that are not those of the row."""
-    images, share = len(predictions.y_true), float(predictions.right.mean())
-    differs = row["accuracy"] is not None and abs(share - row["accuracy"]) > SAME_ACCURACY
-    if differs or row["test_images"] not in (None, images):
-        raise ShardError(
-            f"{images} images, a share of {share:.6f} right, but the shard says {row['test_images']} and "
-            f"{row['accuracy']}"
-        )
 
 
 def _place(row: Mapping[str, Any], predictions: Predictions) -> tuple[object, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,6 +38,14 @@ def parse_budget(text: str) -> Budget:
         raise ConfigError(f"budget {text!r}: wanted more than nothing, and a finite amount")
     units: dict[str, Unit] = {"images": "images", "flops": "flops"}
     return Budget(amount=amount, unit=units.get(match[3] or "", "seconds"))
+
+
+def with_budget(settings: Sequence[str], budget: str | None) -> list[str]:
+    """`settings`, as `--set` takes them, and that of `--budget`. Raises `ConfigError` for a budget that is none."""
+    if budget is None:
+        return [*settings]
+    parse_budget(budget)
+    return [*settings, f"train.budget={budget}"]
 
 
 def part_of_budget(text: str, share: float) -> str:

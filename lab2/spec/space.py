@@ -10,11 +10,10 @@ A space computes nothing: trials with and without one are the same trial.
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -112,16 +111,6 @@ class Choice:
 
 Dimension = Range | Choice
 Space = dict[str, Dimension]
-
-
-def space_json(space: Mapping[str, Dimension]) -> str:
-    """`space` as canonical JSON: compact, sorted by name."""
-    return _canonical({name: asdict(dimension) for name, dimension in space.items()})
-
-
-def space_sha256(space: Mapping[str, Dimension]) -> str:
-    """SHA-256 of the canonical JSON of `space`."""
-    return hashlib.sha256(space_json(space).encode()).hexdigest()
 
 
 def _canonical(value: object) -> str:

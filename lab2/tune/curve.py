@@ -43,27 +43,23 @@ class TuningCurve:
         return float(self.median[-1] - self.median[max(0, len(self.median) // 2 - 1)])
 
 
-def tuning_curve(
-    scores: ArrayLike, seconds: ArrayLike, *, up_to: int | None = None, confidence: float = 0.95
-) -> TuningCurve:
+def tuning_curve(scores: ArrayLike, seconds: ArrayLike, *, confidence: float = 0.95) -> TuningCurve:
     """The curve of N settings that were drawn, in any order.
 
     `scores` are (N,) shares in [0, 1], NaN for a setting that failed: it was spent and counts as 0. `seconds` are (N,).
-    `up_to` is M, by default N; beyond N the band soon says no more than that a score is at most 1.
     """
     found, spent = np.asarray(scores, float), np.asarray(seconds, float)
     assert found.shape == spent.shape == (len(found),), "wanted a score and a time of each"
     assert len(found), "wanted one setting or more"
-    number = up_to or len(found)
     ordered = np.concatenate([[0.0], np.sort(np.where(np.isnan(found), 0.0, found)), [1.0]])
-    lower, median, upper = (ordered[ranks] for ranks in _ranks(len(found), number, confidence))
-    settings = np.arange(1, number + 1)
+    lower, median, upper = (ordered[ranks] for ranks in _ranks(len(found), confidence))
+    settings = np.arange(1, len(found) + 1)
     return TuningCurve(settings, settings.astype(np.float64) * float(spent.mean()), lower, median, upper, confidence)
 
 
 @cache
-def _ranks(drawn: int, up_to: int, confidence: float) -> tuple[NDArray[np.int64], ...]:
-    """Which of `drawn` ordered scores are the lower end, the median and the upper end after 1 to `up_to` settings.
+def _ranks(drawn: int, confidence: float) -> tuple[NDArray[np.int64], ...]:
+    """Which of `drawn` ordered scores are the lower end, the median and the upper end after 1 to `drawn` settings.
 
     0 stands for the smallest possible score, `drawn` + 1 for the largest. Any scores have the band of their ranks.
     """
@@ -76,7 +72,7 @@ def _ranks(drawn: int, up_to: int, confidence: float) -> tuple[NDArray[np.int64]
         method="ld_equal_tailed",
         n_jobs=1,
     )
-    settings = np.arange(1, up_to + 1)
+    settings = np.arange(1, drawn + 1)
     # More of the distribution below a score means that the best of n is lower.
     return tuple(one.quantile_tuning_curve(settings).astype(np.int64) for one in (high, point, low))
 

@@ -71,9 +71,3 @@ def best(scores: Results) -> int | None:
     None where all failed.
     """
     return next(iter(promoted(scores, 1)), None)
-
-
-def budgets_spent(plan: Sequence[Rung], *, goes_on: bool) -> Fraction:
-    """What the rungs cost, in trainings of full length. `goes_on`: from the checkpoint of the rung before."""
-    before = (Fraction(0), *(rung.share for rung in plan[:-1])) if goes_on else (Fraction(0),) * len(plan)
-    return sum((rung.settings * (rung.share - done) for rung, done in zip(plan, before, strict=True)), Fraction(0))
