@@ -230,7 +230,9 @@ class TestMargin:
         assert load_plan(json.dumps(older).encode()).margin_points is None
 
     @pytest.mark.parametrize("margin", ["0", "-1", "100", "nan"])
-    def test_one_that_is_none_is_refused_before_anything_starts(self, margin: str, tmp_path: Path, run_cli):
+    def test_an_impossible_margin_is_refused_is_refused_before_anything_starts(
+        self, margin: str, tmp_path: Path, run_cli
+    ):
         code, _, said = run_cli("run-local", "--jobs", "cnn", f"--margin={margin}", "--runs", str(tmp_path / "runs"))
         assert code == 2
         assert "wanted points of accuracy between 0 and 100" in " ".join(said.split())

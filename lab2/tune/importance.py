@@ -1,4 +1,4 @@
-"""Which settings mattered: how much worse a forest predicts the score when it is told a setting of another trial.
+"""Which hyperparameters mattered: how much worse a random forest predicts the score when one is shuffled.
 
 Source: Breiman 2001, permutation importance on the points that a tree has not seen; as a share of the variance it
 estimates the total effect of Jansen 1999. Noise: Altmann et al. 2010 (doi:10.1093/bioinformatics/btq134), the same with
