@@ -34,7 +34,8 @@ def main(
 ) -> None:
     """Compare lab2 with the textbook and with the machine's limits; measure how the price grows."""
     names = {comparison.name for comparison in COMPARISONS}
-    chosen = set(only.split(",")) if only else {*names, *OTHERS} - {"statistics"}  # it takes long, and its figures are of no machine
+    # Statistics take long, and are the same on every machine.
+    chosen = set(only.split(",")) if only else {*names, *OTHERS} - {"statistics"}
     if unknown := chosen - names - set(OTHERS):
         raise typer.BadParameter(f"{', '.join(unknown)}: wanted some of {', '.join(sorted({*names, *OTHERS}))}")
     name = "side_by_side" if chosen >= names else f"side_by_side-{'-'.join(sorted(chosen & names))}"
