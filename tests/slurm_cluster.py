@@ -17,6 +17,7 @@ from lab2.launch.status import RunStatus, status
 from lab2.results.journal import read_progress
 from lab2.results.run_dir import RunDir, open_run
 from lab2.results.shard import read_shard
+from tests.conftest import PATIENCE_S
 from tests.paced import PACED
 from tests.test_local import SUBMIT, children, command, lab2, write_jobs
 
@@ -24,7 +25,6 @@ ROOT = Path(__file__).parents[1]
 CLUSTER = ROOT / "slurm" / "testcluster" / "cluster"
 DAEMONS = ("slurmctld", "slurmd", "munged", "slurmdbd", "mariadbd")
 ACCOUNTING = os.environ.get("ACCOUNTING", "0")
-PATIENCE_S = 900  # a guard, not a measure: four clusters share two cores, and those may be slow
 PROFILE = """
 partition = "main"
 signal_delay_s = {signal_delay_s}

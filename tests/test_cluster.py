@@ -21,7 +21,7 @@ from lab2.launch.submission import Submission, latest_jobs, read_submissions, wr
 from lab2.results.shard import unfinished, write_shard
 from lab2.spec.job import DataConfig, Resources
 from lab2.spec.profile import Profile, profile_folder, read_profile
-from tests.conftest import make_run, make_trial
+from tests.conftest import PATIENCE_S, make_run, make_trial
 
 
 def written(folder: Path, text: str) -> str:
@@ -122,7 +122,7 @@ class TestBatchScript:
         slurm = {"SLURM_JOB_ID": "18", "SLURM_ARRAY_JOB_ID": "17", "SLURM_ARRAY_TASK_ID": "2", "SLURMD_NODENAME": "n9"}
         done = subprocess.run(
             ["bash", "-c", text], env={"PATH": f"{tools}:{os.environ['PATH']}", **slurm, "SLURM_CPUS_PER_TASK": "2"},
-            check=False, timeout=20,
+            check=False, timeout=PATIENCE_S,
         )  # fmt: skip
         requeued = tmp_path / "requeued"
         self.left = read_exit_notes(run)

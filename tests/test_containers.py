@@ -27,6 +27,7 @@ from lab2.results.run_dir import RunDir
 from lab2.spec.architectures import ImportedConfig
 from lab2.spec.job import DataConfig, JobSpec, Trial
 from lab2.spec.profile import Profile
+from tests.conftest import PATIENCE_S
 
 ARGUMENTS = ("-u", "-m", "submitit.core._submit", "/runs/r/logs")
 
@@ -44,7 +45,7 @@ def tools() -> Path:
 def in_image(*words: str, cwd: Path | str = "/", **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {"PATH": f"{tools()}", "HOME": "/nowhere", **environment}
     return subprocess.run(
-        [str(wrapper()), *words], capture_output=True, text=True, check=False, timeout=60, env=clean, cwd=cwd
+        [str(wrapper()), *words], capture_output=True, text=True, check=False, timeout=PATIENCE_S, env=clean, cwd=cwd
     )
 
 

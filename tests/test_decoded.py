@@ -20,6 +20,7 @@ from lab2.data.places import open_source
 from lab2.errors import DataError
 from lab2.file_lock import held
 from lab2.spec.job import DataConfig
+from tests.conftest import PATIENCE_S
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
@@ -140,7 +141,7 @@ class TestCores:
             said = [self._first_line(process) for process in waiting]
             assert not sets()
         assert all(f"waiting for process {os.getpid()} on" in text for text in said), said
-        assert len({process.communicate(timeout=120)[0] for process in waiting}) == 1
+        assert len({process.communicate(timeout=PATIENCE_S)[0] for process in waiting}) == 1
         assert len(sets()) == 1
         assert not list(decoded_folder().glob(".*"))
 

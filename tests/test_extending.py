@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import PATIENCE_S
+
 pytestmark = pytest.mark.slow  # each works on a copy of the package, in processes of its own
 
 ROOT = Path(__file__).parents[1]
@@ -81,7 +83,7 @@ def run(copy: Path, *words: str) -> str:
     places = {"PYTHONPATH": str(copy), "LAB2_CACHE": str(copy / "cache"), "LAB2_RUNS": str(copy / "runs")}
     done = subprocess.run(
         [*python[words[0]], *words[1:]],
-        cwd=copy, env={**os.environ, **places}, capture_output=True, text=True, check=False, timeout=250,
+        cwd=copy, env={**os.environ, **places}, capture_output=True, text=True, check=False, timeout=PATIENCE_S,
     )  # fmt: skip
     assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
     return done.stdout

@@ -31,7 +31,7 @@ from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, read_shard, unfinished, write_shard
 from lab2.spec.job import Trial
-from tests.conftest import finished, make_run, make_trial
+from tests.conftest import PATIENCE_S, finished, make_run, make_trial
 
 CLEAR, TITLE, C1 = "\x1b[2J", "\x1b]0;owned\x07", "\x9b31m"
 OVERRIDE = "\u202e"  # from here on from right to left
@@ -174,7 +174,11 @@ class TestReport:
             assert "\x1b[" in said  # colours of lab2's own
         else:
             done = subprocess.run(
-                [sys.executable, "-m", "lab2.cli", *words], capture_output=True, text=True, check=True, timeout=60
+                [sys.executable, "-m", "lab2.cli", *words],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=PATIENCE_S,
             )
             said = done.stdout + done.stderr
             assert "\x1b" not in said

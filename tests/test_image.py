@@ -18,6 +18,7 @@ from lab2.launch.container import wrapper
 from lab2.launch.submission import read_submissions
 from lab2.results.run_dir import RunDir, open_run
 from lab2.results.shard import read_shard
+from tests.conftest import PATIENCE_S
 from tests.paced import PACED
 from tests.slurm_cluster import (
     FEW,
@@ -61,7 +62,7 @@ def containers_conf(tmp_path_factory) -> Path:
 
 
 def podman(*words: str) -> str:
-    done = subprocess.run(["podman", *words], capture_output=True, text=True, check=False, timeout=280)
+    done = subprocess.run(["podman", *words], capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert done.returncode == 0, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -166,7 +167,7 @@ def test_two_archives_under_one_name_are_two_images_and_each_is_loaded_once(tmp_
     for number in "121":
         words = [str(wrapper()), "podman", f"{tmp_path}/{number}.tar", str(tmp_path), "--", "-V"]
         environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path / "runtime")}
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120, env=environment)
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=PATIENCE_S, env=environment)
         assert done.returncode in (126, 127), done.stderr  # the image was found; it has no /work, and no python
     stamps = {f"sha256:{stamp.read_text().strip()}" for stamp in (tmp_path / "runtime").glob("lab2-image-*")}
     podman("image", "rm", "--force", *ids)
@@ -180,7 +181,7 @@ def test_make_run_local_leaves_the_same_runs_on_the_host(tmp_path: Path):
     shutil.copy(ROOT / "Makefile", checkout)
     write_jobs(checkout / "mine", {"a_cnn": TINY_JOBS["a_cnn"]}, resources=SMALL_JOB)
     words = ["make", "run-local", f"IMAGE={IMAGE}", "ENGINE=podman", "JOBS=mine/", "QUICK=1"]
-    done = subprocess.run(words, cwd=checkout, capture_output=True, text=True, check=False, timeout=280)
+    done = subprocess.run(words, cwd=checkout, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stdout + done.stderr
     run = open_run(checkout / "runs", "latest")
     assert owners(run) == {(os.getuid(), os.getgid())}
@@ -196,7 +197,7 @@ def test_make_run_local_reads_jobs_and_pictures_that_lie_elsewhere(tmp_path: Pat
     pictures = image_folder.rename(elsewhere / "My Pictures")
     jobs = write_jobs(elsewhere / "my jobs", {"a_cnn": TINY_JOBS["a_cnn"]}, resources=SMALL_JOB)
     words = ["make", "run-local", f"IMAGE={IMAGE}", "ENGINE=podman", f"JOBS={jobs}", f"DATASET={pictures}"]
-    done = subprocess.run(words, cwd=checkout, capture_output=True, text=True, check=False, timeout=280)
+    done = subprocess.run(words, cwd=checkout, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stdout + done.stderr
     shard = read_shard(open_run(checkout / "runs", "latest").shard("a_cnn-seed1"))
     assert (shard.status, shard.dataset) == ("ok", str(pictures)), shard.reason
@@ -205,7 +206,7 @@ def test_make_run_local_reads_jobs_and_pictures_that_lie_elsewhere(tmp_path: Pat
 class TestWrapper:
     def call(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(wrapper()), *words], capture_output=True, text=True, check=False, timeout=120,
+            [str(wrapper()), *words], capture_output=True, text=True, check=False, timeout=PATIENCE_S,
             env={**os.environ, **environment},
         )  # fmt: skip
 

@@ -21,7 +21,7 @@ from lab2.launch.status import status
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir, open_run
 from lab2.results.shard import read_shard
-from tests.conftest import make_run, make_trial
+from tests.conftest import PATIENCE_S, make_run, make_trial
 from tests.paced import PACED
 
 JOB = '''"""Tiny {name}?"""
@@ -44,7 +44,12 @@ FEW = ("data.train_images=150", "data.validation_images=50", "data.test_images=5
 def lab2(*words: str, check: int | None = 0, **more: Any) -> subprocess.CompletedProcess[str]:
     """The CLI as a user runs it."""
     done = subprocess.run(
-        [sys.executable, "-m", "lab2.cli", *words], capture_output=True, text=True, check=False, timeout=280, **more
+        [sys.executable, "-m", "lab2.cli", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+        **more,
     )
     assert check is None or done.returncode == check, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
@@ -153,7 +158,7 @@ def test_ctrl_c_stops_everything_and_resume_completes_the_run(tmp_path: Path, ru
     process = start(*ALONE, "--jobs", jobs, *settings(), runs=runs)
     wait_for(lambda: started(runs, "first-seed1"))
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert "lab2 resume" in errors
     assert "Traceback" not in errors

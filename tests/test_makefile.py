@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import PATIENCE_S
+
 ROOT = Path(__file__).parents[1]
 
 pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="LOUD: no make here")
@@ -52,7 +54,13 @@ def checkout(tmp_path: Path) -> Path:
 def make(checkout: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "LAB2_", "SLURM_"))}
     return subprocess.run(
-        ["make", *words], cwd=checkout, capture_output=True, text=True, check=False, timeout=60, env=clean | environment
+        ["make", *words],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+        env=clean | environment,
     )
 
 

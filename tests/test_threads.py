@@ -13,7 +13,7 @@ from lab2.launch.task import TrialTask
 from lab2.results.collect import collect
 from lab2.results.run_dir import open_run
 from lab2.results.shard import read_shard
-from tests.conftest import make_run, make_trial
+from tests.conftest import PATIENCE_S, make_run, make_trial
 from tests.test_local import TINY_JOBS, lab2, settings, write_jobs
 
 
@@ -42,7 +42,7 @@ class TestThreadsBoundByTheEnvironment:
         trial = make_trial()
         run = make_run(tmp_path, trial)
         code = f"from pathlib import *; from lab2.launch.task import *; {TrialTask(run.path, trial.name, 'cpu')}()"
-        subprocess.run([sys.executable, "-c", code], env=bound(), check=True, timeout=120)
+        subprocess.run([sys.executable, "-c", code], env=bound(), check=True, timeout=PATIENCE_S)
         assert read_shard(run.shard(trial.name)).threads == cores()
 
 
@@ -53,5 +53,7 @@ def test_a_folder_called_lab2_is_not_the_package(tmp_path: Path, runs: Path):
     jobs = write_jobs(tmp_path / "jobs", {"a_cnn": TINY_JOBS["a_cnn"]})
     for words in (("run-local", "--no-baselines"), ("train", "a_cnn")):
         command = [sys.executable, "-P", "-m", "lab2.cli", *words, "--jobs", jobs, "--runs", str(runs), *settings()]
-        done = subprocess.run(command, cwd=tmp_path / "here", capture_output=True, text=True, check=False, timeout=280)
+        done = subprocess.run(
+            command, cwd=tmp_path / "here", capture_output=True, text=True, check=False, timeout=PATIENCE_S
+        )
         assert done.returncode == 0, done.stdout + done.stderr

@@ -20,7 +20,7 @@ from lab2.spec.catalogue import read_catalogue
 from lab2.spec.job import JobSpec, TrainConfig
 from lab2.tune.stages import stages
 from lab2.tune.study import Validation, read_study
-from tests.conftest import TINY
+from tests.conftest import PATIENCE_S, TINY
 from tests.test_local import TINY_JOBS, children, command, lab2, settings, start, wait_for, write_jobs
 
 AT_32 = TrainConfig(image_side=32)
@@ -88,7 +88,6 @@ class TestPlanned:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_a_study_that_is_killed_again_and_again_gives_the_same_table(tmp_path: Path, runs: Path):
     words = tune(tmp_path, "--trials", "2", "--seeds", "1")
     process = start(*words, runs=runs)
@@ -103,7 +102,7 @@ def test_a_study_that_is_killed_again_and_again_gives_the_same_table(tmp_path: P
     wait_for(run.history("a_cnn_t1-seed0").exists)
     (worker,) = [pid for pid in children(run.path) if "core._submit" in command(pid)]
     os.kill(worker, signal.SIGKILL)  # a training alone: the others go on, and nothing is chosen
-    _, errors = process.communicate(timeout=280)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, "not finished: a_cnn_t1-seed0; lab2 resume" in errors) == (1, True), errors
     assert all(trial.search for trial in run.read_plan().trials)
     process = start("resume", runs=runs)
@@ -125,7 +124,6 @@ def test_a_study_that_is_killed_again_and_again_gives_the_same_table(tmp_path: P
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_what_comes_out(tmp_path: Path, runs: Path):
     said = lab2(*tune(tmp_path, "--trials", "3", "--seeds", "2", jobs=("a_cnn",)), "--runs", str(runs)).stdout
     run = open_run(runs, "latest")
@@ -159,13 +157,12 @@ def test_what_comes_out(tmp_path: Path, runs: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_halving_and_ctrl_c(tmp_path: Path, runs: Path):
     words = tune(tmp_path, "--trials", "3", "--seeds", "1", "--mode", "halving", jobs=("a_cnn",))
     process = start(*words, runs=runs)
     wait_for(lambda: any(runs.glob("*/history/a_cnn_t1-seed0.jsonl")))
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert "Go on with: lab2 resume" in errors
     lab2("resume", "--runs", str(runs))
