@@ -104,7 +104,7 @@ def start(*words: str, runs: Path) -> subprocess.Popen[str]:
         signal.signal(signal.SIGINT, before)
 
 
-def wait_for(claim, seconds: float = 60) -> None:
+def wait_for(claim, seconds: float = PATIENCE_S) -> None:
     until = time.monotonic() + seconds
     while not claim():
         assert time.monotonic() < until, "waited too long"
