@@ -19,6 +19,7 @@ from lab2.models.layers.front import Front
 from lab2.models.network import NetworkConfig
 from lab2.spec.job import JobSpec, TrainConfig
 from lab2.train import make_trainer
+from lab2.train.trainer import evaluating
 from lab2.train.transfer import TransferTrainer
 from lab2.trial import run_trial
 from tests.conftest import make_run, make_trial
@@ -30,7 +31,8 @@ def headed(config: NetworkConfig) -> HeadedNet:
     network = build(replace(config, weights="random"), COLOURS).model.get_submodule("network")
     heads = find_heads(network, config.head, 3, "x")
     side = config.image_side
-    return HeadedNet(Front((0.5,) * 3, (0.2,) * 3, side), network, 3, heads, where="x", predict_batch=2)
+    front = Front((0.5,) * 3, (0.2,) * 3, side)
+    return HeadedNet(front, network, 3, heads, where="x", predict_batch=2, frozen_statistics=True)
 
 
 class TestHeads:
@@ -133,6 +135,42 @@ class TestTwoStages:
         list(steps)
         moved = [float((now.detach() - old).abs().max()) for now, old in ((features, before), (head, head_before))]
         assert 0 < moved[0] < moved[1]
+
+    @pytest.mark.parametrize("frozen", [True, False])
+    def test_batch_norms_keep_the_statistics_of_the_weights_unless_told_otherwise(self, frozen: bool, tmp_path: Path):
+        trainer = trainer_of(replace(own_network(tmp_path, ""), head="last", head_epochs=1, frozen_statistics=frozen))
+        model = trainer.model
+        mean, gain = model.get_buffer("network.body.2.running_mean"), model.get_parameter("network.body.2.weight")
+        mean_before, gain_before = mean.clone(), gain.detach().clone()
+        steps = trainer.fit()
+        next(steps)
+        with evaluating(model):
+            pass  # as a validation between two steps
+        list(steps)
+        assert torch.equal(mean, mean_before) == frozen
+        assert not torch.equal(gain, gain_before)
+
+    def test_frozen_layers_stay_as_they_are_and_the_rest_moves(self, tmp_path: Path):
+        config = replace(own_network(tmp_path, ""), head="last", frozen=("body.0",))
+        trainer = trainer_of(config)
+        kept, gain = trainer.model.get_parameter("network.body.0.weight"), "network.body.2.weight"
+        before, gain_before = kept.detach().clone(), trainer.model.get_parameter(gain).detach().clone()
+        list(trainer.fit())
+        assert torch.equal(kept, before)
+        assert not torch.equal(trainer.model.get_parameter(gain), gain_before)
+        assert trainer.trained_parameters == 4 + 4 + 4 * 3 + 3
+
+    @pytest.mark.parametrize(
+        ("frozen", "said"),
+        [
+            ("body.7", r"model\.frozen names 'body\.7', which it has not; its first are body, body\.0, body\.2"),
+            ("", r"model\.frozen names ''"),
+            ("last", r"model\.frozen names 'last', but its head last has to learn the classes"),
+        ],
+    )
+    def test_a_layer_that_cannot_be_frozen_is_named(self, frozen: str, said: str, tmp_path: Path):
+        with pytest.raises(ConfigError, match=said):
+            build(replace(own_network(tmp_path, ""), head="last", frozen=(frozen,)), COLOURS)
 
     def test_a_trial_of_ones_own_network_with_weights_says_which(self, tmp_path: Path):
         config = replace(own_network(tmp_path, ""), head="last", head_epochs=1)

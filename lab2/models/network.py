@@ -37,6 +37,12 @@ class NetworkConfig(TransferConfig):
     head: str = ""  # the layer that gives the classes, such as "fc"; empty: the one that the network's record names
     head_epochs: int = 2  # pre-trained weights only: epochs of the head on frozen features
     feature_lr_scale: float = 0.1  # pre-trained weights only: learning rate of the features over the head's
+    # Pre-trained weights only: layers that keep their weights, such as "layer1" or "features.0". The backward pass of
+    # the first layers takes longest, and what they have learnt is the most general (arXiv:1411.1792).
+    frozen: tuple[str, ...] = ()
+    # Pre-trained weights only: batch norms keep the mean and variance of the weights; their gains are trained. Few
+    # images give poor ones, and a network in training would compute something else than the one that is judged.
+    frozen_statistics: bool = True
     # None for these three: what the record of the weights says, else that of the network; with random weights mean and
     # deviation of the data, and no crop.
     mean: tuple[float, float, float] | None = None  # of each channel, in [0, 1]: it is subtracted

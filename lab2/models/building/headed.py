@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from lab2.errors import ConfigError
 from lab2.models.building.answers import Answering
@@ -77,11 +78,30 @@ class HeadedNet(Answering, TwoParts):
     """
 
     def __init__(
-        self, front: Front, network: nn.Module, classes: int, heads: tuple[str, ...], *, where: str, predict_batch: int
+        self,
+        front: Front,
+        network: nn.Module,
+        classes: int,
+        heads: tuple[str, ...],
+        *,
+        where: str,
+        predict_batch: int,
+        frozen_statistics: bool,
     ) -> None:
+        """With `frozen_statistics` batch norms use the mean and variance of the weights also in training."""
         super().__init__(front, network, classes, predict_batch=predict_batch)
         self.heads, self.where = heads, where
         self.part = heads[0]
+        self.frozen_statistics = frozen_statistics
+
+    def train(self, mode: bool = True) -> Self:
+        """In training mode or not; batch norms whose statistics are frozen never are."""
+        super().train(mode)
+        if self.frozen_statistics:
+            for layer in self.modules():
+                if isinstance(layer, _BatchNorm):
+                    layer.eval()
+        return self
 
     def head_parameters(self) -> list[nn.Parameter]:
         """Of the block that `find_parts` found; before, of the layers of the classes."""

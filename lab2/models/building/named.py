@@ -6,7 +6,7 @@ from torch import nn
 
 from lab2.cache import pretrained_file
 from lab2.data.datasets import DataShape
-from lab2.errors import WeightsError
+from lab2.errors import ConfigError, WeightsError
 from lab2.models.building.answers import Answering
 from lab2.models.building.headed import HeadedNet, find_heads
 from lab2.models.building.states import load_into, read_start
@@ -44,8 +44,18 @@ def named(
         said = saved.origin
         if saved.record.mean is not None or asked in PRETRAINED:
             record = saved.record
+    _freeze(network, config.frozen, heads, where)
     front = _front(config, record, shape, side)
-    return HeadedNet(front, network, classes, heads, where=where, predict_batch=at_once), said, side
+    headed = HeadedNet(
+        front,
+        network,
+        classes,
+        heads,
+        where=where,
+        predict_batch=at_once,
+        frozen_statistics=config.frozen_statistics,
+    )
+    return headed, said, side
 
 
 def _require_own(network: nn.Module, brought: str, where: str) -> None:
@@ -55,6 +65,20 @@ def _require_own(network: nn.Module, brought: str, where: str) -> None:
             f"{where}: model.weights=own, but its code brings none: built with two seeds, its parameters differ; "
             "set model.weights to a file, or to random"
         )
+
+
+def _freeze(network: nn.Module, names: tuple[str, ...], heads: tuple[str, ...], where: str) -> None:
+    """Let those layers keep their weights. Raises `ConfigError` for one that is not there, or holds the head."""
+    layers = dict(network.named_modules())
+    for name in names:
+        if not name or name not in layers:
+            first = [known for known, layer in layers.items() if known and any(True for _ in layer.parameters())][:3]
+            raise ConfigError(
+                f"{where}: model.frozen names {name!r}, which it has not; its first are {', '.join(first)}"
+            )
+        if held := [head for head in heads if f"{head}.".startswith(f"{name}.")]:
+            raise ConfigError(f"{where}: model.frozen names {name!r}, but its head {held[0]} has to learn the classes")
+        layers[name].requires_grad_(False)
 
 
 def _front(config: NetworkConfig, record: Record, shape: DataShape, side: int) -> Front:
