@@ -98,7 +98,7 @@ class TestRule:
 def residual(right: np.ndarray) -> float:
     """R of two seeds, as docs/statistics.md writes it."""
     left = right - right.mean(1, keepdims=True) - right.mean(0) + right.mean()
-    return float((left**2).sum()) / (right.shape[1] - 1)
+    return float(np.sum(left**2)) / (len(left[0]) - 1)
 
 
 @pytest.mark.parametrize(

@@ -113,11 +113,12 @@ def _tested(run: RunDir) -> tuple[Comparison, RunStatus]:
 
 def _show(changes: Changes) -> None:
     """Print the verdict first, then what it is of."""
+    from lab2.report.answer import points
     from lab2.report.change_text import caveats, cost_cells, difference_cells, headline, job_cells, job_sentences
 
     _paragraph(headline(changes), "red" if changes.verdict == "worse" else "")
     before, after = changes.before.name, changes.after.name
-    stated = f"{100 * changes.margin:g} points ({changes.margin_from})"
+    stated = f"{points(changes.margin)} ({changes.margin_from})"
     _paragraph(f"before: {before}; after: {after}; margin: {stated}")
     for text in caveats(changes):
         _paragraph(text)

@@ -107,7 +107,7 @@ def _of_what(change: Change) -> str:
         return f"of these two trained networks, on {cases}; how much another seed would change it is unknown"
     seeds = f"{_seeds(change.seeds[0])} before, {change.seeds[1]} after, {cases}"
     one = [name for name in (BEFORE, AFTER) if name in change.answer.uncovered]
-    return seeds + "".join(f"; the one seed {name} may have been lucky or not" for name in one)
+    return seeds + "".join(f"; {name} there is one seed, whose luck is not in the interval" for name in one)
 
 
 def _price(change: Change, price: Price) -> str:
@@ -120,7 +120,7 @@ def _price(change: Change, price: Price) -> str:
         return f"if nothing has changed, {price.seeds:,} seeds before and after would show it {power}"
     if price.need is Need.IMAGES and price.images is not None and price.images > change.cases:
         return f"if nothing has changed, {price.images:,} {cases} or more would show it {power}, whatever the seeds"
-    return f"if nothing has changed, so many seeds and images show it {power}"
+    return f"if nothing has changed, as many seeds and images as these show it {power}"
 
 
 def _flipped(job: JobChange) -> str:

@@ -13,6 +13,8 @@ from lab2.report.summary import summarise
 from lab2.results.two_runs import SharedJob, Side, read_shared
 from lab2.spec.plan import some_of
 
+MOST_REASONS = 3  # of trials that failed, in full; the others are named
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class JobChange:
@@ -110,7 +112,9 @@ def _is_comparable(job: SharedJob) -> bool:
 
 def _judged(job: SharedJob, margin: float, jobs: int, names: tuple[str, str]) -> _Judged:
     """The verdict on one of `jobs` that are tested. What B lost is a reason not to pass it, whatever the rest shows."""
-    reasons = [f"{one.trial.name} of {names[1]}: {one.row.status}: {one.row.reason}" for one in job.lost]
+    reasons = [f"{one.trial.name} of {names[1]}: {one.row.status}: {one.row.reason}" for one in job.lost[:MOST_REASONS]]
+    if more := job.lost[MOST_REASONS:]:
+        reasons.append(f"nor did these end well: {', '.join(one.trial.name for one in more)}")
     if job.reproduced:
         return _Judged(verdict=Verdict.NOT_DECIDED if reasons else Verdict.NOT_WORSE, reasons=tuple(reasons))
     if not _is_comparable(job):

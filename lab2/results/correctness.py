@@ -140,7 +140,8 @@ def _read(trials: Iterable[Finished]) -> tuple[dict[Any, _TestSet], list[str]]:
             wrong[one.name] = str(error)
             continue
         found = sets.setdefault(_place(one, predictions), _TestSet(one.dataset_sha256, predictions.y_true))
-        found.groups = predictions.groups
+        if predictions.groups is not None:
+            found.groups = predictions.groups
         if predictions.images is None:
             found.anonymous = True
         else:
