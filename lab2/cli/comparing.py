@@ -61,8 +61,7 @@ def compare(
 ) -> None:
     """Show what changed from one run to another.
 
-    Exit code 0: not worse by more than the margin. 1: worse. 2: not decided, or a mistake that you can mend. 3: the
-    runs have nothing in common.
+    Exit code 0: not worse by more than the margin. 1: worse. 2: not decided, or a mistake. 3: nothing in common.
     """
     from lab2.report.change_file import changes_json  # loads scipy
     from lab2.report.changes import find_changes

@@ -46,7 +46,7 @@ class Correctness:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class Tested:
     """A trial that has ended well, and where its predictions are."""
 
     name: str  # in notes
@@ -81,7 +81,7 @@ def read_correctness(run: RunDir, comparison: Comparison) -> Correctness:
     It is empty where there is nothing to compare: fewer than two jobs are planned, or there is too much of it.
     """
     names = list(dict.fromkeys(trial.job.name for trial in comparison.plan.trials))
-    good = list(_finished(run, comparison))
+    good = list(_tested(run, comparison))
     if len(names) < 2 or not good:
         return Correctness()
     answers = answers_of(good)
@@ -95,12 +95,12 @@ def read_correctness(run: RunDir, comparison: Comparison) -> Correctness:
     return aligned(names, good)
 
 
-def answers_of(trials: Iterable[Finished]) -> int:
+def answers_of(trials: Iterable[Tested]) -> int:
     """How many test images they have answered, all together."""
     return sum(one.test_images or 0 for one in trials)
 
 
-def aligned(arms: Sequence[str], trials: Iterable[Finished], *, other_data: bool = False) -> Correctness:
+def aligned(arms: Sequence[str], trials: Iterable[Tested], *, other_data: bool = False) -> Correctness:
     """The correctness of `trials` on the same test images, the arms in that order. Reads their predictions.
 
     What cannot be read or paired is left out, and is noted. `other_data`: also trials whose data sets differ are
@@ -112,18 +112,18 @@ def aligned(arms: Sequence[str], trials: Iterable[Finished], *, other_data: bool
     return replace(found, right=right, notes=tuple(map(one_line, [*notes, *found.notes])))
 
 
-def _finished(run: RunDir, comparison: Comparison) -> Iterator[Finished]:
+def _tested(run: RunDir, comparison: Comparison) -> Iterator[Tested]:
     """The trials of the run that have ended well, from the columns that are needed."""
     columns = [comparison.table[name].to_pylist() for name in _COLUMNS]
     for trial, status, name, accuracy, images, digest in zip(comparison.plan.trials, *columns, strict=True):
         if status == "ok":
-            yield Finished(
+            yield Tested(
                 name=name, arm=trial.job.name, predictions=run.predictions(name), accuracy=accuracy,
                 test_images=images, dataset_sha256=digest, data=trial.data,
             )  # fmt: skip
 
 
-def _read(trials: Iterable[Finished]) -> tuple[dict[Any, _TestSet], list[str]]:
+def _read(trials: Iterable[Tested]) -> tuple[dict[Any, _TestSet], list[str]]:
     """The test sets, by what makes two trials' images the same by place, and notes on what cannot be read."""
     sets: dict[Any, _TestSet] = {}
     absent: list[str] = []
@@ -157,7 +157,7 @@ def _read(trials: Iterable[Finished]) -> tuple[dict[Any, _TestSet], list[str]]:
     return sets, notes
 
 
-def _place(trial: Finished, predictions: Predictions) -> tuple[object, ...]:
+def _place(trial: Tested, predictions: Predictions) -> tuple[object, ...]:
     """Trials with equal ones have the same image in the same place."""
     truth, data = _digest(predictions.y_true), trial.data
     if trial.dataset_sha256 is not None:

@@ -13,7 +13,7 @@ from lab2.errors import ShardError
 from lab2.measure.predictions import Predictions, read_predictions
 from lab2.results.collect import Comparison
 from lab2.results.completion import check_predictions
-from lab2.results.correctness import MOST_ANSWERS, Correctness, Finished, aligned, answers_of
+from lab2.results.correctness import MOST_ANSWERS, Correctness, Tested, aligned, answers_of
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard
 from lab2.spec.job import Trial
@@ -79,16 +79,16 @@ def read_shared(before: Side, after: Side) -> list[SharedJob]:
     """
     sides = [_by_job(side) for side in (before, after)]
     shared = [name for name in sides[0] if name in sides[1]]
-    finished = {
+    tested = {
         name: [
-            _finished(one, arm, side.name)
+            _tested(one, arm, side.name)
             for arm, side, jobs in ((BEFORE, before, sides[0]), (AFTER, after, sides[1]))
             for one in jobs[name]
             if one.ended_well
         ]
         for name in shared
     }
-    answers, most = sum(answers_of(trials) for trials in finished.values()), 2 * MOST_ANSWERS
+    answers, most = sum(answers_of(trials) for trials in tested.values()), 2 * MOST_ANSWERS
     too_many = f"not compared: {answers:,} answers on test images, where {most:,} are the most"
     found = []
     for name in shared:
@@ -96,7 +96,7 @@ def read_shared(before: Side, after: Side) -> list[SharedJob]:
         if answers > most:
             correctness = Correctness(notes=(too_many,))
         else:
-            correctness = aligned((BEFORE, AFTER), finished[name], other_data=True)
+            correctness = aligned((BEFORE, AFTER), tested[name], other_data=True)
         pairs = _same_work(old, new)
         same = tuple(two.trial.name for one, two in pairs if _are_equal(one, two))
         found.append(SharedJob(
@@ -115,9 +115,9 @@ def _by_job(side: Side) -> dict[str, tuple[Outcome, ...]]:
     return {name: tuple(each) for name, each in found.items()}
 
 
-def _finished(one: Outcome, arm: str, run: str) -> Finished:
+def _tested(one: Outcome, arm: str, run: str) -> Tested:
     row = one.row
-    return Finished(
+    return Tested(
         name=f"{one.trial.name} of {run}", arm=arm, predictions=one.predictions, accuracy=row.accuracy,
         test_images=row.test_images, dataset_sha256=row.dataset_sha256, data=one.trial.data,
     )  # fmt: skip
