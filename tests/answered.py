@@ -62,12 +62,18 @@ def leave(
 
 
 def answered(
-    folder: Path, rights: Mapping[str, np.ndarray], *, margin: float | None = None, smoke: bool = False, **more: object
+    folder: Path,
+    rights: Mapping[str, np.ndarray],
+    *,
+    margin: float | None = None,
+    smoke: bool = False,
+    run_id: str = "run",
+    **more: object,
 ) -> RunDir:
     """A run with a job for each name, and a seed for each row of its (S, N) array."""
     each = [pair for name, rows in rights.items() for pair in zip(seeds_of(name, len(rows)), rows, strict=True)]
     trials = tuple(trial for trial, _ in each)
-    plan = Plan(run_id="run", created_at="2026-01-01T00:00:00", smoke=smoke, trials=trials, margin_points=margin)
+    plan = Plan(run_id=run_id, created_at="2026-01-01T00:00:00", smoke=smoke, trials=trials, margin_points=margin)
     run = create_run(folder, plan)
     for trial, right in each:
         leave(run, trial, right, **more)

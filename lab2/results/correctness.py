@@ -1,16 +1,19 @@
-"""Which of the same test images each trial of a run is right about: from its predictions, aligned image by image.
+"""Which of the same test images each of some trials is right about: from its predictions, aligned image by image.
 
 Two trials are paired by the identities of their images. Where these are not known (predictions of an older lab2), or
 differ because jobs have their pictures decoded at different sides, they are paired by place, if both drew the same test
 images of the same data set (by its SHA-256) and have the same labels.
+
+The trials may be of one run, or of two (`two_runs.py`).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,21 +25,37 @@ from lab2.measure.predictions import Predictions, read_predictions
 from lab2.results.collect import Comparison
 from lab2.results.completion import check_predictions
 from lab2.results.run_dir import RunDir
+from lab2.spec.job import DataConfig
 from lab2.spec.plan import some_of
 
 MOST_ANSWERS = 50_000_000  # of all trials: beyond, reading and comparing them takes minutes and gigabytes
 MOST_ROWS = 40  # 780 pairs
 
-_COLUMNS = ("trial", "job", "status", "accuracy", "test_images", "dataset_sha256")
+_COLUMNS = ("status", "trial", "accuracy", "test_images", "dataset_sha256")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Correctness:
-    """By job, (S, N) whether each finished seed is right about each of the same N images; the jobs in plan order."""
+    """By arm, (S, N) whether each finished seed is right about each of the same N images. An arm of a run is a job."""
 
     right: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()  # what is not in it and why, a sentence each
     groups: NDArray[np.int64] | None = None  # (N,) images of one writer, patient or scene have one number
+    images: NDArray[np.uint64] | None = None  # (N,) identities, if known
+    elsewhere: frozenset[str] = frozenset()  # arms with trials that were tested on other images
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tested:
+    """A trial that has ended well, and where its predictions are."""
+
+    name: str  # in notes
+    arm: str  # what its seed belongs to
+    predictions: Path
+    accuracy: float | None  # what its shard says of them
+    test_images: int | None
+    dataset_sha256: str | None
+    data: DataConfig
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +67,7 @@ class _TestSet:
     groups: NDArray[np.int64] | None = None
     identities: dict[bytes, NDArray[np.uint64]] = field(default_factory=dict)
     anonymous: bool = False  # of some trials no identities are known
-    trials: list[tuple[str, str, NDArray[np.bool_]]] = field(default_factory=list)  # name, job, right
+    trials: list[tuple[str, str, NDArray[np.bool_]]] = field(default_factory=list)  # name, arm, right
 
     @property
     def by_place(self) -> bool:
@@ -62,10 +81,10 @@ def read_correctness(run: RunDir, comparison: Comparison) -> Correctness:
     It is empty where there is nothing to compare: fewer than two jobs are planned, or there is too much of it.
     """
     names = list(dict.fromkeys(trial.job.name for trial in comparison.plan.trials))
-    good = [row for row in _rows(comparison) if row["status"] == "ok"]
+    good = list(_tested(run, comparison))
     if len(names) < 2 or not good:
         return Correctness()
-    answers = sum(row["test_images"] or 0 for row in good)
+    answers = answers_of(good)
     if answers > MOST_ANSWERS or len(names) > MOST_ROWS:
         return Correctness(
             notes=(
@@ -73,45 +92,61 @@ def read_correctness(run: RunDir, comparison: Comparison) -> Correctness:
                 f"{MOST_ANSWERS:,} are the most",
             )
         )
-    sets, notes = _read(run, good)
-    right, groups, more = _aligned(list(sets.values()))
-    return Correctness(
-        {name: right[name] for name in names if name in right}, tuple(map(one_line, [*notes, *more])), groups
-    )
+    return aligned(names, good)
 
 
-def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
-    """The columns that are needed of each trial's row, and which test images it was to draw."""
+def answers_of(trials: Iterable[Tested]) -> int:
+    """How many test images they have answered, all together."""
+    return sum(one.test_images or 0 for one in trials)
+
+
+def aligned(arms: Sequence[str], trials: Iterable[Tested], *, other_data: bool = False) -> Correctness:
+    """The correctness of `trials` on the same test images, the arms in that order. Reads their predictions.
+
+    What cannot be read or paired is left out, and is noted. `other_data`: also trials whose data sets differ are
+    paired, if the identities of their test images are the same; without it only trials of the same data are.
+    """
+    sets, notes = _read(trials)
+    found = _aligned(list(sets.values()), other_data=other_data)
+    right = {name: found.right[name] for name in arms if name in found.right}
+    return replace(found, right=right, notes=tuple(map(one_line, [*notes, *found.notes])))
+
+
+def _tested(run: RunDir, comparison: Comparison) -> Iterator[Tested]:
+    """The trials of the run that have ended well, from the columns that are needed."""
     columns = [comparison.table[name].to_pylist() for name in _COLUMNS]
-    for trial, *values in zip(comparison.plan.trials, *columns, strict=True):
-        data = trial.data
-        yield {**dict(zip(_COLUMNS, values, strict=True)), "draw": (data.dataset, data.test_images, data.test_share)}
+    for trial, status, name, accuracy, images, digest in zip(comparison.plan.trials, *columns, strict=True):
+        if status == "ok":
+            yield Tested(
+                name=name, arm=trial.job.name, predictions=run.predictions(name), accuracy=accuracy,
+                test_images=images, dataset_sha256=digest, data=trial.data,
+            )  # fmt: skip
 
 
-def _read(run: RunDir, good: list[dict[str, Any]]) -> tuple[dict[Any, _TestSet], list[str]]:
+def _read(trials: Iterable[Tested]) -> tuple[dict[Any, _TestSet], list[str]]:
     """The test sets, by what makes two trials' images the same by place, and notes on what cannot be read."""
     sets: dict[Any, _TestSet] = {}
     absent: list[str] = []
     wrong: dict[str, str] = {}
-    for row in good:
-        name = row["trial"]
-        path = run.predictions(name)
+    for one in trials:
+        path = one.predictions
         try:
             if not path.exists() and not path.is_symlink():
-                absent.append(name)
+                absent.append(one.name)
                 continue
             predictions = read_predictions(path, probabilities=False)
-            check_predictions(predictions, path, row["accuracy"], row["test_images"])
+            check_predictions(predictions, path, one.accuracy, one.test_images)
         except (ShardError, OSError) as error:
-            wrong[name] = str(error)
+            wrong[one.name] = str(error)
             continue
-        found = sets.setdefault(_place(row, predictions), _TestSet(row["dataset_sha256"], predictions.y_true))
-        found.groups = predictions.groups
+        found = sets.setdefault(_place(one, predictions), _TestSet(one.dataset_sha256, predictions.y_true))
+        if predictions.groups is not None:
+            found.groups = predictions.groups
         if predictions.images is None:
             found.anonymous = True
         else:
             found.identities.setdefault(_digest(predictions.images), predictions.images)
-        found.trials.append((name, row["job"], predictions.right))
+        found.trials.append((one.name, one.arm, predictions.right))
     notes = [f"not compared, because they have no predictions: {some_of(absent)}"] if absent else []
     if wrong:
         first = next(iter(wrong.values()))
@@ -122,31 +157,31 @@ def _read(run: RunDir, good: list[dict[str, Any]]) -> tuple[dict[Any, _TestSet],
     return sets, notes
 
 
-def _place(row: Mapping[str, Any], predictions: Predictions) -> tuple[object, ...]:
+def _place(trial: Tested, predictions: Predictions) -> tuple[object, ...]:
     """Trials with equal ones have the same image in the same place."""
-    truth = _digest(predictions.y_true)
-    if row["dataset_sha256"] is not None:
-        return row["dataset_sha256"], row["draw"], truth
+    truth, data = _digest(predictions.y_true), trial.data
+    if trial.dataset_sha256 is not None:
+        return trial.dataset_sha256, (data.dataset, data.test_images, data.test_share), truth
     known = predictions.images
-    return ("identities", _digest(known), truth) if known is not None else ("alone", row["trial"])
+    return ("identities", _digest(known), truth) if known is not None else ("alone", trial.name)
 
 
 def _digest(array: NDArray[Any]) -> bytes:
     return hashlib.blake2b(array.tobytes(), digest_size=16).digest()
 
 
-def _aligned(sets: list[_TestSet]) -> tuple[dict[str, NDArray[np.bool_]], NDArray[np.int64] | None, list[str]]:
-    """By job, the correctness of all trials that tested on the images of one of the sets; its groups; notes on others.
+def _aligned(sets: list[_TestSet], *, other_data: bool) -> Correctness:
+    """The correctness of all trials that tested on the images of one of the sets, in its order; notes on the others.
 
-    It is the set with which most jobs can be compared, then most trials, then most images.
+    It is the set with which most arms can be compared, then most trials, then most images, then the first.
     """
     if not sets:
-        return {}, None, []
+        return Correctness()
     best: tuple[tuple[int, int, int], _TestSet, list[NDArray[np.intp] | None]] | None = None
     for candidate in sets:
-        where = [_within(one, candidate) for one in sets]
+        where = [_within(one, candidate, other_data=other_data) for one in sets]
         joined = [trial for one, index in zip(sets, where, strict=True) if index is not None for trial in one.trials]
-        size = len({job for _, job, _ in joined}), len(joined), len(candidate.truth)
+        size = len({arm for _, arm, _ in joined}), len(joined), len(candidate.truth)
         if best is None or size > best[0]:
             best = size, candidate, where
     assert best is not None
@@ -154,16 +189,24 @@ def _aligned(sets: list[_TestSet]) -> tuple[dict[str, NDArray[np.bool_]], NDArra
     right: dict[str, list[NDArray[np.bool_]]] = {}
     for one, index in zip(sets, where, strict=True):
         if index is not None:
-            for _, job, of_trial in one.trials:
-                right.setdefault(job, []).append(of_trial[index])
-    return {job: np.stack(rows) for job, rows in right.items()}, chosen.groups, list(_notes(sets, chosen, where))
+            for _, arm, of_trial in one.trials:
+                right.setdefault(arm, []).append(of_trial[index])
+    return Correctness(
+        {arm: np.stack(rows) for arm, rows in right.items()},
+        tuple(_notes(sets, chosen, where, other_data=other_data)),
+        chosen.groups,
+        next(iter(chosen.identities.values()), None),
+        frozenset(arm for one, index in zip(sets, where, strict=True) if index is None for _, arm, _ in one.trials),
+    )
 
 
-def _notes(sets: list[_TestSet], chosen: _TestSet, where: list[NDArray[np.intp] | None]) -> Iterator[str]:
+def _notes(
+    sets: list[_TestSet], chosen: _TestSet, where: list[NDArray[np.intp] | None], *, other_data: bool
+) -> Iterator[str]:
     images, largest = len(chosen.truth), max(len(one.truth) for one in sets)
     joined = [one for one, index in zip(sets, where, strict=True) if index is not None]
     if others := _names(one for one, index in zip(sets, where, strict=True) if index is None):
-        same = f"the same {images:,} images of the same data"
+        same = f"the same {images:,} images" + " of the same data" * (not other_data)
         yield f"not compared, because they were not tested on {same}: {some_of(others)}"
     if any(len(one.truth) > images for one in joined):
         yield f"compared on the {images:,} test images that all rows have, of up to {largest:,}"
@@ -178,11 +221,14 @@ def _names(sets: Iterable[_TestSet]) -> list[str]:
     return [name for one in sets for name, _, _ in one.trials]
 
 
-def _within(one: _TestSet, wanted: _TestSet) -> NDArray[np.intp] | None:
-    """Where in `one` each of the `wanted` images is; None where one is not, or has another label, or other data."""
+def _within(one: _TestSet, wanted: _TestSet, *, other_data: bool) -> NDArray[np.intp] | None:
+    """Where in `one` each of the `wanted` images is; None where one is not, or has another label.
+
+    None also where they are of other data, unless `other_data`.
+    """
     if one is wanted:
         return np.arange(len(one.truth))
-    if None not in (one.dataset, wanted.dataset) and one.dataset != wanted.dataset:
+    if not other_data and None not in (one.dataset, wanted.dataset) and one.dataset != wanted.dataset:
         return None  # what they trained on was not the same either
     for images in one.identities.values():
         places = {key: place for place, key in enumerate(_counted(images))}
