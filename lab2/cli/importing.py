@@ -20,7 +20,7 @@ from lab2.spec.job import DataConfig
 app = typer.Typer()
 
 
-@command(app, RESULTS, name="import", example="lab2 import predictions.csv --run latest")
+@command(app, RESULTS, name="import", example="lab2 import predictions.csv --beside latest")
 def import_predictions(
     file: Annotated[
         Path,
@@ -38,12 +38,12 @@ def import_predictions(
             autocompletion=completion.dataset,
         ),
     ] = None,
-    run_id: Annotated[
+    other: Annotated[
         str | None,
         typer.Option(
-            "--run",
-            metavar="RUN",
-            help="Show its finished rows, too; its data set is the images' one.",
+            "--beside",
+            metavar="OTHER",
+            help="A run (its id, or latest) whose finished rows stand in the table, too; its data are those of FILE.",
             autocompletion=completion.run,
         ),
     ] = None,
@@ -52,11 +52,11 @@ def import_predictions(
 ) -> None:
     """Make a run of predictions from elsewhere, and show its table.
 
-    With --run the new run also has copies of that run's finished rows, and all are compared image by image.
+    With --beside the new run also has copies of the other's finished rows, and all are compared image by image.
     """
     from lab2.launch.importing import import_answers
 
-    beside = open_run(runs, run_id) if run_id else None
+    beside = open_run(runs, other) if other else None
     data = _data(dataset, settings or [])
     with progress_bar() as progress:
         found = import_answers(file, runs, data, beside, progress)

@@ -37,11 +37,11 @@ _BLOCK = 2**24  # bytes that are parsed at once: no line may be longer
 class Texts:
     """A column of N texts; each distinct one is kept once."""
 
-    names: list[str]
+    names: Sequence[str]
     codes: NDArray[np.int64]  # (N,) places in `names`
 
     def __getitem__(self, row: int) -> str:
-        return self.names[self.codes[row]]
+        return self.names[int(self.codes[row])]
 
     def first(self, name: int) -> int:
         """The first row that has that name, by its place in `names`."""

@@ -96,7 +96,7 @@ def _numbers(table: AnswerTable, kind: str, texts: Texts, known: KnownImages) ->
     """The class of each distinct text of a column. Raises `DataError` for the first that is none."""
     numbers, classes = _class_numbers(texts.names, known.classes), known.classes
     if len(unknown := np.flatnonzero(numbers < 0)):
-        row = min(texts.first(code) for code in unknown)
+        row = min(texts.first(code) for code in unknown.tolist())
         raise DataError(
             f"{table.where(row)}: {kind} {shown(texts[row])}, wanted one of the {len(classes)} classes "
             f"({', '.join(classes[:5])}{', …' * (len(classes) > 5)}) or their numbers from 0"
@@ -145,17 +145,18 @@ def _predicted(table: AnswerTable, known: KnownImages, shares: NDArray[np.float3
     """(N,) the class that each row answers: its prediction, or else the most probable one."""
     if table.prediction is None:
         assert shares is not None
-        return shares.argmax(1)
+        likeliest: NDArray[np.int64] = shares.argmax(1)
+        return likeliest
     answers = _numbers(table, "prediction", table.prediction, known)[table.prediction.codes]
     if shares is None:
         return answers
     short = shares.max(1) - shares[np.arange(len(answers)), answers]
     if len(rows := np.flatnonzero(short > _ROUNDING)):
         row = rows[0]
-        likeliest = known.classes[shares[row].argmax()]
+        likelier = known.classes[shares[row].argmax()]
         raise DataError(
             f"{table.where(row)}: prediction {shown(table.prediction[row])}, but the most probable class is "
-            f"{shown(likeliest)}; leave out the predictions or the probabilities"
+            f"{shown(likelier)}; leave out the predictions or the probabilities"
         )
     return answers
 

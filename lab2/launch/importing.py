@@ -103,7 +103,7 @@ def _finished(run: RunDir) -> _Beside:
     shards = [read_finished(run.shard(trial.name), digest) for trial, digest in tested]
     good = [(trial, digest, shard) for (trial, digest), shard in zip(tested, shards, strict=True) if shard]
     if not good:
-        raise RunError(f"{run.path.name}: no trial of it is finished; wait for it, or leave out --run")
+        raise RunError(f"{run.path.name}: no trial of it is finished; wait for it, or leave out --beside")
     left = tuple(trial.name for (trial, _), shard in zip(tested, shards, strict=True) if shard is None)
     trials, digests, found = zip(*good, strict=True)
     return _Beside(run, plan, trials, digests, found, left)
@@ -127,7 +127,7 @@ def _check_same_data(others: _Beside, known: KnownImages) -> None:
         found = ", ".join(str(one)[:12] for one in was)
         raise DataError(
             f"{known.source}: SHA-256 {known.sha256[:12]}, and run {others.run.path.name} tested on {found}: other "
-            "data, whose rows do not compare; restore them, or leave out --run"
+            "data, whose rows do not compare; restore them, or leave out --beside"
         )
 
 

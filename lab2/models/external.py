@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from lab2.errors import ConfigError
+from lab2.foreign_text import keep_visible
 from lab2.spec.architectures import Architecture, ModelConfig
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ class ExternalConfig(ModelConfig):
     architecture: Literal["external"] = "external"
     name: str  # the architecture, as the imported file calls it
     answers: str  # SHA-256 over the predictions of all its seeds: other predictions are another configuration
+
+    def __post_init__(self) -> None:
+        keep_visible(self)
 
 
 def build(config: ExternalConfig, _shape: DataShape) -> nn.Module:

@@ -50,7 +50,7 @@ def caption(comparison: Comparison) -> str:
                 f"{', '.join(fitted)} are fitted once, because no seed changes them; their interval is over test images"
             )
         if imported := dict.fromkeys(row.job for row in good if row.job in elsewhere):
-            parts.append(f"{', '.join(imported)} imported: lab2 did not train them")
+            parts.append(f"imported, not trained by lab2: {', '.join(imported)}")
         parts += _budgets(frame)
         libraries = frame.loc[frame["memory_of"] == "process", "library_memory_bytes"].max()
         parts += [] if pd.isna(libraries) else [f"{gibibytes(libraries)} of memory are Python and its libraries"]
