@@ -84,7 +84,8 @@ def note_look(run: RunDir, trial: Trial, dataset_sha256: str) -> None:
         at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     # On a network file system O_APPEND alone may lose a line that another machine appends at the same moment.
-    with held(run.looks.with_suffix(".lock"), "another process is noting a look at test images", PATIENCE_SECONDS):
+    lock = run.looks.with_name(f".{run.looks.stem}.lock")
+    with held(lock, "another process is noting a look at test images", PATIENCE_SECONDS):
         _append(run.looks, _LOOK.dump_json(look) + b"\n")
 
 
