@@ -175,6 +175,10 @@ class TestRefused:
         )
         assert "line 5: seed 'x'" in refused(bring, text)
 
+    def test_labels_and_predictions_that_name_classes_in_different_ways_are(self, bring):
+        text = "image,label,prediction,architecture,seed\na,cat,0,mine,1\nb,dog,1,mine,1\n"
+        assert "no prediction is one of the labels ('0' is none, 'cat' is one); write" in refused(bring, text)
+
     def test_a_cell_of_many_megabytes_is(self, bring):
         for size in (10**6, 20 * 10**6):
             assert len(found := refused(bring, SMALL.replace("Other", "x" * size))) < 300

@@ -17,7 +17,7 @@ from lab2.data.identity import identities
 from lab2.data.known_images import read_known
 from lab2.errors import DataError, RunError
 from lab2.launch.importing import Imported
-from lab2.measure.predictions import Predictions, write_predictions
+from lab2.measure.predictions import Predictions, read_predictions, write_predictions
 from lab2.report.finding import find
 from lab2.report.report import make_report
 from lab2.report.writers import markdown
@@ -114,6 +114,17 @@ class TestBeside:
             r"line \d+: prediction '=cow', wanted one of the 2 classes \(left, right\) or their num", found
         )
 
+    def test_labels_and_predictions_are_numbers_in_the_same_way(self, bring, image_folder: Path):
+        """Classes called 1 and 2: the prediction 1 beside the labels 0 and 1 is the second class."""
+        for part in ("train", "test"):
+            for old, new in (("left", "1"), ("right", "2")):
+                (image_folder / part / old).rename(image_folder / part / new)
+        known = read_known(DataConfig(dataset=str(image_folder)))
+        rows = [f"{name},{label},1,mine,1" for name, label in zip(known.names, known.labels, strict=True)]
+        text = "\n".join(["image,label,prediction,architecture,seed", *rows])
+        run = bring(text, data=DataConfig(dataset=str(image_folder))).run
+        assert set(read_predictions(run.predictions("mine-seed1")).y_pred) == {1}
+
     def test_other_data_are_refused(self, bring, run: RunDir, text: str, image_folder: Path):
         (image_folder / "test/left/0.png").write_bytes((image_folder / "test/left/1.png").read_bytes())
         assert "other data, whose rows do not compare" in refused_whole(bring, text, run)
@@ -160,11 +171,19 @@ class TestCommand:
         assert "note: 1 configuration has been judged on these test images" in err
         code, out, err = run_cli("resume")
         assert (code, out.splitlines()[0]) == (0, "nothing to resume: 2 of 2 trials are finished")
+        (tmp_path / "runs/latest/shards/mine-seed2.json").unlink()
+        code, _, err = run_cli("resume")
+        assert (code, "mine-seed2: imported, and what was imported is gone: lab2 import its file" in err) == (2, True)
         row = json.loads((tmp_path / "runs/latest/shards/mine-seed1.json").read_text())["row"]
         assert (row["train_seconds"], row["parameters"], row["architecture"]) == (None, None, "external")
 
+    def test_a_look_that_cannot_be_noted_is_said(self, bring, tmp_path: Path):
+        (tmp_path / "runs/test_looks.jsonl").mkdir(parents=True)
+        (note,) = bring("image,label,prediction,architecture,seed\na,x,x,mine,1\nb,y,x,mine,1\n").notes
+        assert note.startswith("that these test images were looked at is not noted in ")
+
     def test_a_mistake_is_one_sentence(self, run_cli, tmp_path: Path):
-        (tmp_path / "p.csv").write_text("image,label,prediction,architecture,seed\na,b,c,d,\x1b[2J\n")
+        (tmp_path / "p.csv").write_text("image,label,prediction,architecture,seed\na,x,x,d,\x1b[2J\nb,y,x,d,1\n")
         code, _, err = run_cli("import", str(tmp_path / "p.csv"))
         assert code == 2
         assert err.strip().endswith(r"p.csv: line 2: seed '\x1b[2J', wanted a whole number from 0")

@@ -76,78 +76,87 @@ class AnswerTable:
             return f"{self.path}: line {row + 2}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The columns of a file that are used, as it calls them, and the others."""
+
+    texts: dict[str, str]  # by kind
+    shares: dict[str, str]  # by class
+    ignored: tuple[str, ...]
+
+    @property
+    def used(self) -> list[str]:
+        return [*self.texts.values(), *self.shares.values()]
+
+
 def read_answers(path: Path) -> AnswerTable:
     """The table at `path`. Raises `DataError` that names the line."""
     try:
         check_regular(path, LARGE)
         if _is_text(path):
-            names, table = _read_text(path)
+            columns, cells = _read_text(path)
         elif path.suffix.lower() == ".parquet":
-            names, table = _read_parquet(path)
+            columns, cells = _read_parquet(path)
         else:
             raise DataError(f"{path}: wanted a name that ends in .csv, .tsv or .parquet; rename it, or save it as CSV")
+    except csv.Error as error:
+        raise DataError(f"{path}: {error}; is it a table of predictions?") from error
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
-    texts = {kind: _texts(path, name, table[name]) for kind, name in names.items() if not kind.startswith(_CLASS)}
-    classes = {kind.removeprefix(_CLASS): name for kind, name in names.items() if kind.startswith(_CLASS)}
-    known = set(names.values())
-    shares = np.empty((table.num_rows, len(classes)), np.float32) if classes else None
-    for place, name in enumerate(classes.values()):
-        assert shares is not None
-        shares[:, place] = _numbers(path, name, table[name])
+    texts = {kind: _texts(path, name, cells[name]) for kind, name in columns.texts.items()}
+    shares = np.empty((cells.num_rows, len(columns.shares)), np.float32)
+    for place, name in enumerate(columns.shares.values()):
+        shares[:, place] = _numbers(path, name, cells[name])
     found = AnswerTable(
         path=path,
         **{kind: texts[kind] for kind in _REQUIRED},
         prediction=texts.get("prediction"),
-        shares=shares,
-        share_names=tuple(classes),
-        ignored=tuple(name for name in names.ignored if name not in known),
+        shares=shares if columns.shares else None,
+        share_names=tuple(columns.shares),
+        ignored=columns.ignored,
     )
-    _refuse_empty(found, names)
+    _refuse_empty(found, columns)
     return found
 
 
-class _Names(dict[str, str]):
-    """The column of each kind, and of each class under `_CLASS` and its name; and the columns that are not used."""
-
-    ignored: tuple[str, ...] = ()
-
-
-_CLASS = "class "
-
-
-def _named(path: Path, header: Sequence[str]) -> _Names:
+def _columns(path: Path, header: Sequence[str]) -> _Columns:
     """Which column is what. Raises `DataError` where one is missing or there twice."""
-    names = _Names()
+    texts: dict[str, str] = {}
+    shares: dict[str, str] = {}
     for column in header:
-        plain = column.strip().lower()
-        share = _SHARE.fullmatch(column.strip())
-        kind = plain if plain in (*_REQUIRED, "prediction") else f"{_CLASS}{share[1]}" if share else ""
-        if kind in names:
-            raise DataError(f"{path}: columns {names[kind]!r} and {column!r} are the same; leave one out")
-        if kind:
-            names[kind] = column
-    absent = [kind for kind in _REQUIRED if kind not in names]
-    if not absent and not names.keys() - set(_REQUIRED):
+        plain, share = column.strip().lower(), _SHARE.fullmatch(column.strip())
+        if plain in (*_REQUIRED, "prediction"):
+            where, kind = texts, plain
+        elif share:
+            where, kind = shares, share[1]
+        else:
+            continue
+        if kind in where:
+            raise DataError(f"{path}: columns {where[kind]!r} and {column!r} are the same; leave one out")
+        where[kind] = column
+    absent = [kind for kind in _REQUIRED if kind not in texts]
+    if not (absent or shares or "prediction" in texts):
         absent = ["prediction"]
     if absent:
         found = ", ".join(header)[:200]
         raise DataError(f"{path}: no column {' and no column '.join(absent)} (found: {found}); wanted {WANTED}")
-    names.ignored = tuple(column for column in header if column not in names.values())
-    return names
+    used = {*texts.values(), *shares.values()}
+    return _Columns(texts, shares, tuple(column for column in header if column not in used))
 
 
 def _is_text(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def _read_text(path: Path) -> tuple[_Names, Any]:
+def _read_text(path: Path) -> tuple[_Columns, Any]:
     header = next((cells for _, cells in _lines(path)), [])
     if len(set(header)) < len(header):
         twice = next(name for name in header if header.count(name) > 1)
         raise DataError(f"{path}: line 1: two columns are called {twice!r}; leave one out")
-    names = _named(path, header)
-    kinds = {name: pa.float32() if kind.startswith(_CLASS) else pa.large_string() for kind, name in names.items()}
+    columns = _columns(path, header)
+    kinds = dict.fromkeys(columns.texts.values(), pa.large_string()) | dict.fromkeys(
+        columns.shares.values(), pa.float32()
+    )
     try:
         table = pyarrow.csv.read_csv(
             path,
@@ -158,22 +167,19 @@ def _read_text(path: Path) -> tuple[_Names, Any]:
             ),
         )
     except pa.ArrowException as error:
-        raise DataError(_explained(path, header, names, str(error))) from error
-    return names, table
+        raise DataError(_explained(path, header, columns, str(error))) from error
+    return columns, table
 
 
-def _explained(path: Path, header: Sequence[str], names: _Names, otherwise: str) -> str:
+def _explained(path: Path, header: Sequence[str], columns: _Columns, otherwise: str) -> str:
     """What pyarrow could not read: the first line with too few cells, or without a number where one is wanted."""
-    shares = [(header.index(name), name) for kind, name in names.items() if kind.startswith(_CLASS)]
-    try:
-        for line, cells in itertools.islice(_lines(path), 1, None):
-            if len(cells) != len(header):
-                return f"{path}: line {line}: {len(cells)} cells, wanted {len(header)}, as the first line has"
-            for place, name in shares:
-                if not _is_number(cells[place]):
-                    return f"{path}: line {line}: {name} is {shown(cells[place])}, wanted a number in [0, 1]"
-    except csv.Error as error:
-        return f"{path}: {error}; is it a table of predictions?"
+    shares = [(header.index(name), name) for name in columns.shares.values()]
+    for line, cells in itertools.islice(_lines(path), 1, None):
+        if len(cells) != len(header):
+            return f"{path}: line {line}: {len(cells)} cells, wanted {len(header)}, as the first line has"
+        for place, name in shares:
+            if not _is_number(cells[place]):
+                return f"{path}: line {line}: {name} is {shown(cells[place])}, wanted a number in [0, 1]"
     return f"{path}: {otherwise[:200]}"
 
 
@@ -204,11 +210,11 @@ def _delimiter(path: Path) -> str:
     return max(",;\t", key=header.count)
 
 
-def _read_parquet(path: Path) -> tuple[_Names, Any]:
+def _read_parquet(path: Path) -> tuple[_Columns, Any]:
     try:
         file = pq.ParquetFile(path)
-        names = _named(path, file.schema_arrow.names)
-        return names, file.read(columns=list(names.values()))
+        columns = _columns(path, file.schema_arrow.names)
+        return columns, file.read(columns=columns.used)
     except pa.ArrowException as error:
         raise DataError(f"{path}: not Parquet that can be read: {str(error)[:200]}") from error
 
@@ -230,13 +236,13 @@ def _numbers(path: Path, name: str, column: Any) -> NDArray[np.float32]:
         raise DataError(f"{path}: column {name}: {column.type}, wanted numbers in [0, 1]") from error
 
 
-def _refuse_empty(table: AnswerTable, names: _Names) -> None:
+def _refuse_empty(table: AnswerTable, columns: _Columns) -> None:
     if not len(table):
         raise DataError(f"{table.path}: no row below the header; wanted a row for each image, architecture and seed")
     for kind in (*_REQUIRED, "prediction"):
         texts: Texts | None = getattr(table, kind)
         if texts is not None and "" in texts.names:
-            raise DataError(f"{table.where(texts.first(texts.names.index('')))}: {names[kind]} is empty")
+            raise DataError(f"{table.where(texts.first(texts.names.index('')))}: {columns.texts[kind]} is empty")
 
 
 def shown(text: str) -> str:

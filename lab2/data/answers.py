@@ -83,18 +83,20 @@ def _check_labels(table: AnswerTable, known: KnownImages, places: NDArray[np.int
         )
 
 
-def _class_numbers(names: Sequence[str], classes: tuple[str, ...]) -> NDArray[np.int64]:
+def _class_numbers(names: Sequence[str], classes: tuple[str, ...]) -> dict[str, int]:
     """The class that each of `names` means: all are names of classes, or else all are numbers from 0; -1: none."""
     known = {name: number for number, name in enumerate(classes)}
-    numbers = [int(name) if re.fullmatch("[0-9]{1,9}", name) else len(classes) for name in names]
-    if not known.keys() >= set(names) and max(numbers) < len(classes):
-        return np.array(numbers)
-    return np.array([known.get(name, -1) for name in names])
+    numbers = {name: int(name) if re.fullmatch("[0-9]{1,9}", name) else len(classes) for name in names}
+    if not known.keys() >= numbers.keys() and max(numbers.values()) < len(classes):
+        return numbers
+    return {name: known.get(name, -1) for name in names}
 
 
 def _numbers(table: AnswerTable, kind: str, texts: Texts, known: KnownImages) -> NDArray[np.int64]:
     """The class of each distinct text of a column. Raises `DataError` for the first that is none."""
-    numbers, classes = _class_numbers(texts.names, known.classes), known.classes
+    both = [*table.label.names, *(table.prediction.names if table.prediction else ())]  # classes are named in one way
+    classes, meant = known.classes, _class_numbers(both, known.classes)
+    numbers = np.array([meant[name] for name in texts.names])
     if len(unknown := np.flatnonzero(numbers < 0)):
         row = min(texts.first(code) for code in unknown.tolist())
         raise DataError(
@@ -127,7 +129,8 @@ def _shares(table: AnswerTable, known: KnownImages) -> NDArray[np.float32] | Non
 
 def _share_columns(table: AnswerTable, known: KnownImages) -> NDArray[np.intp]:
     """(K,) the column that has the probability of each class. Raises `DataError` where one is absent or no class's."""
-    numbers, classes = _class_numbers(table.share_names, known.classes), known.classes
+    classes, meant = known.classes, _class_numbers(table.share_names, known.classes)
+    numbers = np.array([meant[name] for name in table.share_names])
     if len(unknown := np.flatnonzero(numbers < 0)):
         wrong = shown(table.share_names[unknown[0]])
         raise DataError(f"{table.path}: a column of probabilities for {wrong}, which is no class of {known.source}")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lab2.data.answer_table import AnswerTable
+from lab2.data.answer_table import AnswerTable, shown
 from lab2.data.identity import identities
 from lab2.data.pictures import PictureSource
 from lab2.data.places import open_source
@@ -77,11 +77,19 @@ def _paths(source: Source, dataset: Path) -> Iterator[tuple[int, str]]:
 
 
 def named_images(table: AnswerTable) -> KnownImages:
-    """The images as a table itself names and labels them, sorted by name; nothing else is known of them."""
+    """The images as a table itself names and labels them, sorted by name; nothing else is known of them.
+
+    Raises `DataError` for a single class, and where labels and predictions name classes in different ways.
+    """
     names = sorted(table.image.names)
     codes, rows = np.unique(table.image.codes, return_index=True)
     label_of = {table.image.names[code]: table.label[row] for code, row in zip(codes, rows, strict=True)}
     predicted = table.prediction.names if table.prediction else []
+    if predicted and not set(predicted) & set(table.label.names):
+        raise DataError(
+            f"{table.path}: no prediction is one of the labels ({shown(predicted[0])} is none, {shown(table.label[0])} "
+            "is one); write classes in the same way in both columns"
+        )
     classes = class_names({*table.label.names, *predicted, *table.share_names})
     if len(classes) < 2:
         raise DataError(f"{table.path}: 1 class ({classes[0]}); wanted two or more")
