@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from lab2.data.datasets import TrainingData, load_test
 from lab2.data.identity import identities
 from lab2.data.places import open_source
-from lab2.errors import InputError
+from lab2.errors import InputError, RunError
 from lab2.measure.cost import THROUGHPUT_BATCH, latency, throughput
 from lab2.measure.flops import flops_per_image
 from lab2.measure.metrics import from_predictions
@@ -20,6 +21,7 @@ from lab2.measure.predictions import write_predictions
 from lab2.measure.scores import score_detections
 from lab2.measure.usage import Meter
 from lab2.models.building.deploy import deploy
+from lab2.results.ledger import note_look
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard
 from lab2.spec.job import Trial
@@ -28,15 +30,17 @@ from lab2.train.divergence import check_answers
 from lab2.train.precision import dtype_of
 from lab2.train.trainer import Trainer
 
+LOG = logging.getLogger("lab2")
+
 
 def with_test_scores(
     shard: Shard, trial: Trial, run: RunDir, trainer: Trainer, data: TrainingData, step: int
 ) -> tuple[Shard, Tensor]:
     """`shard` with the scores on the test images, and (N, C, S, S) uint8 test images to measure the cost with.
 
-    The predictions are saved in `run`. The test images are read only here, after all choices are made. `step` is the
-    number of the last training step. Raises `TrainingError` where logits are not finite, `InputError` where the data
-    set changed during the training.
+    The predictions are saved in `run`. The test images are read only here, after all choices are made, and the ledger
+    of looks notes it. `step` is the number of the last training step. Raises `TrainingError` where logits are not
+    finite, `InputError` where the data set changed during the training.
     """
     test = load_test(trial.data)
     if (now := open_source(trial.data).sha256()) != data.sha256:
@@ -44,6 +48,7 @@ def with_test_scores(
             f"{trial.data.dataset}: its files changed while the trial trained (SHA-256 {data.sha256[:12]}, now "
             f"{now[:12]}); start a new run, or restore them, then lab2 resume"
         )
+    _note_look(run, trial, data.sha256)
     predictions = replace(trainer.predict(test), images=identities(test.pixels), groups=test.groups)
     check_answers(predictions, step)
     write_predictions(run.predictions(trial.name), predictions)
@@ -54,6 +59,14 @@ def with_test_scores(
         measured["boxes"] = "composed" if test.objects is None else "real"
     shard = shard.updated(**measured, classes=len(data.shape.classes))
     return shard, torch.from_numpy(np.array(test.pixels[:THROUGHPUT_BATCH]))
+
+
+def _note_look(run: RunDir, trial: Trial, dataset_sha256: str) -> None:
+    """Note that the test images were read; a note that cannot be written is a warning and costs no result."""
+    try:
+        note_look(run, trial, dataset_sha256)
+    except (OSError, RunError) as error:
+        LOG.warning("that it read the test images is not noted in %s: %s", run.looks, error)
 
 
 def with_inference_cost(shard: Shard, trainer: Trainer, images: Tensor) -> Shard:

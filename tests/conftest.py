@@ -18,6 +18,7 @@ from PIL import Image
 
 from lab2 import cli
 from lab2.data.datasets import TrainingData, load_training
+from lab2.launch.importing import Imported, import_answers
 from lab2.measure import cost
 from lab2.models.alexnet import AlexNetConfig
 from lab2.models.cnn import CNNConfig
@@ -180,3 +181,15 @@ def on_folder(trial: Trial, folder: Path) -> Trial:
     """The same trial on an image folder."""
     data = DataConfig(dataset=str(folder), validation_images=16)
     return replace(trial, data=data)
+
+
+@pytest.fixture
+def bring(tmp_path: Path) -> Callable[..., Imported]:
+    """A function that imports a text as a file of that name, into the folder `runs`."""
+
+    def bring(text: str, name: str = "predictions.csv", **more: object) -> Imported:
+        path = tmp_path / name
+        path.write_bytes(text.encode(errors="surrogateescape"))
+        return import_answers(path, tmp_path / "runs", **{"data": None, **more})
+
+    return bring

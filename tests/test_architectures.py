@@ -29,7 +29,7 @@ from tests.conftest import make_run, make_trial
 
 GREY = DataShape(1, 28, tuple("0123456789"), (0.13,), (0.31,), plain_background=True)
 COLOUR = DataShape(3, 32, tuple("0123456789"), (0.5,) * 3, (0.25,) * 3, plain_background=False)
-BUILT_IN = {name: one for name, one in architectures().items() if name not in ("imported", "network")}
+BUILT_IN = {name: one for name, one in architectures().items() if name not in ("external", "imported", "network")}
 
 
 def default(one: Architecture) -> ModelConfig:

@@ -114,7 +114,7 @@ class TestHelp:
             "Start": ["init", "doctor", "prepare", "jobs", "inspect"],
             "Run": ["run-local", "train", "submit", "resume", "cancel", "tune"],
             "Watch": ["status", "logs"],
-            "Results": ["report", "compare"],
+            "Results": ["report", "compare", "import"],
         }
 
     def test_a_word_means_one_thing_in_all_commands(self):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lab2.cli.screen import err, say, warn
 from lab2.data.places import NAMED, open_source
-from lab2.errors import DataError
+from lab2.errors import DataError, InputError
 from lab2.launch.planning import plan_trials, resolve_weights
 from lab2.launch.reuse import reuse
 from lab2.measure.inputs import check_inputs, pinned
@@ -80,7 +80,9 @@ def _say_facts(trials: Sequence[Trial]) -> None:
 
 
 def refuse_changed(trials: Sequence[Trial]) -> None:
-    """Raise `InputError` where what `trials` read is not what it was when they were planned."""
+    """Raise `InputError` where what `trials` read is not what it was when they were planned, or is not there again."""
+    if imported := [trial.name for trial in trials if trial.job.model.trained_elsewhere]:
+        raise InputError(f"{some_of(imported)}: imported, and what was imported is gone: lab2 import its file again")
     digests: dict[DataConfig, str | None] = {}
     for trial in trials:
         if trial.inputs and trial.data not in digests:

@@ -98,7 +98,7 @@ def show_table(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None
             say(text, "red")
         for text in remarks(summary):
             warn(f"note: {text}")
-        for text in report.finding.notes:
+        for text in report.notes:
             warn(f"note: {text}")
     show_warnings(comparison, unreported, leaks=False)  # leaks stand above the table
     written, refused = write_report(report)

@@ -66,7 +66,7 @@ def inspect(config: DataConfig, progress: Progress = nothing) -> tuple[Findings,
 
 def _names(source: Source, part: Part, images: Images) -> Sequence[str]:
     if isinstance(source, PictureSource):
-        return source.names(part)
+        return [picture.name for picture in source.pictures(part)]
     return [f"{part} {number}" for number in range(len(images))]
 
 

@@ -77,9 +77,9 @@ class PictureSource:
         pixels = stored[rows] if stored.nbytes <= IN_MEMORY else stored.take(rows)
         return Images(pixels, labels, _group_numbers(chosen), self._objects(numbers))
 
-    def names(self, part: Part) -> list[str]:
-        """Of the pictures that `read` gives, in that order."""
-        return [self.listing.pictures[number].name for number in self._numbers(part)]
+    def pictures(self, part: Part) -> list[Picture]:
+        """Those that `read` gives, in that order."""
+        return [self.listing.pictures[number] for number in self._numbers(part)]
 
     def sha256(self) -> str:
         """Over all pictures of the listing, broken ones too."""

@@ -82,7 +82,7 @@ def reuse(run: RunDir, trials: Sequence[Trial], profile: Profile, *, device: str
         notes = {name: Taken(run=other.path.name, started_at=s.started_at) for name, (other, s) in sources.items()}
         write_taken(run.taken, notes)  # before the shards: a shard without a note would count as computed in this run
     for name, (other, _) in sources.items():
-        _copy(other, run, name)
+        copy_results(other, run, name)
     return found
 
 
@@ -141,7 +141,8 @@ def _not_copyable(source: RunDir, trial: str) -> Iterator[str]:
                 yield f"but its {part} cannot be copied ({error.strerror})"
 
 
-def _copy(source: RunDir, run: RunDir, trial: str) -> None:
+def copy_results(source: RunDir, run: RunDir, trial: str) -> None:
+    """Copy what `trial` left in `source` into `run`, its shard last. Raises `OSError` as the disk does."""
     for part in COPIED:
         old, new = getattr(source, part)(trial), getattr(run, part)(trial)
         with suppress(FileNotFoundError), regular_file(old, LARGE) as file, whole_file(new) as copy:

@@ -1,7 +1,8 @@
 """Predictions for the test images, in memory and in a safetensors file, whose reading executes no code.
 
 The file's metadata say `predictions 2` where it holds the images' identities, and `predictions 1` where it does not, as
-those of older versions. Both are read.
+those of older versions; `predictions 3` where it holds no probabilities, which only imported ones may lack. All are
+read.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from lab2.errors import ShardError
 from lab2.regular_file import LARGE, check_regular
 from lab2.whole_file import write_whole
 
+MOST_CLASSES = 2**15  # labels are stored as int16
+UNSCORED = "predictions 3"
 NO_PREDICTION = -1  # a detector found nothing in the image: it counts as a wrong answer
 
 
@@ -43,18 +46,19 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
     That is 32 bytes per image for ten classes. Raises `OSError` where the file cannot be written.
     """
-    assert predictions.probabilities is not None
+    shares = predictions.probabilities
+    scored = {} if shares is None else {"probabilities": shares.astype(np.float16)}
     known = {} if predictions.images is None else {"images": predictions.images.astype(np.uint64)}
     grouped = {} if predictions.groups is None else {"groups": predictions.groups.astype(np.int64)}
     content = save(
         {
             "y_true": predictions.y_true.astype(np.int16),
             "y_pred": predictions.y_pred.astype(np.int16),
-            "probabilities": predictions.probabilities.astype(np.float16),
+            **scored,
             **known,
             **grouped,
         },
-        metadata={"lab2": "predictions 2" if known else "predictions 1"},
+        metadata={"lab2": UNSCORED if not scored else "predictions 2" if known else "predictions 1"},
     )
     write_whole(path, content)
 
@@ -69,12 +73,15 @@ def read_predictions(path: Path, *, probabilities: bool = True) -> Predictions:
         with safe_open(path, framework="numpy") as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in sorted(file.keys())}
             truth, answer = (file.get_tensor(name).astype(np.int64) for name in ("y_true", "y_pred"))
-            classes = shapes["probabilities"][-1:]
-            scores = file.get_tensor("probabilities").astype(np.float32) if probabilities else None
+            unscored = (file.metadata() or {}).get("lab2") == UNSCORED
+            of_scores = (*truth.shape, MOST_CLASSES) if unscored else shapes["probabilities"]
+            read_scores = probabilities and not unscored
+            scores = file.get_tensor("probabilities").astype(np.float32) if read_scores else None
             images, groups = (file.get_tensor(name) if name in shapes else None for name in ("images", "groups"))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ShardError(f"{path}: not the predictions of a trial: {error}") from error
-    if not (truth.ndim == 1 and len(truth) and truth.shape == answer.shape == shapes["probabilities"][:-1] and classes):
+    classes = of_scores[-1:]
+    if not (truth.ndim == 1 and len(truth) and truth.shape == answer.shape == of_scores[:-1] and classes):
         found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise ShardError(f"{path}: not the predictions of a trial: found {found}, wanted (N,), (N,) and (N, K)")
     if truth.min() < 0 or max(truth.max(), answer.max()) >= classes[0] or answer.min() < NO_PREDICTION:

@@ -28,17 +28,19 @@ def caption(comparison: Comparison) -> str:
     frame = comparison.frame
     found = frame.loc[frame["status"] == "ok", _ORIGIN].drop_duplicates()
     good: list[Any] = list(found.astype(object).where(found.notna(), None).itertuples(index=False))
+    elsewhere = {trial.job.name for trial in comparison.plan.trials if trial.job.model.trained_elsewhere}
+    trained = [row for row in good if row.job not in elsewhere]
     parts = [f"run {comparison.plan.run_id}"]
     if good:
-        where = {f"{r.device_name}, {r.device}, {r.threads} threads" for r in good}
-        counts = " or ".join(f"{n:,}" for n in sorted({r.train_images or 0 for r in good}))
-        parts.append(f"{good[0].dataset}, {counts} training images")
+        where = {f"{r.device_name}, {r.device}, {r.threads} threads" for r in trained}
+        counts = " or ".join(f"{n:,}" for n in sorted({r.train_images or 0 for r in trained}))
+        parts.append(f"{good[0].dataset}{f', {counts} training images' if trained else ''}")
         for title, values in (("split", {r.split for r in good}), ("left out", {r.left_out for r in good})):
             if known := sorted(filter(None, values)):
                 parts.append(f"{title}: {' or '.join(known)}")
-        parts.append("; ".join(sorted(where)))
-        parts += _by_jobs([(row.precision, row.job) for row in good], "in {0}", "{1} in {0}")
-        started = [(row.weights, row.job) for row in good if row.weights != ""]
+        parts += sorted(where)
+        parts += _by_jobs([(row.precision, row.job) for row in trained], "in {0}", "{1} in {0}")
+        started = [(row.weights, row.job) for row in trained if row.weights != ""]
         parts += _by_jobs(started, "weights: {0}", "{0} weights: {1}")
         for boxes, what in _BOXES.items():
             if jobs := dict.fromkeys(row.job for row in good if row.boxes == boxes):
@@ -47,6 +49,8 @@ def caption(comparison: Comparison) -> str:
             parts.append(
                 f"{', '.join(fitted)} are fitted once, because no seed changes them; their interval is over test images"
             )
+        if imported := dict.fromkeys(row.job for row in good if row.job in elsewhere):
+            parts.append(f"imported, not trained by lab2: {', '.join(imported)}")
         parts += _budgets(frame)
         libraries = frame.loc[frame["memory_of"] == "process", "library_memory_bytes"].max()
         parts += [] if pd.isna(libraries) else [f"{gibibytes(libraries)} of memory are Python and its libraries"]

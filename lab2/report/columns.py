@@ -57,6 +57,11 @@ def _weights(row: pd.Series) -> str:
     return ", ".join(origin.partition(" ")[0] for origin in row["weights"].split(", ")) or ABSENT
 
 
+def _status(row: pd.Series) -> str:
+    """The status; of an imported row that it is one, for `ok` promises more than is known of it."""
+    return "imported" if row["imported"] and row["status"] == "ok" else str(row["status"])
+
+
 def _group(row: pd.Series) -> str:
     """The letters of a row: rows that share one are not shown to differ."""
     return ABSENT if pd.isna(row["letters"]) else str(row["letters"])
@@ -84,7 +89,7 @@ def _metric_column(metric: Metric) -> Column:
 _OTHER_COLUMNS = (
     Column("model", lambda row: str(row["job"]), ALWAYS),
     Column("test accuracy [95 %]", _accuracy, ALWAYS),
-    Column("status", lambda row: str(row["status"]), ALWAYS),
+    Column("status", _status, ALWAYS),
     Column("group", _group, 1),
     Column("parameters", _parameters, 2),
     Column("seeds", lambda row: f"{row['seeds']} of {row['seeds_expected']}", 3),

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from lab2.models.external import ExternalConfig
 from lab2.results.statistics import Interval, luck
+from lab2.spec.job import JobSpec
 
 # Seeds that differ in one of these fields do not have comparable times and memory.
 MACHINE = ("device_name", "device", "threads", "precision")
@@ -28,6 +30,15 @@ class Chance:
     def beaten(self) -> bool:
         """Whether the row is shown to be better."""
         return self.luck <= LUCK
+
+
+def imported(job: JobSpec) -> Iterator[str]:
+    """A sentence for a row that lab2 did not train."""
+    if isinstance(job.model, ExternalConfig):
+        yield (
+            f"imported ({job.model.name}): lab2 did not train it; its time, memory, parameters and FLOPs are not "
+            "measured"
+        )
 
 
 def notes(good: pd.DataFrame, chance: Chance | None) -> Iterator[str]:

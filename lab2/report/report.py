@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lab2.report.finding import Finding, find
+from lab2.report.looks import Looks, count_looks
 from lab2.report.summary import summarise
 from lab2.results.collect import Comparison
 from lab2.results.run_dir import RunDir
@@ -20,9 +21,15 @@ class Report:
     comparison: Comparison  # a row a trial
     finding: Finding  # which row is shown to be better than which
     summary: pd.DataFrame  # a row a job
+    looks: Looks  # how many configurations have been judged on its test images
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What stands below the table of the comparison as a whole, a sentence each."""
+        return (*self.finding.notes, *self.looks.notes)
 
 
 def make_report(run: RunDir, comparison: Comparison) -> Report:
     """The report of a run that was collected; reads the predictions of its trials, once."""
-    finding = find(run, comparison)
-    return Report(run, comparison, finding, summarise(comparison, finding.rows))
+    finding, looks = find(run, comparison), count_looks(run, comparison)
+    return Report(run, comparison, finding, summarise(comparison, finding.rows, looks.judged), looks)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from lab2.compare.comparison import Row
 from lab2.measure.metrics import METRICS, Metric
-from lab2.report.notes import against_chance, commonest_share, notes, on_several_machines
+from lab2.report.notes import against_chance, commonest_share, imported, notes, on_several_machines
 from lab2.results.collect import Comparison
 from lab2.results.statistics import Interval, of_share, over_seeds
 from lab2.spec.effort import NOT_RECORDED
@@ -16,21 +16,28 @@ from lab2.spec.job import JobSpec
 
 # Text fields that should be the same for all seeds of a job. Where they differ, the row lists all values.
 TEXTS = ("flops_uncounted", "device", "device_name", "precision", "git_commit")
-COUNTS = (*(metric.name for metric in METRICS if metric.count), "best_rank", "worst_rank")
+COUNTS = (*(metric.name for metric in METRICS if metric.count), "best_rank", "worst_rank", "configurations_judged")
 
 
-def summarise(comparison: Comparison, compared: Mapping[str, Row] | None = None) -> pd.DataFrame:
+def summarise(
+    comparison: Comparison, compared: Mapping[str, Row] | None = None, judged: Mapping[str, int] | None = None
+) -> pd.DataFrame:
     """The comparison table, in the order of the plan: accuracy, F1, training time and parameters come first.
 
-    `compared`: by job, what is shown of its row (`finding.py`).
+    `compared`: by job, what is shown of its row (`finding.py`). `judged`: by job, how many configurations have been
+    judged on its test images (`looks.py`).
     """
-    compared = compared or {}
+    compared, judged = compared or {}, judged or {}
     jobs = comparison.frame.groupby("job", sort=False)
     share = commonest_share(comparison.frame)
-    efforts = {trial.job.name: _effort(trial.job) for trial in comparison.plan.trials}
+    planned = {trial.job.name: trial.job for trial in comparison.plan.trials}
     smoke = comparison.plan.smoke
     rows_of = [
-        {**_summary(str(job), rows, share, smoke, compared.get(str(job))), "effort": efforts[str(job)]}
+        {
+            **_summary(planned[str(job)], rows, share, smoke, compared.get(str(job))),
+            "effort": _effort(planned[str(job)]),
+            "configurations_judged": judged.get(str(job)),
+        }
         for job, rows in jobs
     ]
     table = pd.DataFrame(rows_of)
@@ -45,14 +52,14 @@ def _effort(job: JobSpec) -> str | None:
 
 
 def _summary(
-    job: str, rows: pd.DataFrame, commonest: float | None, smoke: bool, compared: Row | None
+    job: JobSpec, rows: pd.DataFrame, commonest: float | None, smoke: bool, compared: Row | None
 ) -> dict[str, object]:
     good = rows[rows["status"] == "ok"]
     bad = rows[rows["status"] != "ok"]
     accuracy = _accuracy(good)
     reasons = [f"seed {seed}: {reason}" for seed, reason in zip(bad["seed"], bad["reason"], strict=True)]
     table: dict[str, object] = {
-        "job": job,
+        "job": job.name,
         "architecture": rows["architecture"].iloc[0],
         "accuracy": accuracy.mean if accuracy else None,
         "macro_f1": None,  # set below; here it only fixes the order of the columns
@@ -79,7 +86,8 @@ def _summary(
         table[name] = ", ".join(values) if values else None
     chance = against_chance(good, accuracy, commonest)
     table["at_chance"] = chance is not None and not chance.beaten
-    table["notes"] = "; ".join(notes(good, chance))
+    table["imported"] = job.model.trained_elsewhere
+    table["notes"] = "; ".join((*imported(job), *notes(good, chance)))
     return {**table, "dataset": rows["dataset"].iloc[0], "smoke": smoke}
 
 

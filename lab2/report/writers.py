@@ -84,7 +84,7 @@ def markdown(report: Report) -> str:
         "|" + "---|" * len(COLUMNS),
         *("| " + " | ".join(for_markdown(c.text(row)) for c in COLUMNS) + " |" for _, row in summary.iterrows()),
     ]
-    below = (*failures(summary), *remarks(summary), *report.finding.notes, *comparison.warnings)
+    below = (*failures(summary), *remarks(summary), *report.notes, *comparison.warnings)
     notes = [f"- {for_markdown(text)}" for text in below]
     above = [f"**{for_markdown(leak)}**\n" for leak in comparison.leaks]
     if sentences := answer(report.finding):

@@ -12,6 +12,8 @@ Of `lab2 tune` also study.json (the study, written before anything starts) and t
 
 On Slurm also profile.json (the profile of the submission), submissions/ (a record per sbatch call), exits/ (exit
 notes), scheduler.json (the last scheduler query) and taken.json (results copied from other runs).
+
+Beside the runs lies test_looks.jsonl, the ledger of looks at test images.
 """
 
 from __future__ import annotations
@@ -140,6 +142,11 @@ class RunDir:
     def tuned(self) -> Path:
         """The job files that a study found."""
         return self.path / "tuned"
+
+    @property
+    def looks(self) -> Path:
+        """The ledger of looks at test images, which all runs of the same folder share."""
+        return self.path.parent / "test_looks.jsonl"
 
     @property
     def collected(self) -> Path:

@@ -35,6 +35,7 @@ class ModelConfig:
     detects: ClassVar[bool] = False  # a detector: trained on boxes, real or of composed scenes
     # A baseline: fitted to all images in one step, not trained in many. It draws nothing by seed and has no recipe.
     fitted: ClassVar[bool] = False
+    trained_elsewhere: ClassVar[bool] = False  # `lab2 import` brought its predictions; it cannot be trained here
     settled: ClassVar[bool] = False  # its kernels were measured once (benchmarks/LOG.md), not before each training
     code_field: ClassVar[str] = ""  # the field that names what is imported, where the network is not lab2's own
 

@@ -204,6 +204,14 @@ class Trial:
         exclude = {"job": job, "data": unused(self.data), **without}
         return hashlib.sha256(TRIAL.dump_json(self, exclude=exclude)).hexdigest()
 
+    @property
+    def configuration(self) -> str:
+        """SHA-256 over what the seeds of a job have in common, whatever the job and the data set are called."""
+        code = {name: content for name, content in self.inputs.items() if not name.startswith("data ")}
+        job = {**NOT_COMPUTED, "name": True, "model": unused(self.job.model), "train": unused(self.job.train)}
+        exclude: dict[str, Any] = {"seed": True, "job": job, "data": {"dataset", *unused(self.data)}}
+        return hashlib.sha256(TRIAL.dump_json(replace(self, inputs=code), exclude=exclude)).hexdigest()
+
 
 def unused(config: Any) -> set[str]:
     """The fields of `config` that its class names in `ADDED` and that have their default.

@@ -1,0 +1,114 @@
+"""The ledger of looks at test images: a line for each trial that has read some, in the folder that holds its run.
+
+The more configurations are judged on the same test images, the more likely one of them is good by luck alone (Dwork et
+al. 2015, Science 349:636). The ledger counts them over all runs of a folder. Lines are only appended.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from lab2.file_lock import held
+from lab2.foreign_text import keep_visible
+from lab2.regular_file import LISTS, check_open, read_regular
+from lab2.results.run_dir import RunDir
+from lab2.spec.job import DataConfig, Trial
+
+PATIENCE_SECONDS = 30.0  # for the lock: many trials may end at the same time, and each holds it for a moment
+
+# Trials with equal ones drew the same test images: the data set's SHA-256, the limit and the share held out.
+TestSet = tuple[str, int | None, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One line: a trial that has read test images."""
+
+    dataset: str  # its name
+    dataset_sha256: str
+    test_images: int | None  # the limit of the draw; None: all
+    test_share: float  # held out where the data have no test part
+    configuration: str  # SHA-256: what the seeds of a job have in common (`Trial.configuration`)
+    digest: str  # of the trial
+    trial: str
+    run: str
+    at: str  # UTC, ISO 8601
+
+    def __post_init__(self) -> None:
+        keep_visible(self)
+
+    @property
+    def test_set(self) -> TestSet:
+        return self.dataset_sha256, self.test_images, self.test_share
+
+
+_LOOK: TypeAdapter[Look] = TypeAdapter(Look)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What was noted, oldest first, and how many lines cannot be read."""
+
+    looks: tuple[Look, ...]
+    broken: int = 0
+
+
+def test_set(data: DataConfig, dataset_sha256: str) -> TestSet:
+    """Which test images a trial on `data` reads."""
+    return dataset_sha256, data.test_images, data.test_share
+
+
+def note_look(run: RunDir, trial: Trial, dataset_sha256: str) -> None:
+    """Append a line for `trial`, unless `run` is a smoke run.
+
+    Raises `OSError` where the ledger cannot be written, and `RunError` where another process keeps its lock or the run
+    has no plan.
+    """
+    plan = run.read_plan()
+    if plan.smoke:
+        return
+    look = Look(
+        dataset=trial.data.dataset,
+        dataset_sha256=dataset_sha256,
+        test_images=trial.data.test_images,
+        test_share=trial.data.test_share,
+        configuration=trial.configuration,
+        digest=trial.digest,
+        trial=trial.name,
+        run=plan.run_id,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    # On a network file system O_APPEND alone may lose a line that another machine appends at the same moment.
+    lock = run.looks.with_name(f".{run.looks.stem}.lock")
+    with held(lock, "another process is noting a look at test images", PATIENCE_SECONDS):
+        _append(run.looks, _LOOK.dump_json(look) + b"\n")
+
+
+def read_ledger(run: RunDir) -> Ledger:
+    """The ledger of the folder that holds `run`. Raises `OSError` where there is none or it cannot be read."""
+    looks = []
+    lines = read_regular(run.looks, LISTS).splitlines()
+    for line in lines:
+        try:
+            looks.append(_LOOK.validate_json(line))
+        except ValidationError:
+            continue
+    return Ledger(tuple(looks), len(lines) - len(looks))
+
+
+def _append(path: Path, line: bytes) -> None:
+    """Append a line and sync it. A last line that a crash cut off is ended first, so that it spoils no other."""
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
+    try:
+        check_open(handle, path)
+        size = os.fstat(handle).st_size
+        whole = not size or os.pread(handle, 1, size - 1) == b"\n"
+        os.write(handle, line if whole else b"\n" + line)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
