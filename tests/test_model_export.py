@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from lab2.measure.predictions import Predictions, write_predictions
 from lab2.measure.scores import accuracy
 from lab2.models.building import build
 from lab2.models.building.weights import save_weights
+from lab2.models.cnn import CNNConfig
 from lab2.models.layers.conv3x3 import Conv3x3
 from lab2.models.nearest_neighbour import NearestNeighbourConfig
 from lab2.results.run_dir import RunDir
@@ -99,7 +99,7 @@ def test_a_single_flip_is_a_failure_and_leaves_no_file(run: RunDir, run_cli, mon
 
     def wrong(content: bytes, to: str):
         def infer(images: torch.Tensor) -> torch.Tensor:
-            logits = model(images).clone()
+            logits: torch.Tensor = model(images).clone()
             logits[7] = -logits[7]
             return logits
 
@@ -171,7 +171,7 @@ class TestRefused:
     def test_weights_of_another_network(self, run: RunDir, run_cli):
         trial = run.read_plan().trials[0]
         trained(run, trial)
-        other = replace(trial.job.model, hidden=24)
+        other = CNNConfig(filters=(4, 8), hidden=24)
         save_weights(run.weights(trial.name), build(other, load_training(SMALL).shape).model, "cnn", "mnist")
         code, _, said = run_cli("export", trial.name, "--to", "torch-export", "--run", "run")
         assert (code, "not the weights of this trial's network" in said) == (2, True)
