@@ -97,5 +97,5 @@ def _export_trial(run: RunDir, name: str, to: str, out: str | None) -> None:
     if found.not_kept_in_fp32 and found.precision not in (None, "fp32"):
         warn(
             f"note: the trial was {tested}; in fp32, as the file computes, {found.not_kept_in_fp32:,} of "
-            f"{found.images:,} test images have another answer"
+            f"{found.images:,} test images are answered otherwise"
         )
