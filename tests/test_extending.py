@@ -243,9 +243,9 @@ class TestWriter:
         assert follow(self.TEXT, copy) == 2
         ((typed, printed),) = commands(self.TEXT).items()
         type_in(copy, typed, printed)
-        lines = (copy / "runs" / "run-0.1.0" / "report" / "table.tex").read_text().splitlines()
-        assert lines[2].startswith("cnn & 18.00 & ")
-        assert lines[-1] == r"\end{tabular}"
+        lines = (copy / "runs" / "run-0.1.0" / "report" / "table.typ").read_text().splitlines()
+        assert lines[2].startswith("  [cnn], [18.00], [")
+        assert lines[-1] == ")"
 
 
 def test_the_blocks_are_laid_out_as_the_package_is(copy: Path):

@@ -24,7 +24,7 @@ LAYERS = [
     ["pace"],
     ["attempt", "evaluation", "kernel_choice"],
     ["trial", "check"],
-    ["launch", "report", "machine", "trace"],
+    ["launch", "report", "machine", "trace", "export"],
     ["api"],
     ["__init__"],  # of lab2 itself: what it names is imported when it is asked for
     ["tune"],
@@ -75,6 +75,10 @@ def test_imports_point_one_way(path: Path):
         ("pyarrow", {"results", "data"}),
         ("typer", {"cli"}),
         ("opda", {"tune"}),
+        ("mlflow", {"export"}),
+        ("tensorboard", {"export"}),
+        ("wandb", {"export"}),
+        ("onnxruntime", {"export"}),
     ],
 )
 def test_a_library_stays_in_its_package(library: str, packages: set[str]):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +25,7 @@ from lab2.report.summary import summarise
 from lab2.report.terminal import terminal_table
 from lab2.report.writers import markdown, write_report
 from lab2.results.collect import collect
-from lab2.results.shard import unfinished, write_shard
+from lab2.results.shard import Shard, unfinished, write_shard
 from lab2.results.statistics import of_share, over_seeds
 from lab2.spec.effort import Effort
 from lab2.spec.job import JobSpec
@@ -155,6 +157,23 @@ class TestSummary:
             "reason",
         ]
         assert len((run.report / "trials.csv").read_text().splitlines()) == 3
+
+    def test_the_data_frame_of_trials_is_typed_and_the_same_bytes_each_time(self, tmp_path: Path):
+        trials = [make_trial("cnn"), make_trial("vit")]
+        run = make_run(tmp_path, *trials)
+        write_shard(run.shard(trials[0].name), finished(trials[0], parameters=10_730, device_name="=1+1"))
+        file = run.report / "trials.parquet"
+        write_report(make_report(run, collect(run)))
+        first = file.read_bytes()
+        write_report(make_report(run, collect(run)))  # its rows come from the cache now
+        assert file.read_bytes() == first
+        table = pq.read_table(file)
+        assert table.column_names == [field.name for field in fields(Shard)]
+        assert table.schema.field("parameters").type == pa.int64()
+        assert table.schema.field("latency_p50_seconds").type == pa.float64()  # of no row: typed all the same
+        assert table["status"].to_pylist() == ["ok", "missing"]
+        assert table["parameters"].to_pylist() == [10_730, None]
+        assert table["device_name"][0].as_py() == "=1+1"  # data, and no formula to a program
 
     def test_a_reason_cannot_break_the_markdown(self, tmp_path: Path):
         trial = make_trial()

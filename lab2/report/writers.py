@@ -10,6 +10,7 @@ from lab2.foreign_text import for_csv, for_markdown
 from lab2.report.answer import answer, caveats
 from lab2.report.caption import caption, failures, remarks
 from lab2.report.columns import COLUMNS
+from lab2.report.latex import latex
 from lab2.report.pairs import pair_table
 from lab2.report.report import Report
 from lab2.whole_file import write_files
@@ -32,6 +33,11 @@ def table_md(report: Report) -> bytes:
     return markdown(report).encode()
 
 
+def table_tex(report: Report) -> bytes:
+    """The table in LaTeX."""
+    return latex(report).encode()
+
+
 def pairs_csv(report: Report) -> bytes:
     """A row per pair of jobs."""
     return _csv(pair_table(report.finding))
@@ -45,6 +51,11 @@ def pairs_json(report: Report) -> bytes:
 def trials_csv(report: Report) -> bytes:
     """A row per trial, with every field of its shard."""
     return report.comparison.csv()
+
+
+def trials_parquet(report: Report) -> bytes:
+    """The same as Parquet: each column has its type, and text is not escaped."""
+    return report.comparison.parquet()
 
 
 def _csv(frame: pd.DataFrame) -> bytes:
@@ -65,9 +76,11 @@ WRITERS: dict[str, Writer] = {
     "table.csv": table_csv,
     "table.json": table_json,
     "table.md": table_md,
+    "table.tex": table_tex,
     "pairs.csv": pairs_csv,
     "pairs.json": pairs_json,
     "trials.csv": trials_csv,
+    "trials.parquet": trials_parquet,
 }
 
 

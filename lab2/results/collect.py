@@ -16,7 +16,7 @@ from lab2.foreign_text import one_line
 from lab2.results.completion import complete, incomplete_rows
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, Status, read_shard, unfinished
-from lab2.results.shard_table import FileStamp, as_csv, as_rows, as_table, read_cache, scan, write_cache
+from lab2.results.shard_table import FileStamp, as_csv, as_parquet, as_rows, as_table, read_cache, scan, write_cache
 from lab2.results.taken import read_taken
 from lab2.spec.job import Trial
 from lab2.spec.plan import Plan, some_of
@@ -48,6 +48,10 @@ class Comparison:
     def csv(self) -> bytes:
         """The table as CSV, with a header."""
         return as_csv(self.table)
+
+    def parquet(self) -> bytes:
+        """The table as Parquet, typed."""
+        return as_parquet(self.table)
 
     def tested(self) -> Comparison | None:
         """The rows of trials that are tested: without those of a search. None where there are none yet."""

@@ -5,6 +5,7 @@ shards/        a row per trial           progress/     progress notes, attempts,
 predictions/   labels and probabilities  logs/         submitit's files, a folder per trial
 checkpoints/   state to resume from      weights/      trained networks, if asked for
 report/        the table                 data/         findings of `lab2 inspect`, and pages of samples
+export/        what `lab2 export` wrote
 kernels/       what was measured to be fastest, a file a job and kind of machine
 collected.parquet  the cache of shards that `collect` has read
 
@@ -94,6 +95,11 @@ class RunDir:
     def kernels(self, job: str, machine: str) -> Path:
         """The kernels with which the seeds of a job train on one kind of machine."""
         return self.path / "kernels" / f"{job}-{machine}.json"
+
+    @property
+    def exports(self) -> Path:
+        """What `lab2 export` wrote, unless it was told another place."""
+        return self.path / "export"
 
     @property
     def launcher(self) -> Path:

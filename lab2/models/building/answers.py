@@ -32,7 +32,7 @@ class Answering(nn.Sequential):
         output: object = network(front(input))
         if isinstance(output, Tensor):
             return output
-        answer = read_answer(output, len(input), self.classes)
+        answer = read_answer(output, input.shape[0], self.classes)  # torch.export would make a constant of `len`
         return answer if self.training and answer.auxiliary else answer.logits
 
 

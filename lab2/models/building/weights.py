@@ -102,3 +102,21 @@ def load_weights(model: nn.Module, path: Path, architecture: str) -> str:
         )
     model.load_state_dict(fitting, strict=False)
     return f"checkpoint {path} (trained on {metadata.get('dataset', 'unknown data')})"
+
+
+def load_trained(model: nn.Module, path: Path, architecture: str) -> None:
+    """Load all of a trial's kept weights into `model`, the network that it trained.
+
+    Raises `WeightsError` where the file is missing, torn, or not of this very network.
+    """
+    metadata = read_weights_metadata(path, architecture)
+    state = {_RENAMED.get(name, name): tensor for name, tensor in load_file(path).items()}
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise WeightsError(
+            f"{path}: not the weights of this trial's network: {' '.join(str(error).split())}"
+        ) from error
+    for layer in model.modules():
+        if isinstance(layer, Front):
+            layer.crop = float(metadata.get("crop", layer.crop))

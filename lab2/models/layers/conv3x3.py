@@ -87,4 +87,5 @@ def _all_cells(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """(B, in, side, side) to (B, out, side, side), channels last, by one linear map of all cells."""
     side = input.shape[-1]
     x = F.linear(input.permute(0, 2, 3, 1).flatten(1), weight, bias)  # (B, side side out)
-    return x.view(len(x), side, side, x.shape[1] // side**2).permute(0, 3, 1, 2)
+    # torch.export would make a constant of `len(x)`.
+    return x.view(x.shape[0], side, side, x.shape[1] // side**2).permute(0, 3, 1, 2)

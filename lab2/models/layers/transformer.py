@@ -32,7 +32,7 @@ class Tokens(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         x = self.embed(patches(images, self.patch_size))  # (B, N, D)
-        token = self.class_token.expand(len(x), 1, -1)
+        token = self.class_token.expand(x.shape[0], 1, -1)
         return torch.cat([token, x + self.positions], 1)
 
 

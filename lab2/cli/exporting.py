@@ -1,0 +1,101 @@
+"""The command that exports: a run's trials to a tracker, a trial's network to a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, get_args
+
+import typer
+
+from lab2.cli import completion
+from lab2.cli.command import RESULTS, command
+from lab2.cli.options import DEFAULT_RUNS, Runs
+from lab2.cli.screen import gather, say, show_warnings, warn
+from lab2.errors import ConfigError
+from lab2.export.outcome import Outcome
+from lab2.export.trackers import TRACKERS, Tracker, export_run
+from lab2.results.run_dir import RunDir, open_run
+from lab2.spec.plan import some_of
+
+app = typer.Typer()
+
+MODEL_FORMATS = ("onnx", "torch-export")
+FIRST_FLIPS = 5  # that are named
+
+
+@command(app, RESULTS, example="lab2 export latest --to mlflow")
+def export(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|TRIAL", help="A run for trackers, a trial for a model.", autocompletion=completion.run
+        ),
+    ],
+    to: Annotated[
+        str,
+        typer.Option("--to", metavar="WHERE", help="mlflow, tensorboard, wandb (a run); onnx, torch-export (a trial)."),
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out", metavar="PLACE", help="A folder, an MLflow server, or a model's file. Default: in the run."
+        ),
+    ] = None,
+    run_id: Annotated[
+        str, typer.Option("--run", metavar="RUN", help="Of the trial.", autocompletion=completion.run)
+    ] = "latest",
+    runs: Runs = DEFAULT_RUNS,
+) -> None:
+    """Export a run's trials to a tracker, or a trial's trained network to a file that is checked."""
+    for tracker in TRACKERS:
+        if to == tracker:
+            _export_run(open_run(runs, what), tracker, out)
+            return
+    if to not in MODEL_FORMATS:
+        raise ConfigError(f"--to {to}: wanted {', '.join((*TRACKERS, *MODEL_FORMATS))}")
+    _export_trial(open_run(runs, run_id), what, to, out)
+
+
+def _export_run(run: RunDir, to: Tracker, out: str | None) -> None:
+    comparison, unreported = gather(run)
+    found = export_run(run, comparison, to, out)
+    show_warnings(comparison, unreported)
+    if found.without_shard:
+        warn(f"not exported, because they have left no result: {some_of(found.without_shard)}")
+    counts = [f"{found.outcomes[one]} {one.value}" for one in Outcome if found.outcomes[one]]
+    say(f"{found.place}: {', '.join(counts) or 'no trial to export'}")
+
+
+def _export_trial(run: RunDir, name: str, to: str, out: str | None) -> None:
+    """Exits with 1 where the exported network does not answer as the trained one does."""
+    from lab2.export.formats import Format
+    from lab2.export.model_file import export_trial
+
+    trial = run.read_plan().trial(name)
+    (wanted,) = [one for one in get_args(Format) if one == to]
+    found = export_trial(run, trial, wanted, Path(out) if out else None)
+    if found.flipped:
+        first = ", ".join(map(str, found.flipped[:FIRST_FLIPS]))
+        more = " ..." if len(found.flipped) > FIRST_FLIPS else ""
+        warn(
+            f"not written: {len(found.flipped):,} of {found.images:,} test images get another answer (the first, from "
+            f"0: {first}{more}); largest difference of two logits {found.largest_difference:.2g}",
+            "red",
+        )
+        raise typer.Exit(1)
+    say(
+        f"{found.path}: {found.bytes:,} bytes; on all {found.images:,} test images the same answers as the trained "
+        f"network in fp32, largest difference of two logits {found.largest_difference:.2g}"
+    )
+    tested = f"tested in {found.precision} on {found.device}"
+    if found.not_kept:
+        warn(
+            f"warning: the trained network answers otherwise than the trial did, which was {tested}, for "
+            f"{found.not_kept:,} of {found.images:,} test images: its weights are of another attempt, or this machine "
+            "rounds otherwise"
+        )
+    if found.not_kept_in_fp32 and found.precision not in (None, "fp32"):
+        warn(
+            f"note: the trial was {tested}; in fp32, as the file computes, {found.not_kept_in_fp32:,} of "
+            f"{found.images:,} test images are answered otherwise"
+        )
