@@ -8,6 +8,7 @@ RUN ?= latest
 SETUP := $(VENV)/.ready-run
 SETUP_DEV := $(VENV)/.ready-dev
 SETUP_LOGIN := $(VENV)/.ready-login
+SETUP_EXPORT := $(VENV)/.ready-export
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' lab2/__init__.py)
 COMMIT = $(shell git rev-parse HEAD 2>/dev/null)$(if $(shell git status --porcelain -- lab2 jobs 2>/dev/null),-dirty)
 SOURCE = $(shell git config --get remote.origin.url | sed 's|//[^@/]*@|//|')# without a password in it
@@ -23,7 +24,7 @@ CHOICE = $(call option,--jobs,JOBS) $(call option,--seeds,SEEDS) $(call option,-
   $(if $(QUICK),--quick) $(call option,--parallel,PARALLEL)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-login run-local submit resume status cancel report doctor test test-slurm test-image check \
+.PHONY: help setup setup-login run-local submit resume status cancel report doctor test test-export test-slurm test-image check \
   $(SLURM_TESTS) lint format docs lock bench mutants image image-archive image-sif cluster-up cluster-down clean
 
 help: ## show this
@@ -63,6 +64,9 @@ doctor: $(SETUP) ## what this machine can do, and what is missing
 test: $(SETUP_DEV) ## all tests: the fast ones on all cores, then the others one after the other
 	@$(FAST_TESTS)
 	@$(VENV)/bin/pytest -m 'slow or slurm or image'
+
+test-export: $(SETUP_EXPORT) ## the tests of lab2 export with MLflow, TensorBoard, W&B and ONNX, which it installs
+	@$(VENV)/bin/pytest tests/test_export.py tests/test_model_export.py
 
 test-slurm: $(SETUP_DEV) ## the tests on a real Slurm, with accounting and without
 	@echo 'four clusters at once, which mostly wait: about a quarter of an hour; each shows its tests when it has ended'
@@ -127,6 +131,8 @@ lock: ## pin the dependencies anew (needs a network)
 	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install -q uv
 	$(LOCK) --extra build --extra train -o requirements.lock
 	$(LOCK) --extra build --extra train --extra dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --extra build --extra train --extra mlflow --extra onnx --extra tensorboard --extra wandb -c requirements.lock \
+	  -c requirements-dev.lock -o requirements-export.lock
 	$(LOCK) --extra build -c requirements.lock -o requirements-login.lock
 	$(filter-out pyproject.toml,$(LOCK)) --group image -c requirements.lock -o requirements-image.lock
 	rm -rf $(VENV)-lock
@@ -155,4 +161,9 @@ $(SETUP_LOGIN): $(VENV)/bin/python requirements-login.lock pyproject.toml
 $(SETUP_DEV): $(SETUP) requirements-dev.lock
 	@echo 'adding the tools for tests to $(VENV)'
 	@$(VENV)/bin/pip install -q --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(SETUP_EXPORT): $(SETUP_DEV) requirements-export.lock
+	@echo 'adding MLflow, TensorBoard, W&B and ONNX to $(VENV)'
+	@$(VENV)/bin/pip install -q --require-hashes -r requirements-export.lock
 	@touch $@
