@@ -61,9 +61,9 @@ report: $(READY) ## show the comparison table of RUN
 doctor: $(SETUP) ## what this machine can do, and what is missing
 	@$(LAB2) doctor
 
-test: $(SETUP_DEV) ## all tests: the fast ones on all cores, then the others one after the other
+test: $(SETUP_DEV) ## all tests, the fast ones first
 	@$(FAST_TESTS)
-	@$(VENV)/bin/pytest -m 'slow or slurm or image'
+	@$(VENV)/bin/pytest -n auto --maxprocesses 4 --dist worksteal -m 'slow or slurm or image'
 
 test-export: $(SETUP_EXPORT) ## the tests of lab2 export with MLflow, TensorBoard, W&B and ONNX, which it installs
 	@$(VENV)/bin/pytest tests/test_export.py tests/test_model_export.py
