@@ -145,6 +145,13 @@ class TestLooks:
         assert tried[0] < 1e-5
         assert tried[-1] == 1.0
 
+    @pytest.mark.parametrize(("seeds", "percent"), [((5, 10), 8.3), ((3, 5, 10), 8.9), ((3, 12, 21, 30), 9.5)])
+    def test_cost_what_the_papers_say_where_a_report_at_5_percent_came_first(self, seeds, percent):
+        sums = np.cumsum(np.random.default_rng(0).normal(size=(100_000, seeds[-1])), 1)
+        p = 2 * stats.norm.sf(np.abs(sums[:, np.array(seeds) - 1]) / np.sqrt(seeds))
+        either = (p <= plan(seeds).levels).any(1) | (p[:, 0] < 0.05)
+        assert 100 * either.mean() == pytest.approx(percent, abs=0.3)  # three deviations
+
     def test_have_intervals_that_hold_together_whatever_the_truth(self):
         """Repeated confidence intervals, of 10 standard normal differences around 0.4: one misses it in 5 %."""
         sums = np.cumsum(0.4 + np.random.default_rng(1).normal(size=(100_000, 10)), 1)
