@@ -77,7 +77,7 @@ def go_on(run: RunDir, planned: PlannedLooks, cluster: Profile | None, parallel:
             raise ConfigError(f"{now.caveat}: what runs cannot be told from what is lost; call it when Slurm answers")
         waiting = _waiting(planned, looked.complete + 1, plan, now)
         if cluster:
-            _submit(run, planned, looked, waiting, cluster, parallel, now)
+            _submit(run, looked, waiting, cluster, parallel, now)
             return
         if not _run(run, plan, looked, waiting, parallel or 1, now, tried):
             break
@@ -127,7 +127,6 @@ def _run(
 
 def _submit(
     run: RunDir,
-    planned: PlannedLooks,
     looked: Looked,
     waiting: Sequence[Trial],
     cluster: Profile,
@@ -142,7 +141,7 @@ def _submit(
         warn(f"left alone, {BEING_CANCELLED if ending else 'still running or queued'}: {some_of(busy)}")
     if trials:
         refuse_changed(trials)
-        say(f"{planned.decide[0]} and {planned.decide[1]}: the trainings of {_which(looked)}")
+        say(f"{' and '.join(looked.planned.decide)}: the trainings of {_which(looked)}")
         resubmit(run, trials, cluster, parallel, now, any_node=False)
     say(f"when these trials have ended: lab2 more {named(run)} looks at them, and goes on")
 
