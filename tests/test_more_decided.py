@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from benchmarks.statistics import Cell, draw
+from lab2.cli.looking import looks_of
 from lab2.compare.comparison import Verdict, compare
 from lab2.compare.looks import plan
-from lab2.more.plan import PlannedLooks, write_looks
+from lab2.more.plan import Asked, PlannedLooks, read_looks, write_looks
 from lab2.more.standing import complete_looks, grown, trials_of_look
 from lab2.report.answer import answer, found
 from lab2.report.finding import Finding, find
@@ -136,6 +137,15 @@ class TestCommand:
         answered(runs / "other", {"a": same, "b": same}, margin=5)
         code, said, _ = run_cli("more", "--decide", "a,b", "--runs", str(runs / "other"))
         assert (code, "already equal within the margin of 5 points" in said) == (0, True)
+
+    def test_of_a_pair_that_is_decided_for_single_networks_plans_looks(self, runs):
+        """With one seed each a report is of these networks: what is shown of them is not shown of the recipes."""
+        run = answered(runs, {"a": OPEN["a"][:1], "b": among(1000, range(300))[None]})
+        judged = finding_of(run).judged
+        assert judged is not None
+        assert judged.pairs[0].verdict is Verdict.BETTER
+        assert looks_of(run, ("a", "b"), Asked()).counts == (3, 5, 10)
+        assert read_looks(run.looks).at_hand == {"a": (1,), "b": (1,)}
 
     @pytest.mark.parametrize(
         ("words", "message"),

@@ -11,6 +11,7 @@ import pytest
 from lab2.more.plan import read_looks
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir, open_run
+from tests.conftest import PATIENCE_S
 from tests.test_local import ALONE, TINY_JOBS, lab2, start, wait_for, write_jobs
 from tests.test_tune import end_all
 
@@ -35,7 +36,8 @@ def test_a_pair_that_is_decided_at_the_first_look_stops_there_also_when_it_was_k
     before = run.plan.read_bytes()
     shutil.copytree(runs, tmp_path / "whole", symlinks=True)
     process = start(*DECIDE, runs=runs)
-    wait_for(lambda: run.history("a_cnn-seed2").exists(), 300)
+    wait_for(lambda: run.history("a_cnn-seed2").exists() or process.poll() is not None, PATIENCE_S)
+    assert process.poll() is None, process.communicate()
     assert run.looks.exists()
     looks = run.looks.read_bytes()
     end_all(run, process)

@@ -14,7 +14,7 @@ from lab2.cli.launching import resubmit, run_here, until_ended
 from lab2.cli.options import named
 from lab2.cli.screen import gather, say, show_table, warn, watch
 from lab2.compare import comparison as compared
-from lab2.compare.comparison import Verdict
+from lab2.compare.comparison import Pair, Verdict
 from lab2.compare.price import Need
 from lab2.errors import ConfigError, RunError
 from lab2.launch.status import RunStatus, status
@@ -48,7 +48,7 @@ def looks_of(run: RunDir, names: tuple[str, str] | None, asked: Asked) -> Planne
         raise ConfigError(f"lab2 more {named(run)}: which two? {_open_pairs(finding.judged)}")
     at_hand = seeds_at_hand(comparison, names)
     judged = _judged(finding, names)
-    if judged.pair(*names).verdict is not Verdict.OPEN:
+    if not _is_open(judged.pair(*names)):
         _say_decided(judged, names)
     used = [trial.seed for trial in comparison.plan.trials if trial.job.name in names]
     made = plan_looks(judged, names, at_hand, finding.fixed, asked, used=used)
@@ -189,8 +189,13 @@ def _judged(finding: Finding, names: tuple[str, str]) -> compared.Comparison:
     return finding.judged
 
 
+def _is_open(pair: Pair) -> bool:
+    """Whether the recipes are still to be told apart: a verdict on single networks (one seed) is not on recipes."""
+    return pair.verdict is Verdict.OPEN or bool(pair.uncovered)
+
+
 def _open_pairs(judged: compared.Comparison | None) -> str:
-    pairs = [f"{p.first},{p.second}" for p in judged.pairs if p.verdict is Verdict.OPEN] if judged else []
+    pairs = [f"{pair.first},{pair.second}" for pair in judged.pairs if _is_open(pair)] if judged else []
     if not pairs:
         return "no pair of it is open"
     return f"name them with --decide; open: {some_of(pairs)}"
