@@ -15,7 +15,11 @@ from tests.conftest import PATIENCE_S
 from tests.test_local import ALONE, TINY_JOBS, lab2, start, wait_for, write_jobs
 from tests.test_tune import end_all
 
-FEW = ("data.train_images=600", "data.validation_images=50", "data.test_images=300", "b_vit:train.learning_rate=1e-7")
+FEW = (
+    *("data.train_images=600", "data.validation_images=50", "data.test_images=300"),
+    *("a_cnn:train.learning_rate=1e-2", "b_vit:train.learning_rate=1e-7"),  # the second stays at chance
+    *("train.precision=fp32", "train.memory_format=channels_last", "train.convolution=direct"),  # the same bits
+)
 DECIDE = ("more", "--decide", "b_vit,a_cnn", "--looks", "3,4")
 
 
@@ -29,7 +33,7 @@ def ended(run: RunDir) -> list[object]:
 @pytest.mark.slow
 def test_a_pair_that_is_decided_at_the_first_look_stops_there_also_when_it_was_killed(tmp_path: Path, runs: Path):
     names = {name: TINY_JOBS[name] for name in ("a_cnn", "b_vit")}
-    jobs = write_jobs(tmp_path / "jobs", names, epochs=3, resources="timeout_min=10")
+    jobs = write_jobs(tmp_path / "jobs", names, epochs=8, resources="timeout_min=10")
     given = [word for setting in FEW for word in ("--set", setting)]
     lab2(*ALONE, "--jobs", jobs, *given, "--runs", str(runs))
     run = open_run(runs, "latest")
