@@ -75,7 +75,7 @@ test-slurm: $(SETUP_DEV) ## the tests on a real Slurm, with accounting and witho
 # Twelve nodes share this machine's cores: threads that wait for one another should not keep them busy.
 $(SLURM_TESTS): $(SETUP_DEV)
 	@LAB2_TEST_SLURM=1 ACCOUNTING=$(if $(filter %-unaccounted,$@),0,1) OMP_WAIT_POLICY=passive $(VENV)/bin/pytest \
-	  -m $(if $(filter slurm-ends%,$@),ends,'not ends') tests/$(if $(filter %-study,$@),test_slurm_study.py,test_slurm.py)
+	  -m $(if $(filter slurm-ends%,$@),ends,'not ends') $(if $(filter %-study,$@),tests/test_slurm_study.py tests/test_slurm_more.py,tests/test_slurm.py)
 
 image: ## build the image IMAGE with docker, podman or buildah
 	@$(or $(ENGINE),docker) build $(if $(BASE),--build-arg $(call quote,BASE=$(BASE))) --build-arg VERSION=$(VERSION) \

@@ -66,7 +66,7 @@ def _note_look(run: RunDir, trial: Trial, dataset_sha256: str) -> None:
     try:
         note_look(run, trial, dataset_sha256)
     except (OSError, RunError) as error:
-        LOG.warning("that it read the test images is not noted in %s: %s", run.looks, error)
+        LOG.warning("that it read the test images is not noted in %s: %s", run.ledger, error)
 
 
 def with_inference_cost(shard: Shard, trainer: Trainer, images: Tensor) -> Shard:

@@ -112,9 +112,9 @@ class TestHelp:
         assert found == {
             "Options": [],
             "Start": ["init", "doctor", "prepare", "jobs", "inspect"],
-            "Run": ["run-local", "train", "submit", "resume", "cancel", "tune"],
+            "Run": ["run-local", "train", "submit", "resume", "cancel", "tune", "more"],
             "Watch": ["status", "logs"],
-            "Results": ["report", "compare", "import"],
+            "Results": ["report", "compare", "import", "export"],
         }
 
     def test_a_word_means_one_thing_in_all_commands(self):

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from lab2.cli.screen import show_table
-from lab2.report.looks import count_looks
+from lab2.report.judged import count_looks
 from lab2.report.report import make_report
 from lab2.report.writers import markdown, write_report
 from lab2.results.collect import collect
@@ -95,12 +95,12 @@ class TestNoted:
         run = create_run(tmp_path, plan)
         note_look(run, A, DATA)
         write_shard(run.shard(A.name), finished(A, dataset_sha256=DATA))
-        assert not run.looks.exists()
+        assert not run.ledger.exists()
         assert notes_of(run) == ()
 
     def test_a_line_after_one_that_was_cut_off_is_whole(self, tmp_path: Path):
         run = looked(tmp_path, A)
-        with run.looks.open("ab") as file:
+        with run.ledger.open("ab") as file:
             file.write(b'{"dataset": "mn')
         note_look(run, B, DATA)
         found = read_ledger(run)
@@ -121,7 +121,7 @@ class TestNoted:
 
     def test_a_pipe_in_its_place_is_an_error_and_does_not_hang(self, tmp_path: Path):
         run = make_run(tmp_path, A)
-        os.mkfifo(run.looks)
+        os.mkfifo(run.ledger)
         with pytest.raises(OSError, match="a FIFO, wanted a regular file"):
             note_look(run, A, DATA)
 
@@ -151,7 +151,7 @@ class TestCounted:
         assert notes_of(run) == (f"{unknown}{tmp_path} has no test_looks.jsonl",)
         other = make_run(tmp_path, B, run_id="second")
         note_look(other, B, "e" * 64)
-        assert notes_of(run) == (f"{unknown}{run.looks} has no look at them",)
+        assert notes_of(run) == (f"{unknown}{run.ledger} has no look at them",)
 
     def test_rows_that_were_never_noted_are_said(self, tmp_path: Path):
         run = finish(tmp_path, A, B)
@@ -163,9 +163,9 @@ class TestCounted:
 
     def test_a_broken_line_is_said(self, tmp_path: Path):
         run = looked(tmp_path, A)
-        with run.looks.open("ab") as file:
+        with run.ledger.open("ab") as file:
             file.write(b"\xff\n")
-        assert notes_of(run)[1] == f"{run.looks}: 1 line cannot be read, so more configurations may have been judged"
+        assert notes_of(run)[1] == f"{run.ledger}: 1 line cannot be read, so more configurations may have been judged"
 
     def test_two_draws_in_one_table_have_a_sentence_each(self, tmp_path: Path):
         fewer = replace(B, data=replace(B.data, test_images=50))

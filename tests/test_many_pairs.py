@@ -13,7 +13,7 @@ from scipy import stats
 
 from lab2.compare.evidence import e_process
 from lab2.compare.letters import letters
-from lab2.compare.looks import Step, boundaries, plan
+from lab2.compare.looks import Look, boundaries, plan
 from lab2.compare.simultaneous import MaximumT, holm
 from lab2.errors import ComparisonError
 
@@ -117,13 +117,9 @@ class TestLooks:
         stopped = (2 * stats.norm.sf(z) <= looks.levels).any(1)
         assert stopped.mean() == pytest.approx(0.05, abs=0.0015)  # three deviations
 
-    def test_stop_where_decided_and_else_go_on_to_the_last(self):
+    def test_have_levels_that_are_the_boundaries_as_p(self):
         looks = plan((5, 10))
         assert looks.levels == pytest.approx([2 * stats.norm.sf(2.9626), 2 * stats.norm.sf(1.9686)], rel=1e-3)
-        assert looks.step([0.01]) is Step.GO_ON  # 0.01 is not enough at the first of two looks
-        assert looks.step([0.003]) is Step.STOP
-        assert looks.step([0.01, 0.04]) is Step.STOP
-        assert looks.step([0.01, 0.05]) is Step.LAST
         assert plan((4,)).levels == pytest.approx([0.05])
 
     @pytest.mark.parametrize("seeds", [(), (1, 3), (3, 3), (5, 3)])
@@ -131,9 +127,39 @@ class TestLooks:
         with pytest.raises(ComparisonError, match="wanted increasing numbers from 2 on"):
             plan(seeds)
 
-    def test_want_a_p_for_each_look_so_far(self):
-        with pytest.raises(ComparisonError, match="3 p-values, 2 planned looks"):
-            plan((5, 10)).step([0.5, 0.5, 0.5])
+    @pytest.mark.parametrize("number", [1, 2, 3])
+    @pytest.mark.parametrize("pairs", [1, 28])
+    def test_have_a_repeated_p_that_is_alpha_where_a_look_just_stops(self, number, pairs):
+        look = Look(seeds=(3, 5, 10), number=number, pairs=pairs)
+        for alpha in (0.05, 0.001):
+            level = look.level(alpha)
+            assert level == plan((3, 5, 10), alpha / pairs).levels[number - 1]
+            assert look.adjusted(level) == pytest.approx(alpha, rel=1e-3)
+            assert look.adjusted(0.99 * level) < alpha < look.adjusted(1.01 * level)
+
+    def test_have_a_repeated_p_within_its_bounds(self):
+        first, only = Look(seeds=(3, 5, 10), number=1, pairs=1), Look(seeds=(4,), number=1, pairs=3)
+        assert [only.adjusted(p) for p in (0.01, 0.4, 1.0)] == pytest.approx([0.03, 1.0, 1.0])
+        tried = [first.adjusted(p) for p in (0.0, 1e-30, 1e-9, 0.001, 0.3, 1.0)]
+        assert tried == sorted(tried)
+        assert tried[0] < 1e-5
+        assert tried[-1] == 1.0
+
+    @pytest.mark.parametrize(("seeds", "percent"), [((5, 10), 8.3), ((3, 5, 10), 8.9), ((3, 12, 21, 30), 9.5)])
+    def test_cost_what_the_papers_say_where_a_report_at_5_percent_came_first(self, seeds, percent):
+        sums = np.cumsum(np.random.default_rng(0).normal(size=(100_000, seeds[-1])), 1)
+        p = 2 * stats.norm.sf(np.abs(sums[:, np.array(seeds) - 1]) / np.sqrt(seeds))
+        either = (p <= plan(seeds).levels).any(1) | (p[:, 0] < 0.05)
+        assert 100 * either.mean() == pytest.approx(percent, abs=0.3)  # three deviations
+
+    def test_have_intervals_that_hold_together_whatever_the_truth(self):
+        """Repeated confidence intervals, of 10 standard normal differences around 0.4: one misses it in 5 %."""
+        sums = np.cumsum(0.4 + np.random.default_rng(1).normal(size=(100_000, 10)), 1)
+        missed = np.zeros(len(sums), bool)
+        for number, count in enumerate((3, 5, 10), start=1):
+            level = Look(seeds=(3, 5, 10), number=number, pairs=1).level(0.05)
+            missed |= np.abs(sums[:, count - 1] / count - 0.4) > stats.norm.isf(level / 2) / math.sqrt(count)
+        assert missed.mean() == pytest.approx(0.05, abs=0.0021)  # three deviations
 
 
 class TestEProcess:

@@ -19,6 +19,7 @@ LAYERS = [
     ["measure"],
     ["data"],
     ["results"],
+    ["more"],
     ["models"],
     ["train"],
     ["pace"],
@@ -106,7 +107,7 @@ def test_the_login_node_needs_no_torch():
     modules = [
         ".".join(("lab2", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
         for path in FILES
-        if package(path) in ("spec", "launch", "results", "compare", "report", "tune", "cli")
+        if package(path) in ("spec", "launch", "results", "compare", "more", "report", "tune", "cli")
     ]
     code = f"""
 import importlib.abc, sys

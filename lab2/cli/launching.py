@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -26,6 +27,8 @@ Cluster = typer.Option(
     help="A name in slurm/profiles/, or a .toml file.",
     autocompletion=completion.profile,
 )
+
+POLL_SECONDS = 1.0  # between two looks at trials that an earlier lab2 has started
 
 
 def start(
@@ -71,6 +74,16 @@ def run_here(run: RunDir, plan: Plan, trials: Sequence[Trial], parallel: int, gp
         updates.close()
         warn(f"\nstopped; what is finished is kept. Go on with: lab2 resume {named(run)}", "")
         raise
+
+
+def until_ended(run: RunDir, plan: Plan, names: Collection[str]) -> Iterator[list[TrialStatus]]:
+    """The status of the trials `names`, which an earlier lab2 has started here, until none of them runs."""
+    while True:
+        lines = [line for line in status(run, plan).trials if line.trial in names]
+        yield lines
+        if not any(line.state == "running" for line in lines):
+            return
+        time.sleep(POLL_SECONDS)
 
 
 def _shown(lines: Sequence[TrialStatus], names: Collection[str]) -> list[TrialStatus]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab2.cli.checking import check_for_elsewhere, check_here, planned, refuse_changed
-from lab2.cli.launching import launching, resubmit, run_here, start, submit_trials
+from lab2.cli.launching import launching, resubmit, run_here, start, submit_trials, until_ended
 from lab2.cli.options import named
 from lab2.cli.screen import gather, out, say, show_table, show_warnings, warn, watch
 from lab2.data.datasets import load_training
@@ -22,7 +21,7 @@ from lab2.errors import ConfigError
 from lab2.foreign_text import for_terminal
 from lab2.launch.planning import data_config, with_side
 from lab2.launch.slurm import check_submission, write_profile
-from lab2.launch.status import RunStatus, TrialStatus, status
+from lab2.launch.status import RunStatus, status
 from lab2.results.collect import Comparison, collect
 from lab2.results.run_dir import RunDir, new_run_id
 from lab2.results.shard import Shard
@@ -33,8 +32,6 @@ from lab2.tune.outcome import job_outcomes, write_tuned
 from lab2.tune.report import TITLES, rule_text, summary_rows, write_tuning
 from lab2.tune.stages import grown, left, stages
 from lab2.tune.study import Study, Validation, default_validation, make_study, read_study, write_study
-
-POLL_SECONDS = 1.0  # between two looks at trials that an earlier lab2 has started
 
 
 def plan_study(
@@ -101,7 +98,7 @@ def go_on_here(run: RunDir, study: Study, parallel: int, device: str) -> None:
             tried.update(trial.name for trial in trials)
         elif busy:
             warn(f"waiting for trials that already run: {some_of(busy)}")
-            watch(_until_ended(run, plan, busy))
+            watch(until_ended(run, plan, busy))
         else:
             break
     without = show_study(run)
@@ -195,12 +192,3 @@ def _grown(run: RunDir, study: Study) -> tuple[Plan, RunStatus]:
 def _rows(run: RunDir, now: RunStatus) -> dict[str, Shard]:
     reasons = now.explain_missing()
     return {row.trial: row for row in collect(run, lambda *_: reasons).rows}
-
-
-def _until_ended(run: RunDir, plan: Plan, names: Sequence[str]) -> Iterator[list[TrialStatus]]:
-    while True:
-        lines = [line for line in status(run, plan).trials if line.trial in names]
-        yield lines
-        if not any(line.state == "running" for line in lines):
-            return
-        time.sleep(POLL_SECONDS)

@@ -13,6 +13,7 @@ from lab2.compare.answer import Answer, of_networks, on_new_images, on_this_test
 from lab2.compare.correctness import Sample, gather, samples
 from lab2.compare.equivalence import check_margin, default_margin, tost
 from lab2.compare.letters import letters
+from lab2.compare.looks import Look
 from lab2.compare.price import POWER, Price, price
 from lab2.compare.ranks import ranks
 from lab2.compare.simultaneous import MaximumT, holm
@@ -58,9 +59,9 @@ class Pair:
     split: Split
     low: float  # simultaneous interval
     high: float
-    p_adjusted: float  # by the maximum of a multivariate t
+    p_adjusted: float  # by the maximum of a multivariate t; at a planned look the repeated p, by Bonferroni
     p_holm: float
-    p_equivalence: float  # two one-sided tests, adjusted by Holm over the pairs
+    p_equivalence: float  # two one-sided tests, adjusted by Holm over the pairs; at a planned look as p_adjusted
     equivalent: bool  # shown to differ by less than the margin
     verdict: Verdict  # of the first
     price: Price | None  # of an open pair, for a true difference of the margin
@@ -124,19 +125,23 @@ def compare(
     power: float = POWER,
     paired_seeds: bool = False,
     fixed: Collection[str] = (),
+    looks: Mapping[tuple[str, str], Look] | None = None,
 ) -> Comparison:
     """Compare architectures by which of the same N test images each of their seeds is right about.
 
     `right`: for each architecture (S_k, N) booleans. `groups`: (N,), images of one label are one case. `margin`: of
     equivalence, stated before the results were seen; max(0.001, 1/sqrt(N)) unless given. `paired_seeds`: seed s means
-    the same for all. `fixed`: architectures that no seed changes; their one seed is no luck. Raises `ComparisonError`.
+    the same for all. `fixed`: architectures that no seed changes; their one seed is no luck. `looks`: pairs whose seeds
+    were added in planned looks; interval, p and verdict are then of that look (`looks.py`). Raises `ComparisonError`.
     """
     if not 0 < alpha < 0.5:
         raise ComparisonError(f"alpha {alpha}: wanted a level in (0, 0.5), such as 0.05")
     given = gather(right, groups)
     margin = default_margin(given.images) if margin is None else check_margin(margin)
-    if foreign := set(fixed) - set(given.names):
-        raise ComparisonError(f"fixed {', '.join(sorted(foreign))}: wanted some of {', '.join(given.names)}")
+    looks = looks or {}
+    for what, chosen in (("fixed", set(fixed)), ("looks at", {name for pair in looks for name in pair})):
+        if foreign := chosen - set(given.names):
+            raise ComparisonError(f"{what} {', '.join(sorted(foreign))}: wanted some of {', '.join(given.names)}")
     parts = [replace(one, fixed=name in fixed) for name, one in zip(given.names, samples(given), strict=True)]
     order = sorted(range(len(parts)), key=lambda k: -parts[k].mean)
     names, ordered = [given.names[k] for k in order], [parts[k] for k in order]
@@ -148,7 +153,7 @@ def compare(
         for k, m in places
     ]  # fmt: skip
     maximum = MaximumT(variances.covariance(), places)
-    pairs = _together(found, maximum, margin, alpha, power)
+    pairs = _together(found, maximum, {frozenset(pair): look for pair, look in looks.items()}, margin, alpha, power)
     return Comparison(
         rows=_rows(names, ordered, variances, places, pairs), pairs=tuple(pairs), margin=margin,
         images=given.images, cases=given.cases,
@@ -180,17 +185,30 @@ def _alone(
     )
 
 
-def _together(found: Sequence[_Alone], maximum: MaximumT, margin: float, alpha: float, power: float) -> list[Pair]:
-    """The pairs, adjusted for one another."""
+def _together(
+    found: Sequence[_Alone],
+    maximum: MaximumT,
+    looks: Mapping[frozenset[str], Look],
+    margin: float,
+    alpha: float,
+    power: float,
+) -> list[Pair]:
+    """The pairs, adjusted for one another; those with a planned look for all of its looks as well."""
     answers = [one.answer for one in found]
     by_holm = holm([one.p for one in answers])
     alone = [tost(one.difference, one.variance, one.df, margin) for one in answers]
     critical = maximum.critical(alpha, math.inf)
     pairs = []
-    for one, p_holm, p_equivalence in zip(found, by_holm, holm(alone), strict=True):
-        answer = one.answer
-        adjusted = maximum.adjusted(answer.p, answer.statistic, answer.df)
-        low, high = answer.interval(2 * tail(maximum.critical(alpha, answer.df), answer.df))
+    for one, p_holm, p_alone, p_all in zip(found, by_holm, alone, holm(alone), strict=True):
+        answer, look = one.answer, looks.get(frozenset(one.names))
+        if look:
+            # Two one-sided tests at alpha: the repeated interval of 1 - 2 alpha lies within the margin.
+            adjusted, p_equivalence = look.adjusted(answer.p), look.adjusted(min(1.0, 2 * p_alone)) / 2
+            level = look.level(alpha)
+        else:
+            adjusted, p_equivalence = maximum.adjusted(answer.p, answer.statistic, answer.df), p_all
+            level = 2 * tail(maximum.critical(alpha, answer.df), answer.df)
+        low, high = answer.interval(level)
         verdict = _verdict(adjusted < alpha, p_equivalence < alpha)
         pairs.append(Pair(
             first=one.names[0], second=one.names[1], answer=answer, networks=one.networks, test_set=one.test_set,

@@ -1,7 +1,8 @@
 """Looks that are planned beforehand: test after so many seeds, and stop when it is decided, at a total error of alpha.
 
 Sources: Lan and DeMets 1983, Biometrika 70:659 (alpha spending; O'Brien and Fleming's type); Armitage, McPherson and
-Rowe 1969, JRSS A 132:235 (the integral); Jennison and Turnbull 2000, Group Sequential Methods, 4.4 (t by its p).
+Rowe 1969, JRSS A 132:235 (the integral); Jennison and Turnbull 1989, JRSS B 51:305 (repeated confidence intervals, and
+p); Jennison and Turnbull 2000, Group Sequential Methods, 4.4 (t by its p).
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import pairwise
 
 import numpy as np
@@ -20,15 +20,8 @@ from scipy.special import ndtr, ndtri
 from lab2.errors import ComparisonError
 
 _FAR = 9.0  # beyond it the integral resolves nothing
+_LEAST, _MOST = 1e-300, 0.999  # of an alpha that `Look.adjusted` tries
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
-
-
-class Step(StrEnum):
-    """What to do after a look."""
-
-    STOP = "decided"
-    GO_ON = "not decided yet"
-    LAST = "not decided at the last planned look"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,18 +32,37 @@ class Looks:
     alpha: float
     levels: tuple[float, ...]  # two-sided p at or below which a look stops
 
-    def step(self, p: Sequence[float]) -> Step:
-        """What to do, given the two-sided p of each look so far, in order.
 
-        p comes from the same answer at each look (question 3, adjusted for the other pairs where there are several).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One of the planned looks, at a pair that was chosen among several.
+
+    The pair is judged at alpha / pairs (Bonferroni), because it was chosen when all pairs had been seen.
+    """
+
+    seeds: tuple[int, ...]  # of all planned looks, this one's and the later ones' included
+    number: int  # of this one, from 1
+    pairs: int
+
+    def level(self, alpha: float) -> float:
+        """The level, two-sided, of the pair's own p and interval at this look, for a total error of `alpha`.
+
+        The interval of that level is the repeated confidence interval: those of all looks hold together with 1 -
+        `alpha`, whatever makes one stop.
         """
-        if not 1 <= len(p) <= len(self.seeds):
-            raise ComparisonError(
-                f"{len(p)} p-values, {len(self.seeds)} planned looks: wanted one for each look so far"
-            )
-        if any(one <= level for one, level in zip(p, self.levels, strict=False)):
-            return Step.STOP
-        return Step.LAST if len(p) == len(self.seeds) else Step.GO_ON
+        return plan(self.seeds, alpha / self.pairs).levels[self.number - 1]
+
+    def adjusted(self, p: float) -> float:
+        """The repeated p of the pair's own `p`, two-sided: the least alpha with which this look would stop."""
+
+        def lacking(log_alpha: float) -> float:
+            return plan(self.seeds, math.exp(log_alpha)).levels[self.number - 1] - p
+
+        least, most = math.log(max(p, _LEAST)), math.log(_MOST)
+        if p >= _MOST or lacking(most) < 0:
+            return 1.0
+        overall = p if lacking(least) >= 0 else math.exp(brentq(lacking, least, most, xtol=1e-9))
+        return min(1.0, self.pairs * overall)
 
 
 def plan(seeds: Sequence[int], alpha: float = 0.05) -> Looks:

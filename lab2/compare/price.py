@@ -17,7 +17,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lab2.compare.answer import quantile
+from lab2.compare.answer import quantile, tail
 from lab2.compare.variance import Split
 from lab2.errors import ComparisonError
 
@@ -76,6 +76,17 @@ def price(
         images=_whole(split.cases * split.images / allowed),
         images_at_hand=_images(split, allowed),
     )  # fmt: skip
+
+
+def power_of(split: Split, difference: float, seeds: int, critical: float) -> float | None:
+    """The probability that so many `seeds` of each find a true `difference`; None where one seed cannot tell.
+
+    `critical` and quantiles are as in `price`.
+    """
+    if split.one_seed is None:
+        return None
+    variance = split.one_seed / seeds + split.images
+    return tail(critical - difference / math.sqrt(variance), math.inf) if variance > 0 else 1.0
 
 
 def _images(split: Split, allowed: float) -> int | None:

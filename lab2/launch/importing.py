@@ -90,7 +90,7 @@ def import_answers(
         for trial in trials:
             note_look(run, trial, known.sha256)
     except (OSError, RunError) as error:
-        notes.append(f"that these test images were looked at is not noted in {run.looks}: {error}")
+        notes.append(f"that these test images were looked at is not noted in {run.ledger}: {error}")
     return Imported(run=run, trials=tuple(trials), notes=tuple(notes))
 
 

@@ -12,6 +12,8 @@ import pandas as pd
 
 from lab2.compare.comparison import Comparison, Pair, Verdict
 from lab2.compare.price import Need
+from lab2.more.plan import PlannedLooks
+from lab2.more.standing import Looked
 from lab2.report.finding import Finding
 
 MOST_NAMES, MOST_PAIRS = 6, 3  # in one sentence; `pairs.csv` has all
@@ -30,11 +32,12 @@ def caveats(summary: pd.DataFrame) -> list[str]:
 
 
 def answer(finding: Finding) -> list[str]:
-    """Up to three sentences, and a fourth where rows have one seed. Empty where nothing is compared."""
-    judged = finding.judged
+    """Up to three sentences, one where rows have one seed, one of planned looks. Empty where nothing is compared."""
+    judged, looked = finding.judged, finding.looked
+    looks = [_looks(looked, judged.margin if judged else 0.0)] if looked else []
     if judged is None:
-        return []
-    sentences = (_best(judged), _alike(judged), _deciding(judged, finding.fixed), _one_seed(judged))
+        return looks
+    sentences = (_best(judged), _alike(judged), _deciding(judged, finding.fixed), _one_seed(judged), *looks)
     return [sentence for sentence in sentences if sentence]
 
 
@@ -178,3 +181,42 @@ def _are(names: Sequence[str]) -> str:
 
 def _have(names: Sequence[str]) -> str:
     return "has" if len(names) == 1 else "have"
+
+
+def _looks(looked: Looked, margin: float) -> str:
+    """That seeds were added in planned looks, and what came of it."""
+    first, second = looked.planned.decide
+    text = f"Seeds of {first} and {second} are added in looks planned beforehand (looks.json), at "
+    more = "" if looked.over else " lab2 more goes on with them."
+    return f"{text}{looks_text(looked.planned)}. {found(looked, margin)}{more}"
+
+
+def looks_text(planned: PlannedLooks) -> str:
+    """`3, 5 and 10 seeds of each`."""
+    counts = [f"{count}" for count in planned.counts]
+    listed = f"{', '.join(counts[:-1])} and {counts[-1]}" if len(counts) > 1 else counts[0]
+    return f"{listed} seeds of each"
+
+
+def found(looked: Looked, margin: float) -> str:
+    """What was found, at which look, with the interval."""
+    planned, pair = looked.planned, looked.pair
+    first, second = planned.decide
+    if not looked.complete:
+        return f"{first} and {second}: not looked at yet; the first look is at {planned.counts[0]} seeds of each."
+    where = f"look {looked.complete} of {len(planned.looks)} ({planned.counts[looked.complete - 1]} seeds of each)"
+    if pair is None:
+        return f"{first} and {second} cannot be compared at {where}: the notes say why."
+    interval = (
+        f"{100 * pair.difference:.2f} points, {100 * (1 - planned.alpha):.0f} % repeated confidence interval "
+        f"{100 * pair.low:.2f} to {100 * pair.high:.2f}"
+    )
+    if pair.verdict is Verdict.BETTER:
+        small = f"; it is less than the margin of {points(margin)}" if pair.equivalent else ""
+        return f"Decided at {where}: {pair.first} is better than {pair.second} by {interval}{small}."
+    apart = f"difference {pair.first} minus {pair.second} {interval}"
+    if pair.verdict is Verdict.EQUIVALENT:
+        return f"Decided at {where}: {first} and {second} are equal within the margin of {points(margin)} ({apart})."
+    if looked.over:
+        return f"Not decided at the last look, {where}: {first} and {second} are not shown to differ ({apart})."
+    return f"Not decided yet at {where}: {first} and {second} are not shown to differ ({apart})."

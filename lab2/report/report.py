@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lab2.report.finding import Finding, find
-from lab2.report.looks import Looks, count_looks
+from lab2.report.judged import Looks, count_looks
 from lab2.report.summary import summarise
 from lab2.results.collect import Comparison
 from lab2.results.run_dir import RunDir

@@ -25,7 +25,7 @@ def summarise(
     """The comparison table, in the order of the plan: accuracy, F1, training time and parameters come first.
 
     `compared`: by job, what is shown of its row (`finding.py`). `judged`: by job, how many configurations have been
-    judged on its test images (`looks.py`).
+    judged on its test images (`judged.py`).
     """
     compared, judged = compared or {}, judged or {}
     jobs = comparison.frame.groupby("job", sort=False)

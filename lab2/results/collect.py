@@ -56,10 +56,12 @@ class Comparison:
     def tested(self) -> Comparison | None:
         """The rows of trials that are tested: without those of a search. None where there are none yet."""
         kept = [not trial.search for trial in self.plan.trials]
+        return self.only(kept) if any(kept) else None
+
+    def only(self, kept: Sequence[bool]) -> Comparison:
+        """The rows of some trials, one or more: `kept` says of each trial of the plan whether it stays."""
         if all(kept):
             return self
-        if not any(kept):
-            return None
         digests = tuple(compress(self.plan.digests, kept))
         plan = replace(self.plan, trials=tuple(compress(self.plan.trials, kept)), digests=digests)
         return replace(self, plan=plan, table=self.table.filter(pa.array(kept)))

@@ -84,15 +84,15 @@ def note_look(run: RunDir, trial: Trial, dataset_sha256: str) -> None:
         at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     # On a network file system O_APPEND alone may lose a line that another machine appends at the same moment.
-    lock = run.looks.with_name(f".{run.looks.stem}.lock")
+    lock = run.ledger.with_name(f".{run.ledger.stem}.lock")
     with held(lock, "another process is noting a look at test images", PATIENCE_SECONDS):
-        _append(run.looks, _LOOK.dump_json(look) + b"\n")
+        _append(run.ledger, _LOOK.dump_json(look) + b"\n")
 
 
 def read_ledger(run: RunDir) -> Ledger:
     """The ledger of the folder that holds `run`. Raises `OSError` where there is none or it cannot be read."""
     looks = []
-    lines = read_regular(run.looks, LISTS).splitlines()
+    lines = read_regular(run.ledger, LISTS).splitlines()
     for line in lines:
         try:
             looks.append(_LOOK.validate_json(line))

@@ -10,6 +10,7 @@ kernels/       what was measured to be fastest, a file a job and kind of machine
 collected.parquet  the cache of shards that `collect` has read
 
 Of `lab2 tune` also study.json (the study, written before anything starts) and tuned/ (the job files that it found).
+Of `lab2 more` also looks.json (the looks at a pair, written before any seed is added).
 
 On Slurm also profile.json (the profile of the submission), submissions/ (a record per sbatch call), exits/ (exit
 notes), scheduler.json (the last scheduler query) and taken.json (results copied from other runs).
@@ -150,9 +151,14 @@ class RunDir:
         return self.path / "tuned"
 
     @property
-    def looks(self) -> Path:
+    def ledger(self) -> Path:
         """The ledger of looks at test images, which all runs of the same folder share."""
         return self.path.parent / "test_looks.jsonl"
+
+    @property
+    def looks(self) -> Path:
+        """The looks of `lab2 more` at one pair; other runs have none."""
+        return self.path / "looks.json"
 
     @property
     def collected(self) -> Path:

@@ -35,9 +35,9 @@ def count_looks(run: RunDir, comparison: Comparison) -> Looks:
     try:
         ledger = read_ledger(run)
     except FileNotFoundError:
-        return Looks(notes=(f"{_UNKNOWN}: {run.path.parent} has no {run.looks.name}",))
+        return Looks(notes=(f"{_UNKNOWN}: {run.path.parent} has no {run.ledger.name}",))
     except OSError as error:
-        return Looks(notes=(f"{_UNKNOWN}: {run.looks}: {error.strerror}",))
+        return Looks(notes=(f"{_UNKNOWN}: {run.ledger}: {error.strerror}",))
     judged: dict[str, int] = {}
     notes = []
     for key, rows in tables.items():
@@ -76,7 +76,7 @@ def _named(key: TestSet, rows: _Rows) -> str:
 def _sentence(run: RunDir, ledger: Ledger, key: TestSet, rows: _Rows, which: str) -> str:
     looks = [look for look in ledger.looks if look.test_set == key]
     if not looks:
-        return f"{_UNKNOWN.replace('these test images', which)}: {run.looks} has no look at them"
+        return f"{_UNKNOWN.replace('these test images', which)}: {run.ledger} has no look at them"
     noted = {look.configuration for look in looks}
     count, here = len(noted | rows.configurations), len(rows.configurations)
     text = (
@@ -84,7 +84,9 @@ def _sentence(run: RunDir, ledger: Ledger, key: TestSet, rows: _Rows, which: str
         f"{min(look.at for look in looks)[:10]}); {here:,} of them {'is' if here == 1 else 'are'} in this table"
     )
     if absent := len(rows.configurations - noted):
-        text += f"; {absent:,} of these {'is' if absent == 1 else 'are'} not in {run.looks.name}, so it may lack others"
+        text += (
+            f"; {absent:,} of these {'is' if absent == 1 else 'are'} not in {run.ledger.name}, so it may lack others"
+        )
     return text
 
 
@@ -95,4 +97,4 @@ def _configurations(count: int) -> str:
 def _broken(run: RunDir, ledger: Ledger) -> Iterator[str]:
     if ledger.broken:
         lines = "1 line" if ledger.broken == 1 else f"{ledger.broken:,} lines"
-        yield f"{run.looks}: {lines} cannot be read, so more configurations may have been judged"
+        yield f"{run.ledger}: {lines} cannot be read, so more configurations may have been judged"
