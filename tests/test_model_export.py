@@ -70,7 +70,7 @@ def run(runs: Path) -> RunDir:
 def test_the_file_answers_as_the_network_does_for_any_batch(name: str, to: str, run: RunDir, run_cli):
     trial = run.read_plan().trial(f"{name}-seed1")
     model = trained(run, trial)
-    code, said, warned = run_cli("export", trial.name, "--to", to, "--run", "run")
+    code, said, warned = run_cli("export", trial.name, "run", "--to", to)
     assert (code, warned) == (0, "")
     path = run.path / "export" / (trial.name + {"onnx": ".onnx", "torch-export": ".pt2"}[to])
     assert said.startswith(f"{path}: {path.stat().st_size:,} bytes; on all 100 test images the same answers")
@@ -84,7 +84,7 @@ def test_the_file_answers_as_the_network_does_for_any_batch(name: str, to: str, 
 def test_the_file_says_what_it_takes_and_what_its_classes_are(run: RunDir, run_cli):
     trial = run.read_plan().trials[0]
     trained(run, trial)
-    assert run_cli("export", trial.name, "--to", "torch-export", "--run", "run")[0] == 0
+    assert run_cli("export", trial.name, "run", "--to", "torch-export")[0] == 0
     extra = {"lab2.json": ""}
     torch.export.load(io.BytesIO((run.path / "export" / "cnn-seed1.pt2").read_bytes()), extra_files=extra)
     facts = json.loads(extra["lab2.json"])
@@ -107,7 +107,7 @@ def test_a_single_flip_is_a_failure_and_leaves_no_file(run: RunDir, run_cli, mon
 
     monkeypatch.setattr(model_file, "opened", wrong)
     out = run.path / "net.pt2"
-    code, _, said = run_cli("export", trial.name, "--to", "torch-export", "--run", "run", "--out", str(out))
+    code, _, said = run_cli("export", trial.name, "run", "--to", "torch-export", "--out", str(out))
     assert code == 1
     assert "not written: 1 of 100 test images get another answer (the first, from 0: 7)" in said
     assert not out.exists()
@@ -120,7 +120,7 @@ def test_weights_of_another_attempt_are_told_of(run: RunDir, run_cli):
         for parameter in model.parameters():
             parameter.neg_()
     save_weights(run.weights(trial.name), model, "cnn", "mnist")
-    code, _, said = run_cli("export", trial.name, "--to", "torch-export", "--run", "run")
+    code, _, said = run_cli("export", trial.name, "run", "--to", "torch-export")
     assert code == 0
     assert "the trained network answers otherwise than the trial did" in said
 
@@ -152,7 +152,7 @@ def test_what_trains_by_winograds_algorithm_is_exported_as_the_convolution_it_is
 class TestRefused:
     def refusal(self, run_cli, *trials: Trial, runs: Path) -> str:
         make_run(runs, *trials)
-        code, _, said = run_cli("export", trials[0].name, "--to", "torch-export", "--run", "run")
+        code, _, said = run_cli("export", trials[0].name, "run", "--to", "torch-export")
         assert code == 2
         assert "Traceback" not in said
         return str(said)
@@ -173,7 +173,7 @@ class TestRefused:
         trained(run, trial)
         other = CNNConfig(filters=(4, 8), hidden=24)
         save_weights(run.weights(trial.name), build(other, load_training(SMALL).shape).model, "cnn", "mnist")
-        code, _, said = run_cli("export", trial.name, "--to", "torch-export", "--run", "run")
+        code, _, said = run_cli("export", trial.name, "run", "--to", "torch-export")
         assert (code, "not the weights of this trial's network" in said) == (2, True)
 
     def test_predictions_of_other_images(self, run: RunDir, run_cli):
@@ -183,5 +183,5 @@ class TestRefused:
         truth = np.zeros(100, np.int64)
         known = Predictions(truth, truth, np.eye(10, dtype=np.float32)[truth], np.arange(100, dtype=np.uint64))
         write_predictions(run.predictions(trial.name), known)
-        code, _, said = run_cli("export", trial.name, "--to", "torch-export", "--run", "run")
+        code, _, said = run_cli("export", trial.name, "run", "--to", "torch-export")
         assert (code, "of other test images than mnist has now" in said) == (2, True)

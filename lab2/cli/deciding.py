@@ -25,7 +25,7 @@ def more(
         typer.Option("--decide", metavar="JOB,JOB", help="The two to tell apart.", autocompletion=completion.jobs),
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option("--seeds", metavar="N", help="Of each in all, at most. Default: 30.")
+        int | None, typer.Option("--most-seeds", metavar="N", help="Of each in all, at most. Default: 30.")
     ] = None,
     difference: Annotated[
         float | None,

@@ -27,10 +27,12 @@ FIRST_FLIPS = 5  # that are named
 def export(
     what: Annotated[
         str,
-        typer.Argument(
-            metavar="RUN|TRIAL", help="A run for trackers, a trial for a model.", autocompletion=completion.run
-        ),
+        typer.Argument(metavar="WHAT", help="A run for trackers, a trial for a model.", autocompletion=completion.run),
     ],
+    run_id: Annotated[
+        str, typer.Argument(metavar="RUN", help="That of the trial.", autocompletion=completion.run)
+    ] = "latest",
+    *,
     to: Annotated[
         str,
         typer.Option("--to", metavar="WHERE", help="mlflow, tensorboard, wandb (a run); onnx, torch-export (a trial)."),
@@ -41,9 +43,6 @@ def export(
             "--out", metavar="PLACE", help="A folder, an MLflow server, or a model's file. Default: in the run."
         ),
     ] = None,
-    run_id: Annotated[
-        str, typer.Option("--run", metavar="RUN", help="Of the trial.", autocompletion=completion.run)
-    ] = "latest",
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
     """Export a run's trials to a tracker, or a trial's trained network to a file that is checked."""

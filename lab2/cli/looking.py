@@ -171,7 +171,7 @@ def _refuse_other(run: RunDir, planned: PlannedLooks, names: tuple[str, str] | N
         f"--difference {100 * planned.difference:g}": asked.difference_points is None
         or math.isclose(asked.difference_points, 100 * planned.difference),
         f"--looks {','.join(map(str, planned.counts))}": asked.looks in (None, had.looks, planned.counts),
-        f"--seeds {had.most_seeds or 'left out'}": asked.most_seeds in (None, had.most_seeds),
+        f"--most-seeds {had.most_seeds or 'left out'}": asked.most_seeds in (None, had.most_seeds),
     }
     if differ := [option for option, same in wanted.items() if not same]:
         raise ConfigError(

@@ -17,7 +17,7 @@ from lab2.spec.checks import require
 ALPHA = 0.05
 SPENDING = "O'Brien and Fleming's type (Lan and DeMets 1983)"
 UNKNOWN = (3, 5, 10)  # looks where one seed at hand cannot tell how much seeds vary
-MOST_SEEDS = 30  # of each job, unless --seeds says otherwise: a price of hundreds is asked for, not walked into
+MOST_SEEDS = 30  # of each job, unless --most-seeds says otherwise: a price of hundreds is asked for, not walked into
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +90,13 @@ def _counts(pair: Pair, cost: Price, fewest: int, pairs: int, asked: Asked) -> t
                 f"the {fewest} at hand"
             )
         if asked.most_seeds and rest[-1] > asked.most_seeds:
-            raise ConfigError(f"--looks {rest[-1]}, --seeds {asked.most_seeds}: wanted no look after the most seeds")
+            raise ConfigError(
+                f"--looks {rest[-1]}, --most-seeds {asked.most_seeds}: wanted no look after the most seeds"
+            )
         return (*first, *rest)
     if most <= max(1, fewest):
         raise ConfigError(
-            f"--seeds {most}: wanted the most seeds that each may have in all, more than the {fewest} at hand"
+            f"--most-seeds {most}: wanted the most seeds that each may have in all, more than the {fewest} at hand"
         )
     if cost.seeds is None:
         return (*first, *(count for count in UNKNOWN if count < most), *([most] if most <= UNKNOWN[-1] else []))
