@@ -172,7 +172,7 @@ class TestCommand:
             (["--decide", "a,c"], "--decide a,b"),
             (["--difference", "1"], "--difference 3"),
             (["--looks", "4,5"], "--looks 3,5,10"),
-            (["--most-seeds", "20"], "--seeds left out"),
+            (["--most-seeds", "20"], "--most-seeds left out"),
         ],
     )
     def test_refuses_to_change_looks_that_are_planned(self, words, differs, runs, run_cli):
