@@ -10,7 +10,7 @@ import typer
 
 import lab2
 from lab2.cache import cache_folder
-from lab2.cli import inspecting, machine, running, tuning, watching
+from lab2.cli import inspecting, machine, recommending, running, tuning, watching
 from lab2.cli.command import Group
 from lab2.cli.screen import say, warn
 from lab2.errors import Lab2Error
@@ -25,7 +25,7 @@ app = typer.Typer(
     help="Which vision architecture for this data, this budget, this machine?",
     epilog="Begin with: lab2 run-local --quick",
 )
-for part in (machine, inspecting, running, tuning, watching):
+for part in (machine, inspecting, running, tuning, watching, recommending):
     app.add_typer(part.app)
 
 

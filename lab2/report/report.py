@@ -9,6 +9,7 @@ import pandas as pd
 from lab2.report.finding import Finding, find
 from lab2.report.summary import summarise
 from lab2.results.collect import Comparison
+from lab2.results.correctness import Collected
 from lab2.results.run_dir import RunDir
 
 
@@ -24,5 +25,5 @@ class Report:
 
 def make_report(run: RunDir, comparison: Comparison) -> Report:
     """The report of a run that was collected; reads the predictions of its trials, once."""
-    finding = find(run, comparison)
+    finding = find(Collected(run=run, comparison=comparison))
     return Report(run, comparison, finding, summarise(comparison, finding.rows))

@@ -1,4 +1,4 @@
-"""Which of the same test images each trial of a run is right about: from its predictions, aligned image by image.
+"""Which of the same test images each trial of a run, or of several, is right about: by predictions, image by image.
 
 Two trials are paired by the identities of their images. Where these are not known (predictions of an older lab2), or
 differ because jobs have their pictures decoded at different sides, they are paired by place, if both drew the same test
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,17 @@ MOST_ROWS = 40  # 780 pairs
 _COLUMNS = ("trial", "job", "status", "accuracy", "test_images", "dataset_sha256")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Answered:
+    """What a trial answered, and where in its predictions each of the images is."""
+
+    trial: str
+    job: str
+    path: Path  # of its predictions
+    right: NDArray[np.bool_]  # of its own images, in their order
+    index: NDArray[np.intp] | None = None  # (N,) places of the images that are compared; None: they are its own
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Correctness:
     """By job, (S, N) whether each finished seed is right about each of the same N images; the jobs in plan order."""
@@ -37,6 +50,23 @@ class Correctness:
     right: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()  # what is not in it and why, a sentence each
     groups: NDArray[np.int64] | None = None  # (N,) images of one writer, patient or scene have one number
+    trials: tuple[Answered, ...] = ()  # those of `right`, job by job
+    truth: NDArray[np.int64] | None = None  # (N,) labels
+    images: NDArray[np.uint64] | None = None  # (N,) identities; None: not known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Collected:
+    """A run and its collected trials. `prefix` stands before the names of its jobs and trials among several runs."""
+
+    run: RunDir
+    comparison: Comparison
+    prefix: str = ""
+
+    @property
+    def jobs(self) -> tuple[str, ...]:
+        """The names of its jobs, in plan order."""
+        return tuple(dict.fromkeys(self.prefix + trial.job.name for trial in self.comparison.plan.trials))
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +78,7 @@ class _TestSet:
     groups: NDArray[np.int64] | None = None
     identities: dict[bytes, NDArray[np.uint64]] = field(default_factory=dict)
     anonymous: bool = False  # of some trials no identities are known
-    trials: list[tuple[str, str, NDArray[np.bool_]]] = field(default_factory=list)  # name, job, right
+    trials: list[Answered] = field(default_factory=list)
 
     @property
     def by_place(self) -> bool:
@@ -56,14 +86,14 @@ class _TestSet:
         return len(self.trials) > 1 and (self.anonymous or len(self.identities) > 1)
 
 
-def read_correctness(run: RunDir, comparison: Comparison) -> Correctness:
-    """The correctness of the finished trials of `run`. What cannot be read or paired is left out, and is noted.
+def read_correctness(*runs: Collected) -> Correctness:
+    """The correctness of the finished trials of `runs`. What cannot be read or paired is left out, and is noted.
 
-    It is empty where there is nothing to compare: fewer than two jobs are planned, or there is too much of it.
+    It is empty where there is nothing, or too much of it.
     """
-    names = list(dict.fromkeys(trial.job.name for trial in comparison.plan.trials))
-    good = [row for row in _rows(comparison) if row["status"] == "ok"]
-    if len(names) < 2 or not good:
+    names = [name for one in runs for name in one.jobs]
+    good = [row for one in runs for row in _rows(one) if row["status"] == "ok"]
+    if not good:
         return Correctness()
     answers = sum(row["test_images"] or 0 for row in good)
     if answers > MOST_ANSWERS or len(names) > MOST_ROWS:
@@ -73,29 +103,31 @@ def read_correctness(run: RunDir, comparison: Comparison) -> Correctness:
                 f"{MOST_ANSWERS:,} are the most",
             )
         )
-    sets, notes = _read(run, good)
-    right, groups, more = _aligned(list(sets.values()))
-    return Correctness(
-        {name: right[name] for name in names if name in right}, tuple(map(one_line, [*notes, *more])), groups
-    )
+    sets, notes = _read(good)
+    return _aligned(list(sets.values()), names, notes)
 
 
-def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
-    """The columns that are needed of each trial's row, and which test images it was to draw."""
-    columns = [comparison.table[name].to_pylist() for name in _COLUMNS]
-    for trial, *values in zip(comparison.plan.trials, *columns, strict=True):
-        data = trial.data
-        yield {**dict(zip(_COLUMNS, values, strict=True)), "draw": (data.dataset, data.test_images, data.test_share)}
+def _rows(one: Collected) -> Iterator[dict[str, Any]]:
+    """The columns that are needed of each trial's row, where its predictions are, and which test images it drew."""
+    columns = [one.comparison.table[name].to_pylist() for name in _COLUMNS]
+    for trial, *values in zip(one.comparison.plan.trials, *columns, strict=True):
+        row, data = dict(zip(_COLUMNS, values, strict=True)), trial.data
+        yield {
+            **row,
+            "trial": one.prefix + trial.name,
+            "job": one.prefix + trial.job.name,
+            "path": one.run.predictions(trial.name),
+            "draw": (data.dataset, data.test_images, data.test_share),
+        }
 
 
-def _read(run: RunDir, good: list[dict[str, Any]]) -> tuple[dict[Any, _TestSet], list[str]]:
+def _read(good: list[dict[str, Any]]) -> tuple[dict[Any, _TestSet], list[str]]:
     """The test sets, by what makes two trials' images the same by place, and notes on what cannot be read."""
     sets: dict[Any, _TestSet] = {}
     absent: list[str] = []
     wrong: dict[str, str] = {}
     for row in good:
-        name = row["trial"]
-        path = run.predictions(name)
+        name, path = row["trial"], row["path"]
         try:
             if not path.exists() and not path.is_symlink():
                 absent.append(name)
@@ -111,7 +143,7 @@ def _read(run: RunDir, good: list[dict[str, Any]]) -> tuple[dict[Any, _TestSet],
             found.anonymous = True
         else:
             found.identities.setdefault(_digest(predictions.images), predictions.images)
-        found.trials.append((name, row["job"], predictions.right))
+        found.trials.append(Answered(trial=name, job=row["job"], path=path, right=predictions.right))
     notes = [f"not compared, because they have no predictions: {some_of(absent)}"] if absent else []
     if wrong:
         first = next(iter(wrong.values()))
@@ -135,28 +167,36 @@ def _digest(array: NDArray[Any]) -> bytes:
     return hashlib.blake2b(array.tobytes(), digest_size=16).digest()
 
 
-def _aligned(sets: list[_TestSet]) -> tuple[dict[str, NDArray[np.bool_]], NDArray[np.int64] | None, list[str]]:
-    """By job, the correctness of all trials that tested on the images of one of the sets; its groups; notes on others.
+def _aligned(sets: list[_TestSet], names: Sequence[str], notes: Sequence[str]) -> Correctness:
+    """The trials of the jobs `names` that tested on the images of one of the sets; with notes on the others.
 
     It is the set with which most jobs can be compared, then most trials, then most images.
     """
     if not sets:
-        return {}, None, []
+        return Correctness(notes=tuple(map(one_line, notes)))
     best: tuple[tuple[int, int, int], _TestSet, list[NDArray[np.intp] | None]] | None = None
     for candidate in sets:
         where = [_within(one, candidate) for one in sets]
         joined = [trial for one, index in zip(sets, where, strict=True) if index is not None for trial in one.trials]
-        size = len({job for _, job, _ in joined}), len(joined), len(candidate.truth)
+        size = len({trial.job for trial in joined}), len(joined), len(candidate.truth)
         if best is None or size > best[0]:
             best = size, candidate, where
     assert best is not None
     _, chosen, where = best
-    right: dict[str, list[NDArray[np.bool_]]] = {}
-    for one, index in zip(sets, where, strict=True):
-        if index is not None:
-            for _, job, of_trial in one.trials:
-                right.setdefault(job, []).append(of_trial[index])
-    return {job: np.stack(rows) for job, rows in right.items()}, chosen.groups, list(_notes(sets, chosen, where))
+    trials = [
+        replace(trial, index=None if one is chosen else index)
+        for one, index in zip(sets, where, strict=True)
+        if index is not None
+        for trial in one.trials
+    ]
+    trials.sort(key=lambda trial: names.index(trial.job))
+    right = {
+        job: np.stack([one.right if one.index is None else one.right[one.index] for one in of_job])
+        for job, of_job in groupby(trials, key=lambda trial: trial.job)
+    }
+    every_note = map(one_line, [*notes, *_notes(sets, chosen, where)])
+    images = next(iter(chosen.identities.values()), None)
+    return Correctness(right, tuple(every_note), chosen.groups, tuple(trials), chosen.truth, images)
 
 
 def _notes(sets: list[_TestSet], chosen: _TestSet, where: list[NDArray[np.intp] | None]) -> Iterator[str]:
@@ -175,7 +215,7 @@ def _notes(sets: list[_TestSet], chosen: _TestSet, where: list[NDArray[np.intp] 
 
 
 def _names(sets: Iterable[_TestSet]) -> list[str]:
-    return [name for one in sets for name, _, _ in one.trials]
+    return [trial.trial for one in sets for trial in one.trials]
 
 
 def _within(one: _TestSet, wanted: _TestSet) -> NDArray[np.intp] | None:
@@ -199,3 +239,14 @@ def _counted(images: NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
     for one in images.tolist():
         yield one, seen[one]
         seen[one] += 1
+
+
+def aligned_predictions(one: Answered) -> Predictions:
+    """All that a trial predicted for the N images that are compared, in their order. Raises `ShardError`."""
+    read, index = read_predictions(one.path), one.index
+    if read.right.shape != one.right.shape or (read.right != one.right).any():
+        raise ShardError(f"{one.path}: it has just changed; try again")
+    if index is None:
+        return read
+    assert read.probabilities is not None
+    return Predictions(read.y_true[index], read.y_pred[index], read.probabilities[index])
