@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from lab2.compare.doubtful import Doubts
 from lab2.report.finding import Finding, find
+from lab2.report.outputs import read_outputs
+from lab2.report.sensitivity import sensitivity
 from lab2.report.summary import summarise
 from lab2.results.collect import Comparison
 from lab2.results.correctness import Collected
@@ -20,10 +23,16 @@ class Report:
     run: RunDir
     comparison: Comparison  # a row a trial
     finding: Finding  # which row is shown to be better than which
+    doubts: Doubts | None  # of which test labels; None: nobody can judge them
     summary: pd.DataFrame  # a row a job
 
 
 def make_report(run: RunDir, comparison: Comparison) -> Report:
-    """The report of a run that was collected; reads the predictions of its trials, once."""
+    """The report of a run that was collected; reads the predictions of its trials."""
     finding = find(Collected(run=run, comparison=comparison))
-    return Report(run, comparison, finding, summarise(comparison, finding.rows))
+    outputs = read_outputs(finding)
+    notes = (*finding.notes, *outputs.notes)
+    if outputs.doubts is not None and (sentence := sensitivity(finding, outputs.doubts)):
+        notes = (*notes, sentence)
+    finding = replace(finding, notes=notes)
+    return Report(run, comparison, finding, outputs.doubts, summarise(comparison, finding.rows, outputs.intervals))

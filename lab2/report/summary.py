@@ -8,7 +8,7 @@ import pandas as pd
 
 from lab2.compare.comparison import Row
 from lab2.measure.metrics import METRICS, Metric
-from lab2.report.intervals import costs_over_seeds
+from lab2.report.intervals import RowIntervals, costs_over_seeds, figures_over_images
 from lab2.report.notes import against_chance, commonest_share, notes, on_several_machines
 from lab2.results.collect import Comparison
 from lab2.results.statistics import Interval, of_share, over_seeds
@@ -20,18 +20,26 @@ TEXTS = ("flops_uncounted", "device", "device_name", "precision", "git_commit")
 COUNTS = (*(metric.name for metric in METRICS if metric.count), "best_rank", "worst_rank")
 
 
-def summarise(comparison: Comparison, compared: Mapping[str, Row] | None = None) -> pd.DataFrame:
+def summarise(
+    comparison: Comparison,
+    compared: Mapping[str, Row] | None = None,
+    intervals: Mapping[str, RowIntervals] | None = None,
+) -> pd.DataFrame:
     """The comparison table, in the order of the plan: accuracy, F1, training time and parameters come first.
 
-    `compared`: by job, what is shown of its row (`finding.py`).
+    `compared`: by job, what is shown of its row (`finding.py`). `intervals`: by job, those of its figures
+    (`outputs.py`).
     """
-    compared = compared or {}
+    compared, intervals = compared or {}, intervals or {}
     jobs = comparison.frame.groupby("job", sort=False)
     share = commonest_share(comparison.frame)
     efforts = {trial.job.name: _effort(trial.job) for trial in comparison.plan.trials}
     smoke = comparison.plan.smoke
     rows_of = [
-        {**_summary(str(job), rows, share, smoke, compared.get(str(job))), "effort": efforts[str(job)]}
+        {
+            **_summary(str(job), rows, share, smoke, compared.get(str(job)), intervals.get(str(job))),
+            "effort": efforts[str(job)],
+        }
         for job, rows in jobs
     ]
     table = pd.DataFrame(rows_of)
@@ -46,7 +54,12 @@ def _effort(job: JobSpec) -> str | None:
 
 
 def _summary(
-    job: str, rows: pd.DataFrame, commonest: float | None, smoke: bool, compared: Row | None
+    job: str,
+    rows: pd.DataFrame,
+    commonest: float | None,
+    smoke: bool,
+    compared: Row | None,
+    intervals: RowIntervals | None,
 ) -> dict[str, object]:
     good = rows[rows["status"] == "ok"]
     bad = rows[rows["status"] != "ok"]
@@ -75,7 +88,7 @@ def _summary(
     for metric in METRICS:
         if metric.name != "accuracy":
             table[metric.name] = _over_seeds(metric, good[metric.name], mixed)
-    table |= costs_over_seeds(good, mixed)
+    table |= figures_over_images(good, intervals) | costs_over_seeds(good, mixed)
     for name in TEXTS:
         values = good[name].dropna().unique().tolist()
         table[name] = ", ".join(values) if values else None
