@@ -114,7 +114,7 @@ class TestHelp:
             "Start": ["init", "doctor", "prepare", "jobs", "inspect"],
             "Run": ["run-local", "train", "submit", "resume", "cancel", "tune", "more"],
             "Watch": ["status", "logs"],
-            "Results": ["report", "compare", "import", "export"],
+            "Results": ["report", "recommend", "compare", "import", "export"],
         }
 
     def test_a_word_means_one_thing_in_all_commands(self):

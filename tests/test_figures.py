@@ -5,10 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, recall_score
 
 from lab2.compare.correctness import Correctness, samples
-from lab2.compare.figures import blocks_of, calibration_error, calibration_sums, f1_sums, macro_f1
+from lab2.compare.figures import (
+    balanced_accuracy,
+    blocks_of,
+    calibration_error,
+    calibration_sums,
+    f1_sums,
+    macro_f1,
+    mean,
+    mean_sums,
+)
 from lab2.compare.percentile import percentile_interval
 from lab2.compare.resampling import jackknife, pigeonhole, pseudo_values
 from lab2.compare.variance import estimate
@@ -49,6 +58,18 @@ def test_the_calibration_error_is_that_of_the_table():
     found = calibration_error(calibration_sums(confidence, right, blocks_of(300)).sum(1))
     wanted = scores.calibration_error(Predictions(truth, probabilities.argmax(1), probabilities))
     assert found == pytest.approx([wanted])
+
+
+def test_balanced_accuracy_is_scikit_learns():
+    truth, answers = answered(3, 200)
+    wanted = [recall_score(truth, one, labels=[0, 1, 2], average="macro", zero_division=0) for one in answers]
+    assert balanced_accuracy(f1_sums(truth, answers, 4, blocks_of(200)).sum(1)) == pytest.approx(wanted)
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error():
+    losses = np.random.default_rng(0).exponential(size=(1, 150))
+    found = jackknife(mean_sums(losses, blocks_of(150)), mean)
+    assert (found.value, found.error) == pytest.approx((losses.mean(), losses.std(ddof=1) / np.sqrt(150)))
 
 
 class TestJackknife:
@@ -93,6 +114,12 @@ class TestJackknife:
         sums = f1_sums(truth, answers, 4, blocks_of(120, np.arange(120) // 10))
         assert sums.shape == (2, 12, 12)
         assert jackknife(sums, macro_f1).df < 12
+
+    def test_many_groups_stay_whole_in_fewer_blocks(self):
+        groups = np.arange(1000) // 2
+        blocks = blocks_of(1000, groups)
+        assert len(set(blocks.tolist())) == 200
+        assert all(len(set(blocks[groups == one].tolist())) == 1 for one in range(500))
 
 
 class TestPigeonhole:

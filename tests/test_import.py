@@ -21,6 +21,7 @@ from lab2.report.finding import find
 from lab2.report.report import make_report
 from lab2.report.writers import markdown, write_report
 from lab2.results.collect import collect
+from lab2.results.correctness import Collected
 from lab2.results.ledger import read_ledger
 from tests.test_architectures import GREY
 
@@ -52,7 +53,7 @@ class TestRows:
         truth, answer = [0, 1, 1], [0, 0, 1]
         assert mine.macro_f1 == pytest.approx(sklearn.metrics.f1_score(truth, answer, average="macro"))
         assert mine.balanced_accuracy == sklearn.metrics.balanced_accuracy_score(truth, answer)
-        judged = find(run, collect(run)).judged
+        judged = find(Collected(run=run, comparison=collect(run))).judged
         assert judged is not None
         assert judged.pair("mine", "other_tf").answer.discordant == (0, 1)
 

@@ -22,6 +22,7 @@ from lab2.report.finding import find
 from lab2.report.report import make_report
 from lab2.report.writers import markdown
 from lab2.results.collect import collect
+from lab2.results.correctness import Collected
 from lab2.results.run_dir import RunDir, create_run
 from lab2.results.shard import write_shard
 from lab2.spec.job import DataConfig, Trial
@@ -72,7 +73,7 @@ class TestBeside:
 
     def test_rows_are_compared_image_by_image(self, bring, run: RunDir, text: str):
         found = bring(text, beside=run)
-        finding = find(found.run, collect(found.run))
+        finding = find(Collected(run=found.run, comparison=collect(found.run)))
         assert finding.judged is not None
         pair = finding.judged.pair("mine", "cnn")
         assert pair.answer.discordant == (10, 0)
@@ -150,7 +151,8 @@ class TestBeside:
         run = make_run(runs, trial, run_id="limited")
         own_row(run, trial, wrong=set())
         made = bring(text, beside=run).run
-        assert find(made, collect(made)).notes == ("compared on the 10 test images that all rows have, of up to 20",)
+        finding = find(Collected(run=made, comparison=collect(made)))
+        assert finding.notes == ("compared on the 10 test images that all rows have, of up to 20",)
 
 
 def refused_whole(bring: Callable[..., Imported], text: str, run: RunDir) -> str:

@@ -20,6 +20,7 @@ from lab2.more.planning import NothingToAdd, plan_looks
 from lab2.more.standing import grown, seeds_at_hand
 from lab2.report.finding import find
 from lab2.results.collect import collect
+from lab2.results.correctness import Collected
 from tests.answered import among, answered
 
 OPEN = {  # luck of seeds is all: each is right about the first so many images
@@ -148,7 +149,7 @@ class TestFile:
         run.looks.write_text(harm(planned().dump().decode()))
         with pytest.raises(ConfigError, match=message) as caught:
             read_looks(run.looks)
-        finding = find(run, collect(run))
+        finding = find(Collected(run=run, comparison=collect(run)))
         assert finding.judged is not None
         assert str(caught.value) in finding.notes[0]
 

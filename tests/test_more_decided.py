@@ -17,6 +17,7 @@ from lab2.more.standing import complete_looks, grown, trials_of_look
 from lab2.report.answer import answer, found
 from lab2.report.finding import Finding, find
 from lab2.results.collect import collect
+from lab2.results.correctness import Collected
 from lab2.results.run_dir import RunDir
 from tests.answered import among, answered, leave
 from tests.test_more import OPEN, planned
@@ -33,7 +34,7 @@ def leave_look(run: RunDir, looks: PlannedLooks, number: int, better: int = 0) -
 
 
 def finding_of(run: RunDir) -> Finding:
-    return find(run, collect(run))
+    return find(Collected(run=run, comparison=collect(run)))
 
 
 class TestDecided:

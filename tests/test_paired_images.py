@@ -13,6 +13,7 @@ from lab2.report.answer import answer
 from lab2.report.finding import Finding, find
 from lab2.results import correctness
 from lab2.results.collect import collect
+from lab2.results.correctness import Collected
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import unfinished, write_shard
 from tests.answered import among, answered, leave, seeds_of
@@ -26,7 +27,7 @@ TRIALS = {name: seeds_of(name)[0] for name in "abc"}
 
 
 def found_of(run: RunDir) -> Finding:
-    return find(run, collect(run))
+    return find(Collected(run=run, comparison=collect(run)))
 
 
 def pair_of(finding: Finding) -> Pair:

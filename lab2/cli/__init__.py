@@ -10,7 +10,18 @@ import typer
 
 import lab2
 from lab2.cache import cache_folder
-from lab2.cli import comparing, deciding, exporting, importing, inspecting, machine, running, tuning, watching
+from lab2.cli import (
+    comparing,
+    deciding,
+    exporting,
+    importing,
+    inspecting,
+    machine,
+    recommending,
+    running,
+    tuning,
+    watching,
+)
 from lab2.cli.command import Group
 from lab2.cli.screen import say, warn
 from lab2.errors import Lab2Error
@@ -25,7 +36,8 @@ app = typer.Typer(
     help="Which vision architecture for this data, this budget, this machine?",
     epilog="Begin with: lab2 run-local --quick",
 )
-for part in (machine, inspecting, running, tuning, deciding, watching, comparing, importing, exporting):
+PARTS = (machine, inspecting, running, tuning, deciding, watching, recommending, comparing, importing, exporting)
+for part in PARTS:
     app.add_typer(part.app)
 
 

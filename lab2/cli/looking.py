@@ -25,6 +25,7 @@ from lab2.more.standing import Looked, grown, seeds_at_hand, trials_of_look
 from lab2.report.answer import found, looks_text, points
 from lab2.report.finding import Finding, find
 from lab2.results.collect import Comparison
+from lab2.results.correctness import Collected
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
 from lab2.spec.plan import Plan, some_of
@@ -43,7 +44,7 @@ def looks_of(run: RunDir, names: tuple[str, str] | None, asked: Asked) -> Planne
         return planned
     _refuse_run(run)
     comparison, _ = gather(run)
-    finding = find(run, comparison)
+    finding = find(Collected(run=run, comparison=comparison))
     if names is None:
         raise ConfigError(f"lab2 more {named(run)}: which two? {_open_pairs(finding.judged)}")
     at_hand = seeds_at_hand(comparison, names)
@@ -92,7 +93,7 @@ def go_on(run: RunDir, planned: PlannedLooks, cluster: Profile | None, parallel:
 
 def _looked(run: RunDir, comparison: Comparison) -> tuple[Looked, float]:
     """What the looks have found by now, and the margin. Raises `RunError` where the pair cannot be compared."""
-    finding = find(run, comparison)
+    finding = find(Collected(run=run, comparison=comparison))
     assert finding.looked is not None  # its file was read, or written, under the lock of the run
     return finding.looked, _judged(finding, finding.looked.planned.decide).margin
 

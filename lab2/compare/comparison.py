@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from lab2.compare.answer import Answer, of_networks, on_new_images, on_this_test_set, on_this_test_set_paired, tail
 from lab2.compare.correctness import Sample, gather, samples
@@ -95,6 +96,16 @@ class Comparison:
     images: int
     cases: int  # fewer than the images where these come in groups
     critical: float  # normal quantile for all pairs at once, as 1.96 is for one
+    covariance: NDArray[np.float64]  # (K, K) of the rows' means, over seeds and cases, in the order of the rows
+
+    def among(self, names: Collection[str]) -> Comparison:
+        """The same with the rows `names` alone. Intervals, p, letters and ranks stay those of all rows."""
+        places = [place for place, row in enumerate(self.rows) if row.name in names]
+        return replace(
+            self, rows=tuple(self.rows[place] for place in places),
+            pairs=tuple(pair for pair in self.pairs if {pair.first, pair.second} <= set(names)),
+            covariance=self.covariance[np.ix_(places, places)],
+        )  # fmt: skip
 
     def pair(self, first: str, second: str) -> Pair:
         """The pair, seen from `first`. Raises `ComparisonError` for names that are not compared."""
@@ -152,12 +163,13 @@ def compare(
                paired_seeds)
         for k, m in places
     ]  # fmt: skip
-    maximum = MaximumT(variances.covariance(), places)
+    covariance = variances.covariance()
+    maximum = MaximumT(covariance, places)
     pairs = _together(found, maximum, {frozenset(pair): look for pair, look in looks.items()}, margin, alpha, power)
     return Comparison(
         rows=_rows(names, ordered, variances, places, pairs), pairs=tuple(pairs), margin=margin,
         images=given.images, cases=given.cases,
-        critical=maximum.critical(alpha, math.inf),
+        critical=maximum.critical(alpha, math.inf), covariance=covariance,
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
-"""Macro F1 and calibration error as functions of sums over images, so that images can be left out.
+"""Figures of all images as functions of sums over images, so that images can be left out.
 
-Shapes: S seeds, N test images, C classes, J blocks of images, M sums. A block is a group, or every J-th image.
+Shapes: S seeds, N test images, C classes, J blocks of images, M sums. A block is every J-th image, or every J-th
+group.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ BINS = 15
 
 
 def blocks_of(images: int, groups: NDArray[np.generic] | None = None) -> NDArray[np.intp]:
-    """(N,) the block of each image: its group, or one of at most `BLOCKS` that hold every `BLOCKS`-th image each."""
+    """(N,) the block of each image: at most `BLOCKS`, that hold every `BLOCKS`-th image each, or group as a whole."""
     if groups is None:
         return np.arange(images, dtype=np.intp) % min(images, BLOCKS)
     codes: NDArray[np.intp] = np.unique(groups, return_inverse=True)[1].astype(np.intp)
-    return codes
+    return codes % BLOCKS
 
 
 def f1_sums(
@@ -54,6 +55,28 @@ def macro_f1(totals: NDArray[np.float64]) -> NDArray[np.float64]:
     f1 = np.divide(2 * right, answers + images, out=np.zeros_like(right), where=images > 0)
     mean: NDArray[np.float64] = f1.sum(-1) / (images > 0).sum(-1)
     return mean
+
+
+def balanced_accuracy(totals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of the recall over the classes that have images, from `f1_sums`."""
+    right, _, images = np.split(totals, 3, -1)
+    recall = np.divide(right, images, out=np.zeros_like(right), where=images > 0)
+    mean: NDArray[np.float64] = recall.sum(-1) / (images > 0).sum(-1)
+    return mean
+
+
+def mean_sums(values: NDArray[np.floating], blocks: NDArray[np.intp]) -> NDArray[np.float64]:
+    """(S, J, 2): sums of the `values`, (S, N), such as each image's loss; the images."""
+    if values.ndim != 2 or blocks.shape != values.shape[1:]:
+        raise ComparisonError(f"values {values.shape}, blocks {blocks.shape}: wanted (S, N), (N,)")
+    images = np.bincount(blocks)
+    return np.stack([np.stack([np.bincount(blocks, one, len(images)), images], -1) for one in values])
+
+
+def mean(totals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean over images, from `mean_sums`."""
+    found: NDArray[np.float64] = totals[..., 0] / totals[..., 1]
+    return found
 
 
 def calibration_sums(

@@ -16,6 +16,7 @@ from lab2.errors import ComparisonError
 
 DRAWS = 1_000
 SEED = 2007
+_CHUNK = 1 << 20  # numbers at a time
 JACKKNIFE = "jackknife over images and seeds"
 PIGEONHOLE = "pigeonhole bootstrap over images and seeds (conservative)"
 
@@ -89,13 +90,17 @@ def pigeonhole(
     _same_blocks(sums, sides[-1])
     generator = np.random.default_rng(SEED)
     count = sums.shape[1]
+    by_block = [side.transpose(1, 0, 2).reshape(count, -1) for side in sides]  # (J, S M)
+    at_once = max(1, min(draws, _CHUNK // max(side.shape[1] for side in by_block)))
     found = np.zeros(draws)
-    for draw in range(draws):
-        blocks = np.bincount(generator.integers(count, size=count), minlength=count).astype(np.float64)
-        for sign, side in zip((1, -1), sides, strict=False):
-            drawn = np.bincount(generator.integers(len(side), size=max(1, len(side) - 1)), minlength=len(side))
-            chosen = drawn > 0
-            found[draw] += sign * np.average(figure(blocks @ side[chosen]), weights=drawn[chosen])
+    for start in range(0, draws, at_once):
+        some = min(at_once, draws - start)
+        blocks = generator.multinomial(count, np.full(count, 1 / count), size=some).astype(np.float64)
+        for sign, side, flat in zip((1, -1), sides, by_block, strict=False):
+            seeds, kinds = len(side), side.shape[2]
+            drawn = generator.multinomial(max(1, seeds - 1), np.full(seeds, 1 / seeds), size=some)
+            each = figure((blocks @ flat).reshape(some, seeds, kinds))
+            found[start : start + some] += sign * (each * drawn).sum(1) / drawn.sum(1)
     value = sum(sign * float(figure(side.sum(1)).mean()) for sign, side in zip((1, -1), sides, strict=False))
     several = [len(side) - 1 for side in sides if len(side) > 1]
     return _estimate(value, float(found.std(ddof=1)), min(several, default=count - 1), level, PIGEONHOLE)

@@ -69,11 +69,14 @@ def log_loss(predictions: Predictions) -> float | None:
 
     Files hold probabilities as float16. A probability that was rounded to 0 counts as the least positive one, 6e-8.
     """
-    probabilities = _probabilities(predictions)
-    if probabilities is None:
-        return None
-    right = probabilities[np.arange(len(probabilities)), predictions.y_true]
-    return float(-np.log(np.maximum(right, _LEAST)).mean())
+    probabilities = class_probabilities(predictions)
+    return None if probabilities is None else float(losses(probabilities, predictions.y_true).mean())
+
+
+def losses(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(N,) the negative logarithm of the label's probability, in nats; `probabilities` are (N, K)."""
+    found: NDArray[np.float64] = -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], _LEAST))
+    return found
 
 
 def calibration_error(predictions: Predictions) -> float | None:
@@ -83,7 +86,7 @@ def calibration_error(predictions: Predictions) -> float | None:
     |mean probability - accuracy|, weighted by the number of images. Source: Guo et al. 2017 (arXiv:1706.04599),
     equation 3.
     """
-    probabilities = _probabilities(predictions)
+    probabilities = class_probabilities(predictions)
     if probabilities is None:
         return None
     confidence, right = probabilities.max(1), predictions.y_true == predictions.y_pred
@@ -92,7 +95,7 @@ def calibration_error(predictions: Predictions) -> float | None:
     return float(np.abs(gaps).sum() / len(confidence))
 
 
-def _probabilities(predictions: Predictions) -> NDArray[np.float64] | None:
+def class_probabilities(predictions: Predictions) -> NDArray[np.float64] | None:
     """(N, K) probabilities, scaled to sum to 1 for each image; None for a detector's scores, which do not sum to 1."""
     saved = predictions.probabilities
     if saved is None or not np.allclose(saved.sum(1), 1, atol=0.01):

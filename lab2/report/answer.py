@@ -37,7 +37,7 @@ def answer(finding: Finding) -> list[str]:
     looks = [_looks(looked, judged.margin if judged else 0.0)] if looked else []
     if judged is None:
         return looks
-    sentences = (_best(judged), _alike(judged), _deciding(judged, finding.fixed), _one_seed(judged), *looks)
+    sentences = (_best(judged), _alike(judged), deciding(judged, finding.fixed), one_seed(judged), *looks)
     return [sentence for sentence in sentences if sentence]
 
 
@@ -119,7 +119,7 @@ def cliques(pairs: Iterable[tuple[str, str]], names: Sequence[str]) -> list[list
     return found
 
 
-def _deciding(judged: Comparison, fixed: frozenset[str]) -> str:
+def deciding(judged: Comparison, fixed: frozenset[str]) -> str:
     """What would decide each open pair, if its true difference were the margin."""
     prices = [(pair, pair.price) for pair in judged.pairs if pair.price is not None]
     if not prices:
@@ -164,7 +164,7 @@ def _seeds_at_hand(pair: Pair, judged: Comparison, fixed: frozenset[str]) -> int
     return min((seeds[name] for name in (pair.first, pair.second) if name not in fixed), default=0)
 
 
-def _one_seed(judged: Comparison) -> str:
+def one_seed(judged: Comparison) -> str:
     """What the answer does not cover where rows have one seed."""
     names = [row.name for row in judged.rows if any(row.name in pair.uncovered for pair in judged.pairs)]
     if not names:

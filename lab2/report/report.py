@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from lab2.compare.doubtful import Doubts
 from lab2.report.finding import Finding, find
 from lab2.report.judged import Looks, count_looks
+from lab2.report.outputs import read_outputs
+from lab2.report.sensitivity import sensitivity
 from lab2.report.summary import summarise
 from lab2.results.collect import Comparison
+from lab2.results.correctness import Collected
 from lab2.results.run_dir import RunDir
 
 
@@ -20,6 +24,7 @@ class Report:
     run: RunDir
     comparison: Comparison  # a row a trial
     finding: Finding  # which row is shown to be better than which
+    doubts: Doubts | None  # of which test labels; None: nobody can judge them
     summary: pd.DataFrame  # a row a job
     looks: Looks  # how many configurations have been judged on its test images
 
@@ -30,6 +35,12 @@ class Report:
 
 
 def make_report(run: RunDir, comparison: Comparison) -> Report:
-    """The report of a run that was collected; reads the predictions of its trials, once."""
-    finding, looks = find(run, comparison), count_looks(run, comparison)
-    return Report(run, comparison, finding, summarise(comparison, finding.rows, looks.judged), looks)
+    """The report of a run that was collected; reads the predictions of its trials."""
+    finding, looks = find(Collected(run=run, comparison=comparison)), count_looks(run, comparison)
+    outputs = read_outputs(finding)
+    notes = (*finding.notes, *outputs.notes)
+    if outputs.doubts is not None and (sentence := sensitivity(finding, outputs.doubts)):
+        notes = (*notes, sentence)
+    finding = replace(finding, notes=notes)
+    summary = summarise(comparison, finding.rows, outputs.intervals, looks.judged)
+    return Report(run, comparison, finding, outputs.doubts, summary, looks)

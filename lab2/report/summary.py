@@ -8,6 +8,7 @@ import pandas as pd
 
 from lab2.compare.comparison import Row
 from lab2.measure.metrics import METRICS, Metric
+from lab2.report.intervals import RowIntervals, costs_over_seeds, figures_over_images
 from lab2.report.notes import against_chance, commonest_share, imported, notes, on_several_machines
 from lab2.results.collect import Comparison
 from lab2.results.statistics import Interval, of_share, over_seeds
@@ -20,21 +21,24 @@ COUNTS = (*(metric.name for metric in METRICS if metric.count), "best_rank", "wo
 
 
 def summarise(
-    comparison: Comparison, compared: Mapping[str, Row] | None = None, judged: Mapping[str, int] | None = None
+    comparison: Comparison,
+    compared: Mapping[str, Row] | None = None,
+    intervals: Mapping[str, RowIntervals] | None = None,
+    judged: Mapping[str, int] | None = None,
 ) -> pd.DataFrame:
     """The comparison table, in the order of the plan: accuracy, F1, training time and parameters come first.
 
-    `compared`: by job, what is shown of its row (`finding.py`). `judged`: by job, how many configurations have been
-    judged on its test images (`judged.py`).
+    By job, `compared`: what is shown of its row (`finding.py`); `intervals`: those of its figures (`outputs.py`);
+    `judged`: how many configurations have been judged on its test images (`judged.py`).
     """
-    compared, judged = compared or {}, judged or {}
+    compared, intervals, judged = compared or {}, intervals or {}, judged or {}
     jobs = comparison.frame.groupby("job", sort=False)
     share = commonest_share(comparison.frame)
     planned = {trial.job.name: trial.job for trial in comparison.plan.trials}
     smoke = comparison.plan.smoke
     rows_of = [
         {
-            **_summary(planned[str(job)], rows, share, smoke, compared.get(str(job))),
+            **_summary(planned[str(job)], rows, share, smoke, compared.get(str(job)), intervals.get(str(job))),
             "effort": _effort(planned[str(job)]),
             "configurations_judged": judged.get(str(job)),
         }
@@ -52,7 +56,12 @@ def _effort(job: JobSpec) -> str | None:
 
 
 def _summary(
-    job: JobSpec, rows: pd.DataFrame, commonest: float | None, smoke: bool, compared: Row | None
+    job: JobSpec,
+    rows: pd.DataFrame,
+    commonest: float | None,
+    smoke: bool,
+    compared: Row | None,
+    intervals: RowIntervals | None,
 ) -> dict[str, object]:
     good = rows[rows["status"] == "ok"]
     bad = rows[rows["status"] != "ok"]
@@ -81,6 +90,7 @@ def _summary(
     for metric in METRICS:
         if metric.name != "accuracy":
             table[metric.name] = _over_seeds(metric, good[metric.name], mixed)
+    table |= figures_over_images(good, intervals) | costs_over_seeds(good, mixed)
     for name in TEXTS:
         values = good[name].dropna().unique().tolist()
         table[name] = ", ".join(values) if values else None

@@ -13,6 +13,7 @@ from lab2.report.columns import COLUMNS
 from lab2.report.latex import latex
 from lab2.report.pairs import pair_table
 from lab2.report.report import Report
+from lab2.report.sensitivity import doubtful_table
 from lab2.whole_file import write_files
 
 Writer = Callable[[Report], bytes]
@@ -48,6 +49,11 @@ def pairs_json(report: Report) -> bytes:
     return _json(pair_table(report.finding), digits=15)
 
 
+def doubtful_csv(report: Report) -> bytes:
+    """A row per test image whose label is doubtful."""
+    return _csv(doubtful_table(report.finding, report.doubts))
+
+
 def trials_csv(report: Report) -> bytes:
     """A row per trial, with every field of its shard."""
     return report.comparison.csv()
@@ -81,6 +87,7 @@ WRITERS: dict[str, Writer] = {
     "pairs.json": pairs_json,
     "trials.csv": trials_csv,
     "trials.parquet": trials_parquet,
+    "doubtful.csv": doubtful_csv,
 }
 
 

@@ -13,6 +13,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,17 @@ MOST_ROWS = 40  # 780 pairs
 _COLUMNS = ("status", "trial", "accuracy", "test_images", "dataset_sha256")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Answered:
+    """What a trial answered, and where in its predictions each of the images is."""
+
+    trial: str
+    arm: str
+    path: Path  # of its predictions
+    right: NDArray[np.bool_]  # of its own images, in their order
+    index: NDArray[np.intp] | None = None  # (N,) places of the images that are compared; None: they are its own
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Correctness:
     """By arm, (S, N) whether each finished seed is right about each of the same N images. An arm of a run is a job."""
@@ -43,6 +55,22 @@ class Correctness:
     groups: NDArray[np.int64] | None = None  # (N,) images of one writer, patient or scene have one number
     images: NDArray[np.uint64] | None = None  # (N,) identities, if known
     elsewhere: frozenset[str] = frozenset()  # arms with trials that were tested on other images
+    trials: tuple[Answered, ...] = ()  # those of `right`, arm by arm
+    truth: NDArray[np.int64] | None = None  # (N,) labels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Collected:
+    """A run and its collected trials. `prefix` stands before the names of its jobs and trials among several runs."""
+
+    run: RunDir
+    comparison: Comparison
+    prefix: str = ""
+
+    @property
+    def jobs(self) -> tuple[str, ...]:
+        """The names of its jobs, in plan order."""
+        return tuple(dict.fromkeys(self.prefix + trial.job.name for trial in self.comparison.plan.trials))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +95,7 @@ class _TestSet:
     groups: NDArray[np.int64] | None = None
     identities: dict[bytes, NDArray[np.uint64]] = field(default_factory=dict)
     anonymous: bool = False  # of some trials no identities are known
-    trials: list[tuple[str, str, NDArray[np.bool_]]] = field(default_factory=list)  # name, arm, right
+    trials: list[Answered] = field(default_factory=list)
 
     @property
     def by_place(self) -> bool:
@@ -75,14 +103,14 @@ class _TestSet:
         return len(self.trials) > 1 and (self.anonymous or len(self.identities) > 1)
 
 
-def read_correctness(run: RunDir, comparison: Comparison) -> Correctness:
-    """The correctness of the finished trials of `run`. What cannot be read or paired is left out, and is noted.
+def read_correctness(*runs: Collected) -> Correctness:
+    """The correctness of the finished trials of `runs`. What cannot be read or paired is left out, and is noted.
 
-    It is empty where there is nothing to compare: fewer than two jobs are planned, or there is too much of it.
+    It is empty where there is nothing, or too much of it.
     """
-    names = list(dict.fromkeys(trial.job.name for trial in comparison.plan.trials))
-    good = list(_tested(run, comparison))
-    if len(names) < 2 or not good:
+    names = [name for one in runs for name in one.jobs]
+    good = [trial for one in runs for trial in _tested(one)]
+    if not good:
         return Correctness()
     answers = answers_of(good)
     if answers > MOST_ANSWERS or len(names) > MOST_ROWS:
@@ -107,19 +135,18 @@ def aligned(arms: Sequence[str], trials: Iterable[Tested], *, other_data: bool =
     paired, if the identities of their test images are the same; without it only trials of the same data are.
     """
     sets, notes = _read(trials)
-    found = _aligned(list(sets.values()), other_data=other_data)
-    right = {name: found.right[name] for name in arms if name in found.right}
-    return replace(found, right=right, notes=tuple(map(one_line, [*notes, *found.notes])))
+    found = _aligned(list(sets.values()), arms, other_data=other_data)
+    return replace(found, notes=tuple(map(one_line, [*notes, *found.notes])))
 
 
-def _tested(run: RunDir, comparison: Comparison) -> Iterator[Tested]:
+def _tested(one: Collected) -> Iterator[Tested]:
     """The trials of the run that have ended well, from the columns that are needed."""
-    columns = [comparison.table[name].to_pylist() for name in _COLUMNS]
-    for trial, status, name, accuracy, images, digest in zip(comparison.plan.trials, *columns, strict=True):
+    columns = [one.comparison.table[name].to_pylist() for name in _COLUMNS]
+    for trial, status, name, accuracy, images, digest in zip(one.comparison.plan.trials, *columns, strict=True):
         if status == "ok":
             yield Tested(
-                name=name, arm=trial.job.name, predictions=run.predictions(name), accuracy=accuracy,
-                test_images=images, dataset_sha256=digest, data=trial.data,
+                name=one.prefix + name, arm=one.prefix + trial.job.name, predictions=one.run.predictions(name),
+                accuracy=accuracy, test_images=images, dataset_sha256=digest, data=trial.data,
             )  # fmt: skip
 
 
@@ -146,7 +173,7 @@ def _read(trials: Iterable[Tested]) -> tuple[dict[Any, _TestSet], list[str]]:
             found.anonymous = True
         else:
             found.identities.setdefault(_digest(predictions.images), predictions.images)
-        found.trials.append((one.name, one.arm, predictions.right))
+        found.trials.append(Answered(trial=one.name, arm=one.arm, path=path, right=predictions.right))
     notes = [f"not compared, because they have no predictions: {some_of(absent)}"] if absent else []
     if wrong:
         first = next(iter(wrong.values()))
@@ -170,7 +197,7 @@ def _digest(array: NDArray[Any]) -> bytes:
     return hashlib.blake2b(array.tobytes(), digest_size=16).digest()
 
 
-def _aligned(sets: list[_TestSet], *, other_data: bool) -> Correctness:
+def _aligned(sets: list[_TestSet], arms: Sequence[str], *, other_data: bool) -> Correctness:
     """The correctness of all trials that tested on the images of one of the sets, in its order; notes on the others.
 
     It is the set with which most arms can be compared, then most trials, then most images, then the first.
@@ -181,23 +208,29 @@ def _aligned(sets: list[_TestSet], *, other_data: bool) -> Correctness:
     for candidate in sets:
         where = [_within(one, candidate, other_data=other_data) for one in sets]
         joined = [trial for one, index in zip(sets, where, strict=True) if index is not None for trial in one.trials]
-        size = len({arm for _, arm, _ in joined}), len(joined), len(candidate.truth)
+        size = len({trial.arm for trial in joined}), len(joined), len(candidate.truth)
         if best is None or size > best[0]:
             best = size, candidate, where
     assert best is not None
     _, chosen, where = best
-    right: dict[str, list[NDArray[np.bool_]]] = {}
-    for one, index in zip(sets, where, strict=True):
-        if index is not None:
-            for _, arm, of_trial in one.trials:
-                right.setdefault(arm, []).append(of_trial[index])
+    trials = [
+        replace(trial, index=None if one is chosen else index)
+        for one, index in zip(sets, where, strict=True)
+        if index is not None
+        for trial in one.trials
+    ]
+    trials.sort(key=lambda trial: arms.index(trial.arm))
+    right = {
+        arm: np.stack([one.right if one.index is None else one.right[one.index] for one in of_arm])
+        for arm, of_arm in groupby(trials, key=lambda trial: trial.arm)
+    }
+    elsewhere = (one.trials for one, index in zip(sets, where, strict=True) if index is None)
     return Correctness(
-        {arm: np.stack(rows) for arm, rows in right.items()},
-        tuple(_notes(sets, chosen, where, other_data=other_data)),
-        chosen.groups,
-        next(iter(chosen.identities.values()), None),
-        frozenset(arm for one, index in zip(sets, where, strict=True) if index is None for _, arm, _ in one.trials),
-    )
+        right=right, notes=tuple(_notes(sets, chosen, where, other_data=other_data)), groups=chosen.groups,
+        images=next(iter(chosen.identities.values()), None),
+        elsewhere=frozenset(trial.arm for trials in elsewhere for trial in trials),
+        trials=tuple(trials), truth=chosen.truth,
+    )  # fmt: skip
 
 
 def _notes(
@@ -218,7 +251,7 @@ def _notes(
 
 
 def _names(sets: Iterable[_TestSet]) -> list[str]:
-    return [name for one in sets for name, _, _ in one.trials]
+    return [trial.trial for one in sets for trial in one.trials]
 
 
 def _within(one: _TestSet, wanted: _TestSet, *, other_data: bool) -> NDArray[np.intp] | None:
@@ -245,3 +278,14 @@ def _counted(images: NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
     for one in images.tolist():
         yield one, seen[one]
         seen[one] += 1
+
+
+def aligned_predictions(one: Answered) -> Predictions:
+    """All that a trial predicted for the N images that are compared, in their order. Raises `ShardError`."""
+    read, index = read_predictions(one.path), one.index
+    if read.right.shape != one.right.shape or (read.right != one.right).any():
+        raise ShardError(f"{one.path}: it has just changed; try again")
+    if index is None:
+        return read
+    probabilities = None if read.probabilities is None else read.probabilities[index]
+    return Predictions(read.y_true[index], read.y_pred[index], probabilities)

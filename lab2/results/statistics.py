@@ -1,4 +1,4 @@
-"""95 % intervals of a share, over seeds or over test images."""
+"""95 % intervals: of a mean over seeds, of a share over test images."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Interval:
     high: float
 
 
-def over_seeds(values: Sequence[float]) -> Interval:
-    """The mean of two or more shares in [0, 1], one per seed, with Student's t interval clipped to [0, 1]."""
+def over_seeds(values: Sequence[float], most: float = 1.0) -> Interval:
+    """The mean of two or more values in [0, `most`], one per seed, with Student's t interval clipped to that range."""
     assert len(values) >= 2
     mean = math.fsum(values) / len(values)
     error = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1) / len(values))
     half_width = float(stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * error  # Student's quantile
-    return Interval(mean, max(0.0, mean - half_width), min(1.0, mean + half_width))
+    return Interval(mean, max(0.0, mean - half_width), min(most, mean + half_width))
 
 
 def of_share(share: float, count: int) -> Interval:

@@ -1,0 +1,154 @@
+"""The 95 % intervals of a row's other figures than accuracy, and how each was found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lab2.compare.figures import (
+    Figure,
+    balanced_accuracy,
+    calibration_error,
+    calibration_sums,
+    f1_sums,
+    macro_f1,
+    mean,
+    mean_sums,
+)
+from lab2.compare.resampling import Estimate, jackknife, pigeonhole
+from lab2.errors import ComparisonError
+from lab2.measure.predictions import Predictions
+from lab2.measure.scores import losses
+from lab2.results.statistics import over_seeds
+
+# What a row costs. Its interval is over seeds: each trial measured it once, in a process of its own.
+COSTS = (
+    *("train_seconds", "seconds_to_target", "peak_memory_bytes", "inference_memory_bytes"),
+    *("latency_p50_seconds", "latency_p95_seconds", "throughput_images_per_second"),
+)
+OVER_SEEDS = "Student's t, over seeds"
+MOST_SUMS = 10_000_000  # of a row: seeds x blocks of images x sums of a block. More take gigabytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Resampled:
+    """A figure of quality, of which sums it is a function, and how its interval is found."""
+
+    metric: str
+    sums: str  # of `_Sums`
+    figure: Figure
+    interval: Callable[[NDArray[np.float64], Figure], Estimate]
+    most: float = 1.0  # its largest value
+
+
+RESAMPLED = (
+    _Resampled(metric="macro_f1", sums="f1", figure=macro_f1, interval=jackknife),
+    _Resampled(metric="balanced_accuracy", sums="f1", figure=balanced_accuracy, interval=jackknife),
+    _Resampled(metric="log_loss", sums="losses", figure=mean, interval=jackknife, most=math.inf),
+    _Resampled(metric="calibration_error", sums="calibration", figure=calibration_error, interval=pigeonhole),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigureInterval:
+    """The 95 % interval of a row's figure over seeds and images. Without one the method says why."""
+
+    low: float | None
+    high: float | None
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowIntervals:
+    """The intervals of a row, by metric, and what they are computed from."""
+
+    seeds: int
+    images: int
+    figures: Mapping[str, FigureInterval]
+
+
+@dataclass(slots=True, eq=False)
+class Sums:
+    """What the figures of one row's seeds are functions of, summed over blocks of images."""
+
+    blocks: NDArray[np.intp]  # (N,) the block of each image
+    seeds: int = 0
+    f1: list[NDArray[np.float64]] = field(default_factory=list)  # of each seed (J, M)
+    losses: list[NDArray[np.float64]] = field(default_factory=list)
+    calibration: list[NDArray[np.float64]] = field(default_factory=list)
+    numbers: int = 0
+    unscored: bool = False  # a seed has no probabilities, so that the number of its classes is not known
+
+    def add(self, predictions: Predictions, probabilities: NDArray[np.float64] | None) -> None:
+        """Another seed: its predictions for the N images, and (N, C) probabilities; None: it has none."""
+        self.seeds += 1
+        if predictions.probabilities is None:
+            self.unscored = True
+            return
+        classes = predictions.probabilities.shape[1]
+        self.numbers += 3 * classes * (int(self.blocks.max()) + 1)
+        if self.numbers > MOST_SUMS:
+            self.f1.clear()
+        else:
+            self.f1 += list(f1_sums(predictions.y_true, predictions.y_pred[None], classes, self.blocks))
+        if probabilities is not None:
+            loss = losses(probabilities, predictions.y_true)
+            self.losses += list(mean_sums(loss[None], self.blocks))
+            sure, right = probabilities.max(1), predictions.right
+            self.calibration += list(calibration_sums(sure[None], right[None], self.blocks))
+
+    def intervals(self) -> RowIntervals:
+        """The intervals of all figures that each seed has."""
+        by_name = {"f1": self.f1, "losses": self.losses, "calibration": self.calibration}
+        found = {
+            one.metric: self._interval(one, by_name[one.sums])
+            for one in RESAMPLED
+            if one.sums == "f1" or len(by_name[one.sums]) == self.seeds  # a detector has no probabilities
+        }
+        return RowIntervals(seeds=self.seeds, images=len(self.blocks), figures=found)
+
+    def _interval(self, one: _Resampled, sums: list[NDArray[np.float64]]) -> FigureInterval:
+        if len(sums) < self.seeds:
+            why = "no probabilities" if self.unscored else "too many classes for so many seeds"
+            return FigureInterval(low=None, high=None, method=f"none: {why}")
+        try:
+            found = one.interval(np.stack(sums), one.figure)
+        except ComparisonError as error:  # a single image or group
+            return FigureInterval(low=None, high=None, method=f"none: {error}")
+        method = found.method if self.seeds > 1 else found.method.replace("images and seeds", "images, of one network")
+        return FigureInterval(low=max(0.0, found.low), high=min(one.most, found.high), method=method)
+
+
+def figures_over_images(good: pd.DataFrame, row: RowIntervals | None) -> dict[str, object]:
+    """`<metric>_low`, `_high` and `_method` of each of `RESAMPLED`.
+
+    They are None where the row's figures are not of the images and seeds on which rows are compared.
+    """
+    whole = row is not None and len(good) == row.seeds and bool((good["test_images"] == row.images).all())
+    found: dict[str, object] = {}
+    for one in RESAMPLED:
+        interval = row.figures.get(one.metric) if row is not None and whole else None
+        found[f"{one.metric}_low"] = interval.low if interval else None
+        found[f"{one.metric}_high"] = interval.high if interval else None
+        found[f"{one.metric}_method"] = interval.method if interval else None
+    return found
+
+
+def costs_over_seeds(good: pd.DataFrame, mixed: bool) -> dict[str, object]:
+    """`<metric>_low`, `_high` and `_method` of each of `COSTS`, in its unit; None where seeds are too few.
+
+    `good` holds the finished trials of a row. `mixed`: they ran on different machines, so that nothing is averaged.
+    """
+    found: dict[str, object] = {}
+    for name in COSTS:
+        values = good[name].dropna().tolist()
+        one = over_seeds(values, math.inf) if len(values) > 1 and len(values) == len(good) and not mixed else None
+        found[f"{name}_low"] = one.low if one else None
+        found[f"{name}_high"] = one.high if one else None
+        found[f"{name}_method"] = OVER_SEEDS if one else None
+    return found
