@@ -25,8 +25,8 @@ from tests.conftest import SMALL, make_run, make_trial
 # 1 on the first 500 images and 2/3 on the next 50: their labels are doubtful.
 HARD = {"a": among(1000, range(500, 1000)), "b": among(1000, range(550, 1000)), "c": among(1000, range(550, 1000))}
 CHANGES = (
-    "550 of 1,000 test labels are doubtful (confident learning; doubtful.csv names them); without them the verdict of "
-    "2 pairs changes: a, b: better -> equivalent; a, c: better -> equivalent"
+    "550 of 1,000 test labels are doubtful (confident learning; doubtful.csv names them); without them the verdicts of "
+    "2 pairs change: a, b: better -> equivalent; a, c: better -> equivalent"
 )
 
 

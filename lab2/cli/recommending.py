@@ -55,7 +55,7 @@ def recommend(
     max_flops: Annotated[float | None, _limit("--max-flops", "N", "FLOPs of a forward pass of one image.")] = None,
     min_accuracy: Annotated[float | None, _limit("--min-accuracy", "SHARE", "Test accuracy, such as 0.99.")] = None,
     json_path: Annotated[
-        Path | None, typer.Option("--json", metavar="PATH", help="Write all of it there, too.")
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all that was found to this file.")
     ] = None,
     runs: Runs = DEFAULT_RUNS,
 ) -> None:

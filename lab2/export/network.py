@@ -90,7 +90,7 @@ def _check_exportable(run: RunDir, trial: Trial) -> None:
     model, path = trial.job.model, run.weights(trial.name)
     if model.detects:
         raise ConfigError(
-            f"{trial.name}: a detector answers with boxes, as many as it finds, and lab2 exports classifiers alone"
+            f"{trial.name}: a detector answers with boxes, as many as it finds, and an export is of a classifier"
         )
     if model.fitted:
         raise ConfigError(f"{trial.name}: a baseline keeps no weights; name a trial of a network")

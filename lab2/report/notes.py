@@ -36,8 +36,7 @@ def imported(job: JobSpec) -> Iterator[str]:
     """A sentence for a row that lab2 did not train."""
     if isinstance(job.model, ExternalConfig):
         yield (
-            f"imported ({job.model.name}): lab2 did not train it; its time, memory, parameters and FLOPs are not "
-            "measured"
+            f"imported ({job.model.name}), not trained by lab2: its time, memory, parameters and FLOPs are not measured"
         )
 
 

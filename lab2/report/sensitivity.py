@@ -48,8 +48,8 @@ def _changes(judged: Comparison, without: Comparison) -> str:
     if not changed:
         return "no verdict changes"
     more = f"; and {len(changed) - MOST_PAIRS} more" if len(changed) > MOST_PAIRS else ""
-    pairs = "1 pair changes" if len(changed) == 1 else f"{len(changed)} pairs change"
-    return f"the verdict of {pairs}: {'; '.join(changed[:MOST_PAIRS])}{more}"
+    what = "the verdict of 1 pair changes" if len(changed) == 1 else f"the verdicts of {len(changed)} pairs change"
+    return f"{what}: {'; '.join(changed[:MOST_PAIRS])}{more}"
 
 
 def doubtful_table(finding: Finding, doubts: Doubts | None) -> pd.DataFrame:
