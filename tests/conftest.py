@@ -60,6 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
         if any(value in ("vgg16", "alexnet") or isinstance(value, PooledConfig) for value in parameters):
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: item.path.name != "test_tune.py")  # the longest first: at the end others would wait
 
 
 def make_trial(name: str = "cnn", *, seed: int = 1, model: ModelConfig | None = None, **train: object) -> Trial:

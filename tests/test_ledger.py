@@ -114,7 +114,7 @@ class TestNoted:
         (look,) = read_ledger(run).looks
         assert (look.digest, look.dataset_sha256) == (trial.digest, shard.dataset_sha256)
         other = make_run(tmp_path / "more", trial)
-        other.looks.mkdir()
+        other.ledger.mkdir()
         with caplog.at_level(logging.WARNING, "lab2"):
             assert run_trial(trial, other, device="cpu").status == "ok"
         assert "that it read the test images is not noted in" in caplog.text

@@ -158,7 +158,7 @@ class TestRefused:
         return str(said)
 
     def test_a_detector(self, run_cli, runs: Path):
-        assert "exports classifiers alone" in self.refusal(run_cli, make_trial("faster_rcnn"), runs=runs)
+        assert "an export is of a classifier" in self.refusal(run_cli, make_trial("faster_rcnn"), runs=runs)
 
     def test_a_baseline(self, run_cli, runs: Path):
         trial = Trial(job=JobSpec(name="nearest", model=NearestNeighbourConfig()), data=SMALL, seed=1)
