@@ -15,8 +15,8 @@ from lab2.compare.comparison import Comparison, compare
 from lab2.compare.looks import Look
 from lab2.compare.price import Need
 from lab2.errors import ConfigError, RunError
-from lab2.more.plan import Asked, PlannedLooks, read_looks, write_looks
-from lab2.more.planning import NothingToAdd, plan_looks
+from lab2.more.design import NothingToAdd, plan_looks
+from lab2.more.planned_looks import Asked, PlannedLooks, read_looks, write_looks
 from lab2.more.standing import grown, seeds_at_hand
 from lab2.report.finding import find
 from lab2.results.collect import collect

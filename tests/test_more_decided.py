@@ -12,7 +12,7 @@ from benchmarks.statistics import Cell, draw
 from lab2.cli.looking import looks_of
 from lab2.compare.comparison import Verdict, compare
 from lab2.compare.looks import plan
-from lab2.more.plan import Asked, PlannedLooks, read_looks, write_looks
+from lab2.more.planned_looks import Asked, PlannedLooks, read_looks, write_looks
 from lab2.more.standing import complete_looks, grown, trials_of_look
 from lab2.report.answer import answer, found
 from lab2.report.finding import Finding, find

@@ -52,7 +52,7 @@ def more(
     from lab2.cli.looking import go_on, looks_of  # loads scipy
     from lab2.launch.planning import change_resources
     from lab2.launch.slurm import read_run_profile
-    from lab2.more.plan import Asked
+    from lab2.more.planned_looks import Asked
 
     asked = Asked(difference_points=difference, looks=_numbers(looks), most_seeds=seeds)
     run = open_run(runs, run_id)

@@ -19,8 +19,8 @@ from lab2.compare.price import Need
 from lab2.errors import ConfigError, RunError
 from lab2.launch.status import RunStatus, status
 from lab2.launch.verdict import BEING_CANCELLED
-from lab2.more.plan import Asked, PlannedLooks, read_looks, write_looks
-from lab2.more.planning import NothingToAdd, plan_looks
+from lab2.more.design import NothingToAdd, plan_looks
+from lab2.more.planned_looks import Asked, PlannedLooks, read_looks, write_looks
 from lab2.more.standing import Looked, grown, seeds_at_hand, trials_of_look
 from lab2.report.answer import found, looks_text, points
 from lab2.report.finding import Finding, find

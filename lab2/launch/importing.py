@@ -17,8 +17,8 @@ from itertools import groupby
 from pathlib import Path
 
 import lab2
+from lab2.data.answer_check import Answers, checked_answers
 from lab2.data.answer_table import read_answers, shown
-from lab2.data.answers import Answers, checked_answers
 from lab2.data.known_images import KnownImages, named_images, read_known
 from lab2.data.source import Progress, nothing
 from lab2.errors import DataError, RunError

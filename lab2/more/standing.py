@@ -8,7 +8,7 @@ from typing import Any
 from lab2.compare import comparison as compared
 from lab2.compare.comparison import Pair, Verdict
 from lab2.errors import ConfigError, RunError
-from lab2.more.plan import PlannedLooks
+from lab2.more.planned_looks import PlannedLooks
 from lab2.results.collect import Comparison
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial

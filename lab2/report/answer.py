@@ -12,7 +12,7 @@ import pandas as pd
 
 from lab2.compare.comparison import Comparison, Pair, Verdict
 from lab2.compare.price import Need
-from lab2.more.plan import PlannedLooks
+from lab2.more.planned_looks import PlannedLooks
 from lab2.more.standing import Looked
 from lab2.report.finding import Finding
 

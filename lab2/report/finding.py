@@ -10,7 +10,7 @@ from lab2.compare import comparison as compared
 from lab2.compare.comparison import Row, compare
 from lab2.compare.looks import Look
 from lab2.errors import ComparisonError, ConfigError
-from lab2.more.plan import PlannedLooks, read_looks
+from lab2.more.planned_looks import PlannedLooks, read_looks
 from lab2.more.standing import Looked, at_last_look, complete_looks, looked_at
 from lab2.results.correctness import Collected, Correctness, read_correctness
 from lab2.spec.plan import some_of

@@ -11,7 +11,7 @@ from lab2.compare.comparison import Comparison, Pair
 from lab2.compare.looks import plan
 from lab2.compare.price import Need, Price, power_of, price
 from lab2.errors import ConfigError
-from lab2.more.plan import Asked, PlannedLook, PlannedLooks
+from lab2.more.planned_looks import Asked, PlannedLook, PlannedLooks
 from lab2.spec.checks import require
 
 ALPHA = 0.05
