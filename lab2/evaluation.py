@@ -21,7 +21,7 @@ from lab2.measure.predictions import write_predictions
 from lab2.measure.scores import score_detections
 from lab2.measure.usage import Meter
 from lab2.models.building.deploy import deploy
-from lab2.results.ledger import note_look
+from lab2.results.ledger import note_use
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard
 from lab2.spec.job import Trial
@@ -39,8 +39,8 @@ def with_test_scores(
     """`shard` with the scores on the test images, and (N, C, S, S) uint8 test images to measure the cost with.
 
     The predictions are saved in `run`. The test images are read only here, after all choices are made, and the ledger
-    of looks notes it. `step` is the number of the last training step. Raises `TrainingError` where logits are not
-    finite, `InputError` where the data set changed during the training.
+    of test-set uses notes it. `step` is the number of the last training step. Raises `TrainingError` where logits are
+    not finite, `InputError` where the data set changed during the training.
     """
     test = load_test(trial.data)
     if (now := open_source(trial.data).sha256()) != data.sha256:
@@ -48,7 +48,7 @@ def with_test_scores(
             f"{trial.data.dataset}: its files changed while the trial trained (SHA-256 {data.sha256[:12]}, now "
             f"{now[:12]}); start a new run, or restore them, then lab2 resume"
         )
-    _note_look(run, trial, data.sha256)
+    _note_use(run, trial, data.sha256)
     predictions = replace(trainer.predict(test), images=identities(test.pixels), groups=test.groups)
     check_answers(predictions, step)
     write_predictions(run.predictions(trial.name), predictions)
@@ -61,12 +61,12 @@ def with_test_scores(
     return shard, torch.from_numpy(np.array(test.pixels[:THROUGHPUT_BATCH]))
 
 
-def _note_look(run: RunDir, trial: Trial, dataset_sha256: str) -> None:
+def _note_use(run: RunDir, trial: Trial, dataset_sha256: str) -> None:
     """Note that the test images were read; a note that cannot be written is a warning and costs no result."""
     try:
-        note_look(run, trial, dataset_sha256)
+        note_use(run, trial, dataset_sha256)
     except (OSError, RunError) as error:
-        LOG.warning("that it read the test images is not noted in %s: %s", run.ledger, error)
+        LOG.warning("could not note in %s that the test images were read: %s", run.ledger, error)
 
 
 def with_inference_cost(shard: Shard, trainer: Trainer, images: Tensor) -> Shard:

@@ -166,7 +166,7 @@ class TestRefused:
 
     def test_a_trial_that_kept_no_weights(self, run_cli, runs: Path):
         said = self.refusal(run_cli, make_trial("cnn"), runs=runs)
-        assert "kept no weights; lab2 run-local --jobs cnn --set train.save_weights=true" in said
+        assert "kept no weights; start its run anew, with its options and --set train.save_weights" in said
 
     def test_weights_of_another_network(self, run: RunDir, run_cli):
         trial = run.read_plan().trials[0]

@@ -34,7 +34,9 @@ def made(judged: Comparison | None = None, at_hand: Any = None, **asked: Any) ->
     asked = {"difference_points": 3.0, **asked}
     used = [seed for seeds in (at_hand or SEEDS).values() for seed in seeds]
     judged = judged or compare(OPEN, margin=0.02)
-    return plan_looks(judged, ("a", "b"), at_hand or SEEDS, frozenset(), Asked(**asked), used=used)
+    return plan_looks(
+        judged, ("a", "b"), at_hand or SEEDS, frozenset(), Asked(**asked), used=used, pairs=len(judged.pairs)
+    )
 
 
 def planned(**asked: Any) -> PlannedLooks:
@@ -120,6 +122,7 @@ class TestPlan:
             ({"looks": (5, 4)}, "wanted increasing numbers"),
             ({"looks": (5, 10), "most_seeds": 8}, "no look after the most seeds"),
             ({"most_seeds": 3}, "more than the 3 at hand"),
+            ({"most_seeds": 0}, "0 seeds: wanted from 2 to 100,000"),
             ({"looks": (5, 10**6)}, "1000000 seeds: wanted from 2 to 100,000"),
             ({"at_hand": {"a": (1, 2, 3), "b": (1, 2, 2**31 - 2)}}, "no seed numbers are left"),
         ],

@@ -18,6 +18,7 @@ JOB = JobSpec(
         head_epochs=6,
         feature_lr_scale=0.3,
         # Its stem and first five blocks, on maps of 112 to 28 pixels: their backward pass takes the longest.
+        frozen_statistics=True,
         frozen=("_conv_stem", "_bn0", *(f"_blocks.{number}" for number in range(5))),
     ),
     train=TrainConfig(

@@ -22,10 +22,15 @@ def more(
     run_id: RunId = "latest",
     decide: Annotated[
         str | None,
-        typer.Option("--decide", metavar="JOB,JOB", help="The two to tell apart.", autocompletion=completion.jobs),
+        typer.Option("--decide", metavar="JOB,JOB", help="The two jobs to compare.", autocompletion=completion.jobs),
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option("--most-seeds", metavar="N", help="Of each in all, at most. Default: 30.")
+        int | None,
+        typer.Option(
+            "--most-seeds",
+            metavar="N",
+            help="The most seeds of each, those at hand included. Default: 30, or the last of --looks.",
+        ),
     ] = None,
     difference: Annotated[
         float | None,
@@ -38,7 +43,9 @@ def more(
     looks: Annotated[
         str | None,
         typer.Option(
-            "--looks", metavar="SEEDS", help="Seeds of each at which to look (3,5,10). Default: by the price."
+            "--looks",
+            metavar="SEEDS",
+            help="Numbers of seeds of each at which to look (3,5,10). Default: from the variance of the seeds at hand.",
         ),
     ] = None,
     profile: Annotated[str | None, Cluster] = None,

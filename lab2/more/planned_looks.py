@@ -34,15 +34,13 @@ class Asked:
     most_seeds: int | None = None
 
     def __post_init__(self) -> None:
-        points, numbers = self.difference_points, (*(self.looks or ()), self.most_seeds or 2)
+        points = self.difference_points
         require(
             points is None or 0 < points < 100,
             f"--difference {points}: wanted points of accuracy between 0 and 100, such as 0.5",
         )
-        require(
-            all(1 < one <= MOST for one in numbers),
-            f"{max(numbers, key=lambda one: one if one > MOST else -one)} seeds: wanted from 2 to {MOST:,} of each job",
-        )
+        for count in (*(self.looks or ()), *(() if self.most_seeds is None else (self.most_seeds,))):
+            require(1 < count <= MOST, f"{count} seeds: wanted from 2 to {MOST:,} of each job")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +86,7 @@ class PlannedLooks:
 
     @property
     def new(self) -> int:
-        """How many trainings all looks take at most, beside those at hand."""
+        """How many trials all looks take at most, beside those at hand."""
         return sum(len(seeds) - len(self.at_hand[job]) for job, seeds in self.looks[-1].seeds.items())
 
     def seeds(self, complete: int) -> dict[str, tuple[int, ...]]:
