@@ -149,7 +149,8 @@ class TestFile:
     )
     def test_an_altered_one_is_refused_and_costs_a_report_only_a_note(self, tmp_path: Path, harm, message):
         run = answered(tmp_path, OPEN)
-        run.looks.write_text(harm(planned().dump().decode()))
+        write_looks(run.looks, planned())
+        run.looks.write_text(harm(run.looks.read_text()))
         with pytest.raises(ConfigError, match=message) as caught:
             read_looks(run.looks)
         finding = find(Collected(run=run, comparison=collect(run)))

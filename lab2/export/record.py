@@ -15,7 +15,7 @@ from lab2.results.collect import Comparison
 from lab2.results.journal import CurvePoint, read_history
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, Status, row_digest
-from lab2.spec.job import Trial, settings_of
+from lab2.spec.job import Trial, settings_by_name
 
 Value = str | int | float | bool
 
@@ -98,7 +98,7 @@ def _record(run: RunDir, comparison: Comparison, trial: Trial, row: Shard) -> Tr
 def parameters(trial: Trial) -> dict[str, Value]:
     """The recipe and config of `trial`, by the names that `--set` takes. What is None is left out."""
     effort = asdict(trial.job.effort) if trial.job.effort else {}
-    known = settings_of(trial) | {f"effort.{name}": value for name, value in effort.items()}
+    known = settings_by_name(trial) | {f"effort.{name}": value for name, value in effort.items()}
     found: dict[str, Value] = {"job": trial.job.name, "seed": trial.seed}
     for name, value in known.items():
         if isinstance(value, list | dict):

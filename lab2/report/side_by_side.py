@@ -11,7 +11,7 @@ import pandas as pd
 from lab2.measure.metrics import METRICS, Metric
 from lab2.report.notes import MACHINE
 from lab2.results.two_runs import SharedJob, TrialOutcome
-from lab2.spec.job import Trial, settings_of
+from lab2.spec.job import Trial, settings_by_name
 
 COSTS = tuple(metric for metric in METRICS if metric.over == "machine" and metric.title)
 # Fields of a shard that say with what its numbers were made.
@@ -82,5 +82,5 @@ def _values(outcomes: Sequence[TrialOutcome], name: str) -> list[str]:
 
 def _settings(trial: Trial) -> Iterator[tuple[str, Any]]:
     """The settings of a trial, and its inputs but the data, which a shard names."""
-    yield from settings_of(trial).items()
+    yield from settings_by_name(trial).items()
     yield from ((name, value) for name, value in trial.inputs.items() if not name.startswith("data "))

@@ -213,7 +213,7 @@ class Trial:
         return hashlib.sha256(TRIAL.dump_json(replace(self, inputs=code), exclude=exclude)).hexdigest()
 
 
-def settings_of(trial: Trial) -> dict[str, Any]:
+def settings_by_name(trial: Trial) -> dict[str, Any]:
     """The recipe and config of `trial`, by the names that `--set` takes; values as JSON has them.
 
     A trial that was trained elsewhere has no recipe.
