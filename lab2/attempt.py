@@ -126,6 +126,7 @@ class TrialAttempt:
         if self.saved is not None:
             trainer.resume_from(self.saved.trainer, self.run.checkpoint(self.trial.name))
             self.saved = None
+        trainer.warm_up()
         so_far.startup_seconds += self.clock.wall_seconds
         if (machine := describe_machine(trainer.device, trainer.precision)) not in so_far.machines:
             so_far.machines.append(machine)

@@ -53,6 +53,7 @@ def trace_trial(trial: Trial, file: Path, *, device: str = "auto", top: int = 10
         raise ConfigError(f"{trial.job.name}: fitted in one step, of which there is nothing to trace; name another job")
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # otherwise the profiler logs to standard error
     trainer = set_up(trial, device, None).trainer
+    trainer.graphed = False  # inside a graph the phases of a step cannot be told apart
     steps = trainer.fit()
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if trainer.device.type == "cuda" else [])]
     with profile(activities=activities) as first_profile:  # includes what is computed once, before the first step

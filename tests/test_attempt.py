@@ -6,6 +6,7 @@ import itertools
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,8 +176,8 @@ class TestDivergence:
         trial = make_trial("faster_rcnn")
         step = Stage.step
 
-        def last_breaks(stage: Stage, loss: Tensor) -> Step:
-            done = step(stage, loss)
+        def last_breaks(stage: Stage, loss_of: Callable[..., Tensor], *inputs: Tensor) -> Step:
+            done = step(stage, loss_of, *inputs)
             if done.last:
                 stage.optimizer.parameters[-1].data.fill_(torch.nan)
             return done

@@ -69,7 +69,7 @@ def paced(
     for _ in stage:
         rates.append(stage.optimizer.optimizers[0].param_groups[0]["lr"])
         watch.seconds += rate(stage.number + 1)
-        step: Step = stage.step(weight * 0)
+        step: Step = stage.step(lambda w: w * 0, weight)
         pace.ends(step, watch, trainer)
         if stage.number == stop_at:
             break
@@ -138,7 +138,7 @@ class TestPace:
             (weight,) = stage.optimizer.parameters
             for _ in stage:
                 watch.seconds += 0.05
-                step = stage.step(weight * 0)
+                step = stage.step(lambda w: w * 0, weight)
                 left = stage.total - stage.number
                 pace.ends(
                     step,

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def walk(stage: Stage, steps: int | None = None) -> list[list[int]]:
     batches = []
     for batch in itertools.islice(stage, steps):
         batches.append(batch.tolist())
-        stage.step((weight * batch.sum()) ** 2)
+        stage.step(lambda seen: (weight * seen.sum()) ** 2, batch)
     return batches
 
 
@@ -158,10 +159,10 @@ def interrupt(run: RunDir, trial: Trial) -> None:
     steps = itertools.count(1)
     whole_step = Stage.step
 
-    def step(stage: Stage, loss: torch.Tensor) -> Step:
+    def step(stage: Stage, loss_of: Callable[..., torch.Tensor], *inputs: torch.Tensor) -> Step:
         if next(steps) == 3:
             os.kill(os.getpid(), signal.SIGTERM)
-        return whole_step(stage, loss)
+        return whole_step(stage, loss_of, *inputs)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped):
         patch.setattr(Stage, "step", step)

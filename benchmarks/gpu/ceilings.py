@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -11,13 +10,13 @@ from pathlib import Path
 
 import torch
 
-PEAKS = Path(os.environ.get("OUT", "/tmp")) / "peaks.json"
+PEAKS = "peaks.json"
 SIDE = 8192
 LAUNCHES = 1000
 
 
-def measure_ceilings() -> str:
-    """Lines on the card and its rates; the rates are kept in `PEAKS` for `peak_rate`."""
+def measure_ceilings(out: Path) -> str:
+    """Lines on the card and its rates; the rates are kept in the folder `out` for `peak_rate`."""
     device = torch.device("cuda")
     card = torch.cuda.get_device_properties(0)
     said = [
@@ -37,14 +36,14 @@ def measure_ceilings() -> str:
         a = torch.randn(SIDE, SIDE, device=device).to(dtype)
         peaks[name] = 2 * SIDE**3 / seconds(partial(torch.matmul, a, a), 5)
         said.append(f"product of {SIDE} in {name}: {peaks[name] / 1e12:.0f} TFLOP/s")
-    PEAKS.write_text(json.dumps(peaks))
+    (out / PEAKS).write_text(json.dumps(peaks))
     return "\n".join([*said, *_launches(device)])
 
 
-def peak_rate(precision: str | None) -> float:
+def peak_rate(out: Path, precision: str | None) -> float:
     """FLOP/s of the largest product in that precision; NaN where it was not measured."""
     try:
-        peaks: dict[str, float] = json.loads(PEAKS.read_bytes())
+        peaks: dict[str, float] = json.loads((out / PEAKS).read_bytes())
     except FileNotFoundError:
         return float("nan")
     return peaks.get(precision or "", float("nan"))

@@ -24,12 +24,11 @@ def shift(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
     if pixels == 0:
         return images
     count, _, side, _ = images.shape
-    padded = F.pad(images, (pixels,) * 4, mode="replicate")  # (B, C, S + 2p, S + 2p)
-    span = 2 * pixels + 1
-    offsets = torch.randint(span, (2, count, 1), generator=generator).to(images.device, non_blocking=True)
-    rows, columns = offsets + torch.arange(side, device=images.device)  # (B, S) each
+    draws = torch.randint(2 * pixels + 1, (2, count, 1), generator=generator).to(images.device, non_blocking=True)
+    places = torch.arange(-pixels, side - pixels, device=images.device)
+    rows, columns = (draws + places).clamp(0, side - 1)  # (B, S) each
     batch = torch.arange(count, device=images.device)[:, None, None]
-    moved = padded.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]]  # (B, S, S, C)
+    moved = images.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]]  # (B, S, S, C)
     return moved.permute(0, 3, 1, 2)
 
 

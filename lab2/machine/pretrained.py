@@ -11,13 +11,12 @@ from lab2.errors import DataError, Lab2Error
 from lab2.models.building.libraries import Timm, Torchvision, library
 from lab2.models.building.states import write_pretrained
 from lab2.models.building.weights import check_digest
-
-PLACES = ("torchvision", "timm")
+from lab2.spec.architectures import LIBRARIES
 
 
 def is_network(name: str) -> bool:
     """Whether `name` is "torchvision:NAME" or "timm:NAME"."""
-    return name.partition(":")[0] in PLACES and ":" in name
+    return name.partition(":")[0] in LIBRARIES and ":" in name
 
 
 def bring(name: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from lab2.spec.architectures import Architecture, Record, TransferConfig
+from lab2.spec.architectures import LIBRARIES, Architecture, Record, TransferConfig
 from lab2.spec.checks import require, require_positive
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class NetworkConfig(TransferConfig):
         found = f"network: name={self.name!r}"
         require(bool(place) and plain.isidentifier(), f"{found}, wanted {_KINDS}")
         require("num_classes" not in self.options, "network: options.num_classes comes from the data; take it out")
-        if place in ("torchvision", "timm"):
+        if place in LIBRARIES:
             idle = sorted(self.options.keys() & {"weights", "weights_backbone", "pretrained"})
             require(not idle, f"network: options.{', '.join(idle)}: say model.weights=pretrained instead")
             require(self.weights != "own", f"{found}: weights=own is for a network of your own")
@@ -90,7 +90,7 @@ class NetworkConfig(TransferConfig):
     @property
     def known_as(self) -> str:
         """The name that `lab2 prepare` brings its weights by: a network of one's own has none."""
-        return self.name if self.name.partition(":")[0] in ("torchvision", "timm") else ""
+        return self.name if self.name.partition(":")[0] in LIBRARIES else ""
 
 
 def build(config: NetworkConfig, shape: DataShape) -> nn.Module:

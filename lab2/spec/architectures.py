@@ -22,6 +22,7 @@ from lab2.spec.checks import require, require_positive
 if TYPE_CHECKING:
     from torch import nn
 
+LIBRARIES = ("torchvision", "timm")  # of networks that lab2 knows: "torchvision:NAME"
 _MODELS = "lab2.models"  # imported by name when needed: an import above would be circular
 
 
@@ -46,6 +47,11 @@ class ModelConfig:
     def code(self) -> str:
         """What is imported: "package.module:name" or "path/to/file.py:name"; empty where the network is lab2's own."""
         return str(getattr(self, self.code_field)) if self.code_field else ""
+
+    @property
+    def is_users_code(self) -> bool:
+        """Whether the network is neither lab2's own nor of torchvision or timm."""
+        return bool(self.code) and self.code.partition(":")[0] not in LIBRARIES
 
     @property
     def decoded_side(self) -> int | None:

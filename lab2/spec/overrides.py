@@ -17,7 +17,7 @@ from lab2.spec.job import DataConfig, Trial
 # Changing one of these leaves the recipe what it was: how it is computed and recorded, and what a budget gives all.
 _NO_RECIPE = {
     *("train.budget", "train.precision", "train.memory_format", "train.convolution"),
-    *("train.save_weights", "train.target_accuracy"),
+    *("train.cuda_graph", "train.save_weights", "train.target_accuracy"),
 }
 _LENGTHS = {"train.epochs": ("images", "budget"), "train.images": ("budget",)}
 _ROOTS = {"model": "job", "train": "job", "resources": "job", "data": None}

@@ -14,6 +14,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Optimizer = Literal["adamw", "sgd", "muon"]
 MemoryFormat = Literal["auto", "channels_last", "channels_first"]
 Convolution = Literal["auto", "winograd", "direct"]
+CudaGraph = Literal["auto", "on", "off"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,7 @@ class TrainConfig:
 
     ADDED: ClassVar[frozenset[str]] = frozenset({
         *("flip", "crop_scale", "jitter", "trivial_augment", "mixup", "cutmix"),
-        *("image_side", "memory_format", "convolution", "images", "budget", "patience"),
+        *("image_side", "memory_format", "convolution", "images", "budget", "patience", "cuda_graph"),
     })  # fmt: skip
 
     # The length, where neither `images` nor `budget` gives one: passes over the training images; 1.5 is one and a half.
@@ -60,6 +61,9 @@ class TrainConfig:
     memory_format: MemoryFormat = "auto"
     # The algorithm of wide 3 x 3 convolutions in fp32 on a CPU; elsewhere it is direct. auto: winograd, or as above.
     convolution: Convolution = "auto"
+    # On a GPU a step is recorded once and replayed as a CUDA graph: the same bits, fewer launches. auto: but for a
+    # network of the user's, whose Python code may decide something anew in each step. Never in fp16.
+    cuda_graph: CudaGraph = "auto"
     target_accuracy: float | None = None  # [0, 1], validation; the time to reach it is recorded
     save_weights: bool = False  # keep the trained network in the run, to fine-tune from
     # Pixels; sets of pictures only: the side at which this job's are decoded. None: data.image_side, else that of its
@@ -111,4 +115,10 @@ FOR_CLASSIFIERS = (
     *("label_smoothing", "rotation", "stretch", "shift"),
     *("crop_scale", "flip", "jitter", "trivial_augment", "mixup", "cutmix"),
 )
-_CHOICES = {"optimizer": Optimizer, "precision": Precision, "memory_format": MemoryFormat, "convolution": Convolution}
+_CHOICES = {
+    "optimizer": Optimizer,
+    "precision": Precision,
+    "memory_format": MemoryFormat,
+    "convolution": Convolution,
+    "cuda_graph": CudaGraph,
+}

@@ -25,9 +25,18 @@ def make_trainer(
 
     A baseline is fitted, a detector is trained on boxes or scenes, a pre-trained network in two stages.
     """
+    if isinstance(built.model, Fitted):
+        return BaselineTrainer(built.model, job, train, device=device, seed=seed)
+    trainer = _trainer(job, built, train, device=device, precision=precision, seed=seed)
+    asked = job.train.cuda_graph
+    trainer.graphed = asked == "on" or (asked == "auto" and not job.model.is_users_code)
+    return trainer
+
+
+def _trainer(
+    job: JobSpec, built: Built, train: Images, *, device: torch.device, precision: str, seed: int
+) -> ClassifierTrainer | DetectorTrainer:
     model = built.model
-    if isinstance(model, Fitted):
-        return BaselineTrainer(model, job, train, device=device, seed=seed)
     if isinstance(model, Detector):
         return DetectorTrainer(model, job.train, train, device=device, precision=precision, seed=seed)
     if isinstance(model, TwoParts) and built.weights != "random":

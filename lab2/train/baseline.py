@@ -41,6 +41,9 @@ class BaselineTrainer(ClassifierTrainer):
         if state is None:  # else only what no checkpoint holds was missing
             yield Step(1, 1, len(self.drawn), self.share, loss=None, gradient_norm=torch.zeros(()))
 
+    def warm_up(self) -> None:
+        """Nothing: the first step is the whole training."""
+
     def state(self) -> State:
         """What was fitted, but for what the training images give again."""
         return {"kernels": asdict(self.kernels), "model": self.model.state_dict()}

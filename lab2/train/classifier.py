@@ -46,17 +46,21 @@ def fit(
     `inputs` are either (N, C, S, S) uint8 images, which are augmented by the recipe, or float features, which are used
     unchanged. `inputs` and `labels` (N,) are on the network's device. Between two steps the caller may use the network.
     """
+
+    def loss_of(batch: Tensor, *targets: Tensor) -> Tensor:
+        with autocast(inputs.device, precision):
+            return _loss(forward(batch), MixedLabels(*targets) if targets[1:] else targets[0], config.label_smoothing)
+
     for order in stage:
         with record_function("data"):
             index = order.to(inputs.device, non_blocking=True)
             batch = inputs[index] if isinstance(inputs, Tensor) else inputs[order]
-            targets: Tensor | MixedLabels = labels[index]
+            targets: tuple[Tensor, ...] = (labels[index],)
             if batch.dtype == torch.uint8:
                 batch = augmented(to_unit(batch), config, stage.generator)
-                batch, targets = mix(batch, labels[index], config.mixup, config.cutmix, stage.generator)
-        with record_function("forward"), autocast(inputs.device, precision):
-            loss = _loss(forward(batch), targets, config.label_smoothing)
-        yield stage.step(loss)
+                batch, mixed = mix(batch, labels[index], config.mixup, config.cutmix, stage.generator)
+                targets = (mixed,) if isinstance(mixed, Tensor) else (mixed.first, mixed.second, mixed.share)
+        yield stage.step(loss_of, batch, *targets)
 
 
 def augmented(images: Tensor, config: TrainConfig, generator: torch.Generator) -> Tensor:

@@ -7,6 +7,7 @@ composed of them, and tested on composed scenes (mAP) and on single images (accu
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -64,9 +65,7 @@ def fit(
                 generator=stage.generator,
             )
             batch, wanted = to_unit(scenes.images.to(device)), targets(scenes, device)
-        with record_function("forward"), autocast(device, precision):
-            loss = model.losses(batch, wanted)
-        yield stage.step(loss)
+        yield stage.step(partial(_loss, model, targets=wanted, precision=precision), batch)
 
 
 def fit_boxes(
@@ -78,9 +77,12 @@ def fit_boxes(
         with record_function("data"):
             batch = to_unit(images[index].to(device))
             wanted = [truth(objects[number], device, first=1) for number in index.tolist()]
-        with record_function("forward"), autocast(device, precision):
-            loss = model.losses(batch, wanted)
-        yield stage.step(loss)
+        yield stage.step(partial(_loss, model, targets=wanted, precision=precision), batch)
+
+
+def _loss(model: Detector, images: Tensor, *, targets: list[dict[str, Tensor]], precision: str) -> Tensor:
+    with autocast(images.device, precision):
+        return model.losses(images, targets)
 
 
 def truth(objects: Objects, device: torch.device, *, first: int = 0) -> Found:

@@ -41,6 +41,8 @@ class Muon(Optimizer):
                 updates = orthogonalise(torch.stack(nesterov).flatten(2))  # (P, M, N)
                 scale = -group["lr"] * _RMS * max(updates.shape[1:]) ** 0.5
                 torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+                if isinstance(scale, Tensor):  # on a GPU: as a number it would be waited for
+                    updates, scale = updates * scale, 1.0
                 torch._foreach_add_(parameters, list(updates.view(-1, *parameters[0].shape)), alpha=scale)
 
     def _average(self, parameter: Tensor) -> Tensor:

@@ -72,8 +72,9 @@ class OneCycle:
     """Optimisers whose learning rates rise to their peaks and fall to about 0 within `steps`.
 
     Source: Smith and Topin 2018 (arXiv:1708.07120); for loss scaling in fp16 Micikevicius et al. 2018
-    (arXiv:1710.03740). Gradients are set to zero and not to None after a step, so that their memory is kept: for a
-    large network, giving it back and paging it in again takes longer than the backward pass (`launch/environment.py`).
+    (arXiv:1710.03740). On a CPU gradients are set to zero and not to None after a step, so that their memory is kept:
+    for a large network, giving it back and paging it in again takes longer than the backward pass
+    (`launch/environment.py`). On a GPU learning rates are tensors, so that a graph can read them.
     """
 
     def __init__(
@@ -87,9 +88,12 @@ class OneCycle:
     ) -> None:
         """`outer` are the parameters of `outer_layers`: with Muon, AdamW takes them."""
         self.parameters = [p for group in parameter_groups for p in group["params"]]
+        self.device = self.parameters[0].device
         self.optimizers = list(_optimizers(parameter_groups, config, outer))
-        self.scaler = GradScaler(self.parameters[0].device.type, enabled=precision == "fp16")
-        self.skipped = False  # whether the last step was skipped, because the scaled gradient overflowed in fp16
+        self._make_capturable()
+        self.scaler = GradScaler(self.device.type, enabled=precision == "fp16")
+        self.overflowed = False  # whether the last step's scaled gradients did, in fp16: it updated nothing
+        self.skipped = False
         self.total = max(steps, 2)
         self.pace = 1.0  # by how many of the schedule's steps one step moves on
         self.schedules: list[LRScheduler] = [
@@ -105,7 +109,7 @@ class OneCycle:
             for optimizer in self.optimizers
         ]
 
-    def step(self, loss: Tensor) -> Tensor:
+    def update(self, loss: Tensor) -> Tensor:
         """Backward pass, clipping, update, gradients set to zero; returns the norm before clipping, a scalar tensor.
 
         In fp16 the loss is multiplied by a scale, so that small gradients do not become 0. If the scaled gradients
@@ -119,18 +123,24 @@ class OneCycle:
             for optimizer in self.optimizers:
                 self.scaler.unscale_(optimizer)
             norm = nn.utils.clip_grad_norm_(self.parameters, MAX_GRADIENT_NORM)
-            overflowed = self.scaler.is_enabled() and not bool(norm.isfinite())
-            self.skipped = overflowed and self.scaler.get_scale() >= 1
-            for optimizer, schedule in zip(self.optimizers, self.schedules, strict=True):
-                if not overflowed:
+            self.overflowed = self.scaler.is_enabled() and not bool(norm.isfinite())
+            self.skipped = self.overflowed and self.scaler.get_scale() >= 1
+            for optimizer in self.optimizers:
+                if not self.overflowed:
                     optimizer.step()
-                    if self.pace != 1:
-                        # The schedule is a formula, which takes parts of a step, too.
-                        schedule.last_epoch = min(schedule.last_epoch + self.pace, self.total) - 1  # type: ignore[assignment]
-                    schedule.step()
-                optimizer.zero_grad(set_to_none=False)
+                optimizer.zero_grad(set_to_none=self.device.type != "cpu")
             self.scaler.update()
         return norm
+
+    def advance(self) -> None:
+        """Set the learning rates of the next step."""
+        if self.overflowed:
+            return
+        for schedule in self.schedules:
+            if self.pace != 1:
+                # The schedule is a formula, which takes parts of a step, too.
+                schedule.last_epoch = min(schedule.last_epoch + self.pace, self.total) - 1  # type: ignore[assignment]
+            schedule.step()
 
     def end_in(self, steps: int) -> None:
         """Let the schedule end after so many more steps, from the learning rate that it has reached."""
@@ -149,12 +159,21 @@ class OneCycle:
         """Continue from `state`. Gradients are set to zero, as they are after a step."""
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
+        self._make_capturable()
         for schedule, saved in zip(self.schedules, state["schedules"], strict=True):
             schedule.load_state_dict(saved)
         self.scaler.load_state_dict(state["scaler"])
         self.pace = state["pace"]
-        for parameter in self.parameters:
-            parameter.grad = torch.zeros_like(parameter)
+        if self.device.type == "cpu":
+            for parameter in self.parameters:
+                parameter.grad = torch.zeros_like(parameter)
+
+    def _make_capturable(self) -> None:
+        """On a GPU, let each group's learning rate be a tensor there, which schedules overwrite in place."""
+        if self.device.type == "cuda":
+            for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
+                group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32, device=self.device)
+                group["capturable"] = True
 
 
 def _optimizers(

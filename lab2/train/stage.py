@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.profiler import record_function
 
 from lab2.spec.job import TrainConfig
+from lab2.train.graph import GraphedSteps, Steps
 from lab2.train.optimizer import Group, OneCycle
 
 State = dict[str, Any]  # tensors, numbers, strings, and dicts and lists of them: `torch.load` reads them as data
@@ -38,7 +40,7 @@ def count_steps(images: int, batch_size: int, epochs: float) -> int:
 
 
 class Stage:
-    """Iterates over batches of image indices; the caller computes the loss and passes it to `step`.
+    """Iterates over batches of image indices; the caller passes `step` what the loss is computed of, and how.
 
     All batches have the same size: at the end of a permutation the batch is filled from the next one. The rest of the
     stage depends only on `state`, the network and torch's random number generators.
@@ -54,12 +56,17 @@ class Stage:
         generator: torch.Generator,
         precision: str = "fp32",
         outer: Collection[nn.Parameter] = (),
+        graphed: bool = False,
     ) -> None:
+        """`graphed`: the steps are replayed as a CUDA graph, where the network is on a GPU."""
         self.images = images
         self.batch_size = config.batch_size
         self.generator = generator
         self.total = count_steps(images, config.batch_size, epochs)
         self.optimizer = OneCycle(parameter_groups, config, self.total, precision=precision, outer=outer)
+        device = self.optimizer.device
+        can = graphed and device.type == "cuda" and precision != "fp16"  # fp16 looks at each gradient, and so waits
+        self._launch: Steps = GraphedSteps(self._update, device) if can else self._update
         self.number = 0  # steps that are done
         self.left = torch.empty(0, dtype=torch.int64)  # indices of the current permutation that are not yet used
 
@@ -70,14 +77,23 @@ class Stage:
             batch, self.left = self.left[: self.batch_size], self.left[self.batch_size :]
             yield batch
 
-    def step(self, loss: Tensor) -> Step:
-        """Update the parameters by the gradient of the scalar `loss`."""
-        gradient_norm = self.optimizer.step(loss)
+    def step(self, loss_of: Callable[..., Tensor], *inputs: Tensor) -> Step:
+        """Update the parameters by the gradient of the scalar loss of `inputs`.
+
+        Within a stage `loss_of` is always the same function, and the inputs have the same shapes.
+        """
+        loss, gradient_norm = self._launch(loss_of, inputs)
+        self.optimizer.advance()
         self.number += 1
         seen = self.number * self.batch_size
-        return Step(
-            self.number, self.total, seen, seen / self.images, loss.detach(), gradient_norm, self.optimizer.skipped
-        )
+        return Step(self.number, self.total, seen, seen / self.images, loss, gradient_norm, self.optimizer.skipped)
+
+    def _update(self, loss_of: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        """The loss of `inputs` and the norm of its gradient, by which the parameters are updated."""
+        with record_function("forward"):
+            loss = loss_of(*inputs)
+        norm = self.optimizer.update(loss)
+        return loss.detach(), norm
 
     def end_in(self, steps: int) -> None:
         """End after so many more steps, the schedule of the learning rate with them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -41,6 +41,7 @@ class Trainer(ABC):
         self.generator = torch.Generator().manual_seed(seed)
         self.images: Tensor | StreamedImages = in_memory_or_streamed(train.pixels)
         self.labels = torch.from_numpy(train.labels)
+        self.graphed = False  # whether steps are replayed as a CUDA graph, on a GPU
         self.resumed: State | None = None  # the state from which `fit` continues
         self.outer: set[nn.Parameter] = set()  # matrices of the first and last layer; empty unless Muon is used
         self.trained_parameters = 0  # parameters that the optimiser updates, in the stage that updates the most
@@ -62,6 +63,27 @@ class Trainer(ABC):
     @abstractmethod
     def fit(self) -> Iterator[Step]:
         """Train; yields after each step, when the caller may use the network."""
+
+    def warm_up(self) -> None:
+        """On a GPU, make a step and throw it away: the first one loads libraries and kernels, which takes seconds.
+
+        Call it before `fit`, which then trains as if this had not been.
+        """
+        self._throw_away(self.fit())
+
+    def _throw_away(self, steps: Iterator[Step]) -> None:
+        """Make the first of `steps`, and leave everything as it was before, on a GPU; elsewhere nothing."""
+        if self.device.type != "cuda":
+            return
+        assert isinstance(steps, Generator)
+        model = {name: value.clone() for name, value in self.model.state_dict().items()}
+        generator, (resumed, self.resumed) = self.generator.get_state(), (self.resumed, None)
+        with torch.random.fork_rng(devices=[self.device]):
+            next(steps)
+            steps.close()
+        self.model.load_state_dict(model)
+        self.generator.set_state(generator)
+        self.resumed, self._stage = resumed, None
 
     def release(self) -> None:
         """Free what only training needs: optimiser, images, gradients. Only `infer` and `predict` work after this."""
@@ -117,6 +139,7 @@ class Trainer(ABC):
             generator=self.generator,
             precision=self.precision,
             outer=self.outer,
+            graphed=self.graphed,
         )
         if self.resumed is not None:
             state, self.resumed = self.resumed, None

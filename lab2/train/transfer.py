@@ -75,6 +75,10 @@ class TransferTrainer(ClassifierTrainer):
                 images = number * config.batch_size
                 yield dataclasses.replace(step, number=number, total=total, images=images, epoch=images / size)
 
+    def warm_up(self) -> None:
+        """On a GPU, make a step of the whole network and throw it away; no features are computed for it."""
+        self._throw_away(super().fit())
+
     @torch.no_grad()
     def _features(self, folder: str) -> Tensor:
         """The (N, D, P, P) pooled features of all training images, computed once. `folder` is for large ones."""

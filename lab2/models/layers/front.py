@@ -5,7 +5,8 @@ Shapes: B images, C channels, S side of the data, I side as the network sees it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -41,8 +42,27 @@ def in_colour(images: Tensor, side: int) -> Tensor:
     """(B, C, S, S) images as (B, 3, side, side): resized, and grey as equal parts of red, green and blue."""
     x = images
     if x.shape[-1] != side:
-        x = F.interpolate(x, size=(side, side), mode="bilinear", antialias=False)
+        with _forward_only(x):
+            x = F.interpolate(x, size=(side, side), mode="bilinear", antialias=False)
     return x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
+
+
+@contextmanager
+def _forward_only(images: Tensor) -> Iterator[None]:
+    """On a GPU, inside, the kernel whose backward pass is not deterministic: images that need no gradient have none.
+
+    The deterministic one takes 35 kernels in place of one.
+    """
+    if not images.is_cuda or images.requires_grad:
+        yield
+        return
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(False)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
 
 
 def middle(images: Tensor, side: int) -> Tensor:
