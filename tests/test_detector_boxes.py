@@ -63,21 +63,21 @@ def test_the_network_is_given_the_images_themselves_with_their_boxes(tmp_path: P
     trial = boxed_trial(make_coco(tmp_path))
     data = load_training(trial.data)
     model = build(trial.job.model, data.shape).model
-    seen: list[tuple[torch.Tensor, dict[str, torch.Tensor]]] = []
+    seen: list[tuple[torch.Tensor, ...]] = []
 
-    def losses(images: torch.Tensor, targets: list[dict[str, torch.Tensor]]) -> torch.Tensor:
-        seen.extend(zip(images, targets, strict=True))
+    def losses(*batch: torch.Tensor) -> torch.Tensor:
+        seen.extend(zip(*batch, strict=True))
         return sum(p.sum() for p in model.parameters())  # type: ignore[return-value]
 
     monkeypatch.setattr(model, "losses", losses)
     trainer = DetectorTrainer(model, trial.job.train, data.train, device=CPU, precision="fp32", seed=1)
     assert [step.images for step in trainer.fit()] == [4, 8]
     real = {pixels.tobytes() for pixels in np.asarray(data.train.pixels)}
-    assert {(255 * image).round().byte().numpy().tobytes() for image, _ in seen} == real
-    for image, target in seen:
+    assert {(255 * image).round().byte().numpy().tobytes() for image, *_ in seen} == real
+    for image, boxes, labels, present, _ in seen:
         grey = round(255 * float(image[0, 14, 19]))  # beside the rectangles: 100 plus the picture's number
-        assert target["boxes"].tolist() == (ODD_BOXES if grey % 2 else EVEN_BOXES)
-        assert target["labels"].tolist() == [1, 2]  # torchvision's: 0 is the background
+        assert boxes[present].tolist() == (ODD_BOXES if grey % 2 else EVEN_BOXES)
+        assert labels[present].tolist() == [0, 1]
 
 
 def test_map_is_of_the_test_images_own_boxes(tmp_path: Path, monkeypatch):
@@ -87,7 +87,7 @@ def test_map_is_of_the_test_images_own_boxes(tmp_path: Path, monkeypatch):
     model = build(trial.job.model, data.shape).model
     trainer = DetectorTrainer(model, trial.job.train, data.train, device=CPU, precision="fp32", seed=1)
     assert test.objects is not None
-    whole = iter([truth(one, CPU) for one in test.objects])
+    whole = iter([truth(one) for one in test.objects])
 
     def infer(images: torch.Tensor) -> list[dict[str, torch.Tensor]]:
         found = [next(whole) for _ in images]

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
-from torch import Tensor, nn
-from torchvision.ops import roi_align
+from torch import nn
 
 from lab2.data.datasets import DataShape
 from lab2.errors import ConfigError
@@ -19,7 +18,7 @@ from lab2.models.building import build, check_model
 from lab2.models.building.pretrained import TransferNet, folded, initialise
 from lab2.models.cnn import CNNConfig
 from lab2.models.faster_rcnn import FasterRCNNConfig
-from lab2.models.layers.detector import Detector, RoIAlign
+from lab2.models.layers.detector import Detector
 from lab2.models.layers.front import in_colour
 from lab2.models.layers.pooled_linear import PooledLinear
 from lab2.models.vgg16 import VGG16Config
@@ -86,40 +85,14 @@ def test_a_gradient_reaches_every_weight(name):
     assert not without
 
 
-def test_roi_align_is_torchvisions_and_so_is_its_gradient():
-    generator = torch.Generator().manual_seed(0)
-    maps = torch.randn(3, 4, 7, 9, generator=generator).requires_grad_()  # of images of 30 x 36 pixels
-    first = torch.rand(10, 2, generator=generator) * torch.tensor([25, 17])
-    boxes = torch.cat([first, first + 1 + torch.rand(10, 2, generator=generator) * 10], 1)
-    split = [boxes[:6], boxes[:0], boxes[6:]]
-
-    def pooled_and_gradient(pooled: Tensor) -> tuple[Tensor, Tensor]:
-        weights = torch.linspace(-1, 1, pooled.numel()).view_as(pooled)
-        return pooled, torch.autograd.grad((weights * pooled).sum(), maps)[0]
-
-    ours = pooled_and_gradient(RoIAlign(5)({"0": maps}, split, [(30, 36)] * 3))
-    theirs = pooled_and_gradient(roi_align(maps, split, 5, spatial_scale=1 / 4, sampling_ratio=1))
-    torch.testing.assert_close(ours, theirs)
-
-
-def test_roi_align_beyond_the_map_is_its_edge():
-    maps = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])  # of an image of 8 x 8 pixels
-    right, below = torch.tensor([[16.0, 0, 20, 4], [0, 16, 4, 20]]).split(1)  # centres: x 4.5, y 0.5; and the reverse
-    pooled = RoIAlign(1)({"0": maps}, [torch.cat([right, below])], [(8, 8)])
-    assert pooled.flatten().tolist() == [3.0, 3.5]  # (2 + 4) / 2 and (3 + 4) / 2
-
-
-def test_roi_align_of_no_boxes_is_empty():
-    assert RoIAlign(5)({"0": torch.randn(2, 4, 7, 7)}, [torch.empty(0, 4)] * 2, [(28, 28)] * 2).shape == (0, 4, 5, 5)
-
-
 @pytest.mark.parametrize("widths", [(8, 8, 16), (8, 48, 48)], ids=["narrow", "wide enough for Conv3x3"])
 def test_a_gradient_reaches_every_weight_of_the_detector(widths: tuple[int, int, int]):
     torch.manual_seed(0)
     model = build(replace(TINY["faster_rcnn"], widths=widths), DIGITS).model
     assert isinstance(model, Detector)
-    target = {"boxes": torch.tensor([[4.0, 4.0, 24.0, 24.0]]), "labels": torch.tensor([3])}
-    model.losses(torch.rand(8, 1, 56, 56), [target] * 8).backward()
+    boxes, labels = torch.tensor([4.0, 4.0, 24.0, 24.0]).expand(8, 1, 4), torch.full((8, 1), 3)
+    present = torch.ones(8, 1, dtype=torch.bool)
+    model.losses(torch.rand(8, 1, 56, 56), boxes, labels, present, model.draw(8, 56, 1)).backward()
     without = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert not without
 

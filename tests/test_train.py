@@ -22,7 +22,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lab2.check import check_trials
 from lab2.data.datasets import load_training
-from lab2.data.scenes import Scenes
 from lab2.errors import DataError, WeightsError
 from lab2.measure.predictions import read_predictions
 from lab2.models.alexnet import AlexNetConfig
@@ -34,7 +33,6 @@ from lab2.results.run_dir import RunDir
 from lab2.spec.job import TrainConfig, Trial
 from lab2.stop import Stopped
 from lab2.train import make_trainer
-from lab2.train.detector import targets
 from lab2.train.optimizer import Group
 from lab2.train.stage import Stage, Step, count_steps
 from lab2.trial import run_trial, set_up
@@ -86,15 +84,6 @@ class TestStage:
 
     def test_there_is_always_a_step(self):
         assert count_steps(10, 10, 0.01) == 1
-
-
-def test_a_detector_is_told_what_is_there_and_counts_the_background_as_0():
-    boxes = torch.tensor([[[0.0, 0, 4, 4], [1, 1, 2, 2]], [[5, 5, 9, 9], [0, 0, 1, 1]]])
-    there = torch.tensor([[True, False], [True, True]])
-    scenes = Scenes(images=torch.empty(2, 1, 9, 9), boxes=boxes, labels=torch.tensor([[0, 7], [9, 3]]), present=there)
-    first, second = targets(scenes, CPU)
-    assert (first["boxes"].tolist(), first["labels"].tolist()) == ([[0, 0, 4, 4]], [1])
-    assert (second["boxes"].tolist(), second["labels"].tolist()) == ([[5, 5, 9, 9], [0, 0, 1, 1]], [10, 4])
 
 
 @pytest.mark.parametrize("name", EACH)

@@ -15,18 +15,19 @@ from torch import Tensor
 from torch.profiler import record_function
 
 from lab2.data.annotation import Objects
-from lab2.data.scenes import Scenes, compose, ink_boxes
+from lab2.data.scenes import compose, ink_boxes
 from lab2.data.source import Images
 from lab2.data.stored import StoredPixels
 from lab2.measure.predictions import NO_PREDICTION, Predictions
 from lab2.models.faster_rcnn import FasterRCNNConfig
-from lab2.models.layers.detector import STRIDE, Detector
+from lab2.models.layers.detector import Detector
+from lab2.models.layers.roi_align import STRIDE
 from lab2.spec.job import TrainConfig
 from lab2.train.classifier import to_unit
 from lab2.train.optimizer import groups
 from lab2.train.precision import autocast
 from lab2.train.stage import Stage, Step
-from lab2.train.streamed import StreamedImages, batches
+from lab2.train.streamed import StreamedImages, batches, on_device
 from lab2.train.trainer import Trainer, evaluating
 
 SCENE_SEED = 20260102  # of the test scenes: the same for all trials, whatever their seed
@@ -47,54 +48,72 @@ def fit(
 ) -> Iterator[Step]:
     """Train `model` on scenes that are composed anew for each batch; yields after each step.
 
-    `images` are (N, C, S, S) uint8 on the CPU. `batch_size` counts images, as for a classifier: a batch has as many
-    scenes as are needed to show them all.
+    `images` are (N, C, S, S) uint8 on the network's device, `labels` (N,) on the CPU. `batch_size` counts images, as
+    for a classifier: a batch has as many scenes as are needed to show them all.
     """
-    device = next(model.parameters()).device
     plain = model.shape.plain_background
     pieces = [images] if isinstance(images, Tensor) else (images[i : i + PIECE] for i in range(0, len(images), PIECE))
-    boxes = torch.cat([ink_boxes(piece, plain) for piece in pieces])
+    boxes = torch.cat([ink_boxes(piece, plain).cpu() for piece in pieces])
+    side, objects = scene_side(model.config, images.shape[-1]), model.config.max_objects
+    loss_of = partial(_loss, model, precision)
     for index in stage:
         with record_function("data"):
             scenes = compose(
-                images[index],
+                _taken(images, index),
                 labels[index],
                 boxes[index],
-                side=scene_side(model.config, images.shape[-1]),
-                max_objects=model.config.max_objects,
+                side=side,
+                max_objects=objects,
                 generator=stage.generator,
             )
-            batch, wanted = to_unit(scenes.images.to(device)), targets(scenes, device)
-        yield stage.step(partial(_loss, model, targets=wanted, precision=precision), batch)
+            batch, draws = to_unit(scenes.images), model.draw(len(scenes.images), side, objects)
+        yield stage.step(loss_of, batch, scenes.boxes, scenes.labels, scenes.present, draws)
 
 
 def fit_boxes(
     model: Detector, stage: Stage, images: Tensor | StreamedImages, objects: Sequence[Objects], *, precision: str
 ) -> Iterator[Step]:
-    """Train `model` on (N, C, S, S) uint8 images on the CPU and the N `objects` in them; yields after each step."""
-    device = next(model.parameters()).device
+    """Train `model` on (N, C, S, S) uint8 images on its device and the N `objects` in them; yields after each step."""
+    device = images.device
+    # The most in any image, so that all batches have one shape. A CPU needs none, and works through all that is padded.
+    most = 1 if device.type == "cpu" else max(len(one.labels) for one in objects)
+    loss_of = partial(_loss, model, precision)
     for index in stage:
         with record_function("data"):
-            batch = to_unit(images[index].to(device))
-            wanted = [truth(objects[number], device, first=1) for number in index.tolist()]
-        yield stage.step(partial(_loss, model, targets=wanted, precision=precision), batch)
+            batch = to_unit(_taken(images, index))
+            boxes, labels, present = padded([objects[number] for number in index.tolist()], most, device)
+            draws = model.draw(len(batch), batch.shape[-1], labels.shape[1])
+        yield stage.step(loss_of, batch, boxes, labels, present, draws)
 
 
-def _loss(model: Detector, images: Tensor, *, targets: list[dict[str, Tensor]], precision: str) -> Tensor:
+def _loss(model: Detector, precision: str, images: Tensor, *truth_and_draws: Tensor) -> Tensor:
     with autocast(images.device, precision):
-        return model.losses(images, targets)
+        return model.losses(images, *truth_and_draws)
 
 
-def truth(objects: Objects, device: torch.device, *, first: int = 0) -> Found:
-    """The boxes and labels of one image in torchvision's form; labels begin at `first`."""
-    labels = torch.from_numpy(objects.labels) + first
-    return {"boxes": torch.from_numpy(objects.boxes).to(device), "labels": labels.to(device)}
+def padded(objects: Sequence[Objects], least: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Boxes (B, M, 4) and labels (B, M) of the objects in B images, and which of the M there are (B, M).
+
+    M is the most in one of them, and `least` or more.
+    """
+    most = max(least, *(len(one.labels) for one in objects))
+    boxes, labels = np.zeros((len(objects), most, 4), np.float32), np.zeros((len(objects), most), np.int64)
+    for number, one in enumerate(objects):
+        boxes[number, : len(one.labels)], labels[number, : len(one.labels)] = one.boxes, one.labels
+    counts = np.array([len(one.labels) for one in objects])
+    present = np.arange(most) < counts[:, None]
+    first, second, third = (torch.from_numpy(x).to(device, non_blocking=True) for x in (boxes, labels, present))
+    return first, second, third
 
 
-def targets(scenes: Scenes, device: torch.device) -> list[dict[str, Tensor]]:
-    """The boxes and labels of each scene in torchvision's form. Labels begin at 1, because 0 is the background."""
-    boxes, labels = scenes.boxes.to(device), scenes.labels.to(device) + 1
-    return [{"boxes": boxes[i][mask], "labels": labels[i][mask]} for i, mask in enumerate(scenes.present.to(device))]
+def truth(objects: Objects) -> Found:
+    """The boxes and labels of one image."""
+    return {"boxes": torch.from_numpy(objects.boxes), "labels": torch.from_numpy(objects.labels)}
+
+
+def _taken(images: Tensor | StreamedImages, index: Tensor) -> Tensor:
+    """Those of the `index` (B,), which is on the CPU; on the device of `images`."""
+    return images[index.to(images.device, non_blocking=True)] if isinstance(images, Tensor) else images[index]
 
 
 class DetectorTrainer(Trainer):
@@ -106,6 +125,7 @@ class DetectorTrainer(Trainer):
         self, model: Detector, config: TrainConfig, train: Images, *, device: torch.device, precision: str, seed: int
     ) -> None:
         super().__init__(model, config, train, device=device, precision=precision, seed=seed)
+        self.images = on_device(self.images, device)
         self.objects = train.objects
 
     def fit(self) -> Iterator[Step]:
@@ -142,7 +162,7 @@ class DetectorTrainer(Trainer):
         if images.objects is None:
             return self.detect_scenes(images)
         found = self._detect(batches(images.pixels, _batch_size(images.pixels.shape[-1])))
-        return list(found), [truth(one, torch.device("cpu")) for one in images.objects]
+        return list(found), [truth(one) for one in images.objects]
 
     def detect_scenes(self, images: Images) -> tuple[list[Found], list[Found]]:
         """Its detections in test scenes made of `images`, and the truth. The scenes are the same for every trial."""

@@ -3,28 +3,34 @@
 Source: Ren et al. 2015 (arXiv:1506.01497), torchvision's region proposals and RoI heads.
 Differs: a backbone of our own with a stride of 4; no resizing to 800 pixels; anchors and proposals scaled to
 images whose objects are about as large as the data set's images, or, where that has boxes, to its images; one
-sample a cell in RoI align, by `grid_sample`, whose backward pass uses all cores; wide convolutions are `Conv3x3`.
-Shapes: B images or scenes, C channels, W side (pixels), F features, R regions, K classes; torchvision counts the
-background as class 0, so its labels are ours plus one.
+sample a cell in RoI align; wide convolutions are `Conv3x3`. It trains by the losses of torchvision's network, computed
+for all images of a batch at once and without a wait (`dense_proposals.py`, `dense_regions.py`); it detects by
+torchvision's own code.
+Shapes: B images or scenes, C channels, W side (pixels), F features, M objects at most, K classes; torchvision counts
+the background as class 0, so its labels are ours plus one.
 """
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.nn.utils.rnn import pad_sequence
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
-from torchvision.ops import MultiScaleRoIAlign
+from torchvision.models.detection.roi_heads import RoIHeads
+from torchvision.models.detection.rpn import RegionProposalNetwork
 
 from lab2.data.datasets import DataShape
 from lab2.models.faster_rcnn import FasterRCNNConfig
+from lab2.models.layers.boxes import draw
+from lab2.models.layers.dense_proposals import anchors_and_scores, proposal_losses, propose
+from lab2.models.layers.dense_regions import region_losses
 from lab2.models.layers.normalize import Normalize
+from lab2.models.layers.roi_align import RoIAlign
 
-STRIDE = 4  # pixels of an image for one place on the map of features
 _ANCHORS = (0.4, 0.7)  # square root of the area over the side of an image
 _RATIOS = (1.0, 2.0)  # height over width
 # The same where the data set has boxes: objects of any size and form, as in the paper (section 3.1.1, three ratios).
@@ -62,10 +68,40 @@ class Detector(nn.Module):
         )
         self.network.transform = AtOwnScale()
 
-    def losses(self, images: Tensor, targets: list[dict[str, Tensor]]) -> Tensor:
-        """The sum of the four losses (region and box: which, where) of (B, C, W, W) scenes."""
-        parts: dict[str, Tensor] = self.network(images, targets)
-        return torch.stack(list(parts.values())).sum()
+    def losses(self, images: Tensor, boxes: Tensor, labels: Tensor, present: Tensor, draws: Tensor) -> Tensor:
+        """The sum of the four losses of `parts`, a scalar."""
+        return torch.stack(list(self.parts(images, boxes, labels, present, draws).values())).sum()
+
+    def parts(self, images: Tensor, boxes: Tensor, labels: Tensor, present: Tensor, draws: Tensor) -> dict[str, Tensor]:
+        """Torchvision's four losses (region and box: which, where) of (B, C, W, W) images in [0, 1], scalars.
+
+        In an image are those of its objects that are `present` (B, M), with `boxes` (B, M, 4) in pixels and `labels`
+        (B, M) from 0. `draws` are those of `draw`. Nothing here waits for the accelerator, and no size depends on a
+        value.
+        """
+        rpn, heads = cast(RegionProposalNetwork, self.network.rpn), cast(RoIHeads, self.network.roi_heads)
+        maps = self.network.backbone(images)  # (B, F, W/4, W/4)
+        anchors, objectness, codes = anchors_and_scores(rpn, images, maps)
+        of_anchors, of_regions = draws.split([len(anchors), draws.shape[1] - len(anchors)], 1)
+        proposals = propose(rpn, anchors, objectness.detach(), codes.detach(), images.shape[-1])
+        is_object, where = proposal_losses(rpn, anchors, objectness, codes, boxes, present, of_anchors)
+        which, exactly = region_losses(heads, maps, proposals, boxes, labels + 1, present, of_regions)
+        return {
+            "loss_classifier": which,
+            "loss_box_reg": exactly,
+            "loss_objectness": is_object,
+            "loss_rpn_box_reg": where,
+        }
+
+    def draw(self, count: int, side: int, objects: int) -> Tensor:
+        """Random numbers for one step: they decide which anchors and regions it learns from.
+
+        Of `count` images of `side` pixels with M = `objects`: (B, A + N + M) int32 for A anchors, N proposals and M
+        objects, on the network's device and by its default generator.
+        """
+        generator = cast(AnchorGenerator, self.network.rpn.anchor_generator)
+        anchors = (side // 2 // 2) ** 2 * generator.num_anchors_per_location()[0]
+        return draw(count, anchors + self.config.proposals + objects, next(self.parameters()).device)
 
     def forward(self, images: Tensor) -> list[dict[str, Tensor]]:
         """For each image, its detections: `boxes` (M, 4) pixels, `labels` (M,) from 0, `scores` (M,)."""
@@ -93,34 +129,6 @@ class Backbone(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         features: Tensor = self.layers(images)
         return features
-
-
-class RoIAlign(MultiScaleRoIAlign):
-    """Mask R-CNN's pooling of regions (arXiv:1703.06870) with one sample a cell, for one map of features.
-
-    `torchvision.ops.roi_align` gives the same, but 0 for a sample more than a cell beyond the map, where this
-    gives the edge's value. It inherits because torchvision's `FasterRCNN` takes nothing else.
-    """
-
-    def __init__(self, size: int) -> None:
-        super().__init__(["0"], output_size=size, sampling_ratio=1)
-
-    def forward(self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
-        """The (R, 4) boxes in pixels of each of B images in its (F, H, W) map, to (all R, F, size, size)."""
-        del image_shapes  # the stride is known
-        size, _ = self.output_size
-        (maps,) = features.values()
-        padded = pad_sequence(boxes, batch_first=True).float()  # (B, R, 4): as many as the image that has most
-        there = torch.arange(padded.shape[1]) < torch.tensor([len(one) for one in boxes])[:, None]
-        near, far = (padded / STRIDE).unflatten(-1, (2, 2)).unbind(-2)  # (B, R, 2): x and y on the map
-        centres = (torch.arange(size, device=maps.device) + 0.5) / size
-        points = near[..., None] + (far - near).clamp(min=1)[..., None] * centres  # (B, R, 2, size)
-        last = torch.tensor([maps.shape[-1] - 1, maps.shape[-2] - 1], device=maps.device).clamp(min=1)
-        x, y = (2 * points / last[:, None] - 1).unbind(-2)  # -1 and 1: the middles of the outermost places
-        grid = torch.stack(torch.broadcast_tensors(x[:, :, None, :], y[..., None]), -1)  # (B, R, size, size, 2)
-        pooled = F.grid_sample(maps, grid.flatten(1, 2), padding_mode="border", align_corners=True)
-        each: Tensor = pooled.unflatten(2, (-1, size)).transpose(1, 2)  # (B, R, F, size, size)
-        return each[there.to(maps.device)]
 
 
 def _convolution(inside: int, outside: int) -> tuple[nn.Module, ...]:
