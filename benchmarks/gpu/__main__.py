@@ -55,13 +55,13 @@ def main(
         section(f"{job}: a row", partial(of.row, job))
     section("the table", lambda: of.table(names))
     for job in names:
+        section(f"{job}: a step", partial(describe_step, job, device))
+    for job in names:
         section(f"{job}: once more", partial(of.again, job))
     for job in names:
         section(f"{job}: in a graph and without", partial(of.with_and_without_graph, job))
     section(f"{names[:2][-1]}: interrupted", lambda: of.interrupted(names[:2][-1]))
     section(f"{names[0]}: ten seeds", lambda: of.seeds(names[0], 10))
-    for job in names:
-        section(f"{job}: a step", partial(describe_step, job, device))
 
 
 if __name__ == "__main__":
