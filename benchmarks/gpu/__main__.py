@@ -27,6 +27,7 @@ def main(
     out: Annotated[Path, typer.Option(help="A new folder for runs and the table.")] = Path("gpu-check"),
     limit: Annotated[float, typer.Option(help="Seconds, after which no section begins.")] = 420.0,
     jobs: Annotated[str, typer.Option(help="Of the folder jobs/, with commas.")] = FIVE,
+    only: Annotated[str, typer.Option(help="Sections, with commas: ceilings, rows, steps, graphs, seeds, …")] = "",
     device: str = "cuda",
     short: Annotated[bool, typer.Option("--short", help="Train for a fraction of each recipe.")] = False,
 ) -> None:
@@ -49,19 +50,18 @@ def main(
         if said:
             print(said, flush=True)
 
-    if device != "cpu":
-        section("the card and its ceilings", lambda: measure_ceilings(out))
-    for job in names:
-        section(f"{job}: a row", partial(of.row, job))
-    section("the table", lambda: of.table(names))
-    for job in names:
-        section(f"{job}: a step", partial(describe_step, job, device))
-    for job in names:
-        section(f"{job}: once more", partial(of.again, job))
-    for job in names:
-        section(f"{job}: in a graph and without", partial(of.with_and_without_graph, job))
-    section(f"{names[:2][-1]}: interrupted", lambda: of.interrupted(names[:2][-1]))
-    section(f"{names[0]}: ten seeds", lambda: of.seeds(names[0], 10))
+    sections: dict[str, list[tuple[str, Callable[[], object]]]] = {
+        "ceilings": [("the card and its ceilings", partial(measure_ceilings, out))],
+        "rows": [*((f"{job}: a row", partial(of.row, job)) for job in names), ("the table", partial(of.table, names))],
+        "steps": [(f"{job}: a step", partial(describe_step, job, device)) for job in names],
+        "graphs": [(f"{job}: in a graph and without", partial(of.with_and_without_graph, job)) for job in names],
+        "interrupted": [("vit: interrupted", partial(of.interrupted, "vit"))],
+        "seeds": [("cnn: ten seeds", partial(of.seeds, "cnn", 10))],
+        "repeated": [(f"{job}: once more", partial(of.again, job)) for job in names],
+    }
+    for name in only.split(",") if only else sections:
+        for title, work in sections[name]:
+            section(title, work)
 
 
 if __name__ == "__main__":
