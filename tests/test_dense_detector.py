@@ -12,6 +12,7 @@ from torch import Tensor
 from lab2.data.scenes import compose, ink_boxes, paste_at_once, paste_one_by_one
 from lab2.models.building import build
 from lab2.models.faster_rcnn import FasterRCNNConfig
+from lab2.models.layers.dense_proposals import propose
 from lab2.models.layers.detector import Detector
 from tests.test_models import COLOURS, DIGITS
 from tests.waits import waits
@@ -107,6 +108,17 @@ def test_a_side_that_is_no_multiple_of_the_stride_and_images_smaller_than_a_samp
         boxes = torch.tensor([2.0, 2, 12, 12]).expand(2, 1, 4)
         label, there = torch.zeros(2, 1, dtype=torch.int64), torch.ones(2, 1, dtype=torch.bool)
         assert model.losses(images, boxes, label, there, model.draw(2, side, 1)).isfinite()
+
+
+def test_of_what_has_diverged_no_proposal_is_there_and_none_is_without_a_place(model: Detector):
+    """A map sampled at a place that is no number would end the process."""
+    anchors = torch.tensor([[0.0, 0, 8, 8], [8, 8, 20, 20], [9, 9, 21, 21]])
+    codes = torch.zeros(1, 3, 4)
+    codes[0, 1], codes[0, 2, 2] = torch.nan, torch.inf
+    boxes, there = propose(model.network.rpn, anchors, torch.zeros(1, 3), codes, SIDE)
+    assert there.sum() == 2
+    assert boxes.isfinite().all()
+    assert not boxes[~there].any()
 
 
 class TestNothingWaits:

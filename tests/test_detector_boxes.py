@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from lab2.data.annotation import Objects
 from lab2.data.datasets import load_test, load_training
 from lab2.data.scenes import compose, ink_boxes
 from lab2.launch.environment import ALLOCATION
@@ -20,7 +21,7 @@ from lab2.models.faster_rcnn import FasterRCNNConfig
 from lab2.results.run_dir import open_run
 from lab2.results.shard import read_shard
 from lab2.spec.job import JobSpec, TrainConfig, Trial
-from lab2.train.detector import DetectorTrainer, truth
+from lab2.train.detector import DetectorTrainer, padded, truth
 from lab2.trial import run_trial
 from tests.boxed_sets import EVEN_BOXES, ODD_BOXES, SIDE, config, draw, make_coco
 from tests.conftest import TINY, make_run, make_trial, on_folder
@@ -78,6 +79,17 @@ def test_the_network_is_given_the_images_themselves_with_their_boxes(tmp_path: P
         grey = round(255 * float(image[0, 14, 19]))  # beside the rectangles: 100 plus the picture's number
         assert boxes[present].tolist() == (ODD_BOXES if grey % 2 else EVEN_BOXES)
         assert labels[present].tolist() == [0, 1]
+
+
+def test_images_with_unlike_numbers_of_objects_are_one_batch():
+    """Of one shape for all batches, where a step asks for that: at least three objects."""
+    one, none = np.array([[1.0, 2, 3, 4]], np.float32), np.empty((0, 4), np.float32)
+    each = [Objects(none, np.array([], np.int64)), Objects(np.tile(one, (2, 1)), np.array([5, 6]))]
+    for least, most in ((1, 2), (3, 3)):
+        boxes, labels, present = padded(each, least, CPU)
+        assert (boxes.shape, boxes.dtype, labels.dtype) == ((2, most, 4), torch.float32, torch.int64)
+        assert present.sum(1).tolist() == [0, 2]
+        assert (boxes[present].tolist(), labels[present].tolist()) == ([[1, 2, 3, 4]] * 2, [5, 6])
 
 
 def test_map_is_of_the_test_images_own_boxes(tmp_path: Path, monkeypatch):

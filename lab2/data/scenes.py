@@ -35,11 +35,13 @@ def ink_boxes(pixels: Tensor, plain_background: bool) -> Tensor:
     ink = (pixels > _INK).any(1)  # (N, S, S)
     columns, rows = ink.any(1), ink.any(2)  # (N, S) each
 
+    place = torch.arange(side, device=pixels.device)
+
     def first(line: Tensor) -> Tensor:
-        return line.int().argmax(1)
+        return torch.where(line, place, side).amin(1)
 
     def end(line: Tensor) -> Tensor:
-        return side - line.flip(1).int().argmax(1)
+        return torch.where(line, place + 1, 0).amax(1)
 
     boxes = torch.stack([first(columns), first(rows), end(columns), end(rows)], 1).float()
     return torch.where(ink.any((1, 2))[:, None], boxes, outline)

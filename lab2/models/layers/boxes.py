@@ -20,9 +20,9 @@ def overlaps(a: Tensor, b: Tensor) -> Tensor:
     """(B, P, Q) intersection over union of (B, P, 4) and (B, Q, 4) boxes; NaN of two without area."""
     ax1, ay1, ax2, ay2 = a.unsqueeze(2).unbind(3)  # (B, P, 1) each
     bx1, by1, bx2, by2 = b.unsqueeze(1).unbind(3)  # (B, 1, Q) each
-    width = (torch.minimum(ax2, bx2) - torch.maximum(ax1, bx1)).clamp_(min=0)
-    height = (torch.minimum(ay2, by2) - torch.maximum(ay1, by1)).clamp_(min=0)
-    shared = width.mul_(height)
+    width = (torch.minimum(ax2, bx2) - torch.maximum(ax1, bx1)).clamp(min=0)
+    height = (torch.minimum(ay2, by2) - torch.maximum(ay1, by1)).clamp(min=0)
+    shared = width * height
     return shared / ((ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - shared)
 
 
@@ -34,7 +34,7 @@ def match(
     It is the one that it overlaps most, by `high` or more. `best_of_each`: or by less, where no other box overlaps some
     object more. `present` (B, M) says which of the objects there are.
     """
-    shared = torch.where(present[..., None], overlaps(objects, boxes), -1)  # (B, M, Q)
+    shared = overlaps(objects, boxes).masked_fill_(~present[..., None], -1)  # (B, M, Q)
     most, which = shared.max(1)  # (B, Q)
     matched = which.where(most >= low, BELOW).where((most < low) | (most >= high), BETWEEN)
     if best_of_each:

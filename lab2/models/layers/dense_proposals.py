@@ -30,13 +30,14 @@ def anchors_and_scores(rpn: RegionProposalNetwork, images: Tensor, maps: Tensor)
 def propose(
     rpn: RegionProposalNetwork, anchors: Tensor, objectness: Tensor, codes: Tensor, side: int
 ) -> tuple[Tensor, Tensor]:
-    """The best boxes in images of `side` pixels (B, N, 4), and whether there are so many (B, N)."""
+    """The best boxes in images of `side` pixels (B, N, 4), and whether there are so many (B, N); zeros where not."""
     best = objectness.topk(min(rpn.pre_nms_top_n(), len(anchors))).indices
     coder = rpn.box_coder
     boxes = decode(pick(codes, best), anchors[best], coder.weights, coder.bbox_xform_clip).clamp(0, side)
     large = (boxes[..., 2:] - boxes[..., :2] >= rpn.min_size).all(-1)
     index, there = suppress(boxes, large, rpn.nms_thresh, rpn.post_nms_top_n())
-    return pick(boxes, index), there
+    # What diverges has boxes of numbers that are none. They count as too small, and sampling a map there would crash.
+    return torch.where(there[..., None], pick(boxes, index), 0), there
 
 
 def proposal_losses(
