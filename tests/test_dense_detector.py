@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 from torch import Tensor
+from torchvision.models.detection.roi_heads import RoIHeads
 
 from lab2.data.scenes import compose, ink_boxes, paste_at_once, paste_one_by_one
 from lab2.models.building import build
@@ -69,6 +70,21 @@ def test_where_all_is_sampled_losses_and_gradients_are_torchvisions(model: Detec
     theirs = losses_and_gradients(model, torchvisions(model, *batch))
     assert all(theirs[name] > 1e-4 for name in theirs if name.startswith("loss_"))
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_detected_in_all_images_together_is_torchvisions(model: Detector, seed: int):
+    images = random_batch(seed)[0]
+    model.eval()
+    cast(RoIHeads, model.network.roi_heads).score_thresh = 0.11  # of eleven classes: images differ in their detections
+    with torch.inference_mode():
+        one_by_one, together = model.network(images), model.detect_together(images)
+        assert sum(len(one["boxes"]) for one in together) > 4
+        for one, other in zip(one_by_one, together, strict=True):
+            assert torch.equal(one["labels"], other["labels"])
+            assert torch.allclose(one["boxes"], other["boxes"], atol=1e-3)
+            assert torch.allclose(one["scores"], other["scores"], atol=1e-5)
+        assert len(model.detect_together(torch.zeros(1, 1, SIDE, SIDE))) == 1
 
 
 def test_where_chance_samples_losses_are_torchvisions_in_the_mean(model: Detector):

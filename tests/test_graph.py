@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lab2.data.datasets import load_training
+from lab2.measure.hardware import make_repeatable
 from lab2.models.building import build
 from lab2.models.imported import ImportedConfig
 from lab2.models.network import NetworkConfig
@@ -156,7 +157,7 @@ def test_a_learning_rate_that_is_a_tensor_moves_the_weights_alike(optimizer: Any
 def test_a_graph_changes_no_bit(name: str):
     def trained(graph: str) -> Trainer:
         trial = make_trial(name, cuda_graph=graph)
-        torch.manual_seed(1)
+        make_repeatable(1)
         data = load_training(trial.data)
         built = build(trial.job.model, data.shape)
         trainer = make_trainer(trial.job, built, data.train, device=torch.device("cuda"), precision="fp32", seed=1)

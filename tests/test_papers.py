@@ -135,7 +135,7 @@ class TestBenchmarks:
             assert list(row) == ["job", "column", "value", "commit", "command"]
             assert float(row["value"]) >= 0
             assert re.fullmatch("[0-9a-f]{12}", row["commit"])
-            assert row["command"].startswith(("lab2 run-local", "make bench"))
+            assert row["command"].startswith(("lab2 run-local", "make bench", "bash benchmarks/gpu/check.sh"))
 
     def test_the_figures_of_the_readme_are_those_of_its_hardware(self):
         with (ROOT / "benchmarks" / "results" / "by_hardware" / "xeon-amx.csv").open() as file:
@@ -152,6 +152,17 @@ class TestBenchmarks:
             numbers["inference_memory_gib"] = float(row["to infer"].removesuffix(" GiB"))
             for column, number in numbers.items():
                 assert float(known[row["model"], column]) == pytest.approx(number), (row["model"], column)
+
+    def test_so_are_those_on_a_gpu(self):
+        with (ROOT / "benchmarks" / "results" / "by_hardware" / "nvidia-h200.csv").open() as file:
+            known = {(row["job"], row["column"]): float(row["value"]) for row in csv.DictReader(file)}
+        lines = [line for line in section(README, "On a GPU").splitlines() if line.startswith("| ")]
+        assert len(lines) == 6
+        for line in lines[1:]:
+            job, share, seconds, memory = (cell.strip() for cell in line.strip("|").split("|"))
+            assert float(share.removesuffix("%")) / 100 == pytest.approx(known[job, "accuracy"])
+            assert float(seconds.removesuffix(" s")) == known[job, "train_seconds"]
+            assert float(memory.replace(",", "").removesuffix(" MiB")) == known[job, "peak_memory_mib"]
 
 
 def test_the_changelog_is_sorted_by_version_and_kind():

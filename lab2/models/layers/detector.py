@@ -29,7 +29,7 @@ from lab2.models.layers.boxes import draw
 from lab2.models.layers.dense_proposals import anchors_and_scores, proposal_losses, propose
 from lab2.models.layers.dense_regions import region_losses
 from lab2.models.layers.normalize import Normalize
-from lab2.models.layers.roi_align import RoIAlign
+from lab2.models.layers.roi_align import RoIAlign, by_sampling
 
 _ANCHORS = (0.4, 0.7)  # square root of the area over the side of an image
 _RATIOS = (1.0, 2.0)  # height over width
@@ -105,8 +105,31 @@ class Detector(nn.Module):
 
     def forward(self, images: Tensor) -> list[dict[str, Tensor]]:
         """For each image, its detections: `boxes` (M, 4) pixels, `labels` (M,) from 0, `scores` (M,)."""
-        found: list[dict[str, Tensor]] = self.network(images)
+        found: list[dict[str, Tensor]] = (
+            self.network(images) if images.device.type == "cpu" else self.detect_together(images)
+        )
         return [{**one, "labels": one["labels"] - 1} for one in found]
+
+    def detect_together(self, images: Tensor) -> list[dict[str, Tensor]]:
+        """What `network` detects in (B, C, W, W) images, on the CPU; an accelerator is waited for once a batch.
+
+        Torchvision goes over the images one by one, and waits several times for each. Here all of them go together
+        until the detections are selected: that depends on what is found in an image, so it is done on the CPU.
+        """
+        rpn, heads = cast(RegionProposalNetwork, self.network.rpn), cast(RoIHeads, self.network.roi_heads)
+        maps = self.network.backbone(images)
+        anchors, objectness, codes = anchors_and_scores(rpn, images, maps)
+        proposals, are_there = propose(rpn, anchors, objectness, codes, images.shape[-1])
+        pooled = by_sampling(maps, proposals, self.config.roi_size).flatten(0, 1)  # (B N, F, S, S)
+        logits, moves = heads.box_predictor(heads.box_head(pooled))
+        # One tensor, so that it is one wait.
+        together = torch.cat([are_there.flatten()[:, None], proposals.flatten(0, 1), logits, moves], 1).float().cpu()
+        kept = together[:, 0] > 0
+        boxes, logits, moves = together[kept, 1:].split([4, logits.shape[1], moves.shape[1]], 1)
+        counts = kept.view(len(images), -1).sum(1).tolist()
+        sides = [(images.shape[-2], images.shape[-1])] * len(images)
+        each = zip(*heads.postprocess_detections(logits, moves, list(boxes.split(counts)), sides), strict=True)
+        return [{"boxes": boxes, "scores": scores, "labels": labels} for boxes, scores, labels in each]
 
 
 class Backbone(nn.Module):
