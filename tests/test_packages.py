@@ -27,7 +27,7 @@ LAYERS = [
     ["launch", "report", "machine", "trace"],
     ["api"],
     ["__init__"],  # of lab2 itself: what it names is imported when it is asked for
-    ["tune"],
+    ["tune", "study"],
     ["cli"],
 ]
 LAYER = {package: layer for layer, packages in enumerate(LAYERS) for package in packages}
@@ -102,7 +102,7 @@ def test_the_login_node_needs_no_torch():
     modules = [
         ".".join(("lab2", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
         for path in FILES
-        if package(path) in ("spec", "launch", "results", "compare", "report", "tune", "cli")
+        if package(path) in ("spec", "launch", "results", "compare", "report", "tune", "study", "cli")
     ]
     code = f"""
 import importlib.abc, sys

@@ -10,7 +10,7 @@ import typer
 
 import lab2
 from lab2.cache import cache_folder
-from lab2.cli import inspecting, machine, running, tuning, watching
+from lab2.cli import claims, inspecting, machine, running, tuning, watching
 from lab2.cli.command import Group
 from lab2.cli.screen import say, warn
 from lab2.errors import Lab2Error
@@ -25,7 +25,7 @@ app = typer.Typer(
     help="Which vision architecture for this data, this budget, this machine?",
     epilog="Begin with: lab2 run-local --quick",
 )
-for part in (machine, inspecting, running, tuning, watching):
+for part in (machine, inspecting, running, tuning, claims, watching):
     app.add_typer(part.app)
 
 
@@ -49,7 +49,7 @@ def _advice(error: OSError) -> str:
     cache = cache_folder()
     if error.filename and Path(str(error.filename)).is_relative_to(cache):
         return f"that is in the cache, {cache}; let $LAB2_CACHE name a folder that can be written"
-    if any(word in ("run-local", "submit", "resume", "train", "tune") for word in sys.argv[1:2]):
+    if any(word in ("run-local", "submit", "resume", "train", "tune", "study") for word in sys.argv[1:2]):
         return "mend that and try again; results are kept, lab2 resume runs the rest"
     return "mend that and try again"
 

@@ -54,11 +54,13 @@ class Comparison:
         kept = [not trial.search for trial in self.plan.trials]
         if all(kept):
             return self
-        if not any(kept):
-            return None
-        digests = tuple(compress(self.plan.digests, kept))
-        plan = replace(self.plan, trials=tuple(compress(self.plan.trials, kept)), digests=digests)
-        return replace(self, plan=plan, table=self.table.filter(pa.array(kept)))
+        return self.kept(kept) if any(kept) else None
+
+    def kept(self, keep: Sequence[bool]) -> Comparison:
+        """The rows of those trials, one or more, for which `keep` is true."""
+        digests = tuple(compress(self.plan.digests, keep))
+        plan = replace(self.plan, trials=tuple(compress(self.plan.trials, keep)), digests=digests)
+        return replace(self, plan=plan, table=self.table.filter(pa.array(keep)))
 
     @property
     def statuses(self) -> list[str]:
