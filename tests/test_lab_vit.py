@@ -133,4 +133,4 @@ class TestRule:
 
     def test_the_best_change_is_named_in_words(self):
         _, sentence = decide(self.changes(18.0), self.gain(LESS_DATA, -1))
-        assert "width 32 instead of 8 is worth +18.0 points [17.0, 19.0]" in sentence
+        assert "width 16 instead of 8 is worth +18.0 points [17.0, 19.0]" in sentence

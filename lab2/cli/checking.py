@@ -83,12 +83,12 @@ def refuse_changed(trials: Sequence[Trial]) -> None:
     """Raise `InputError` where what `trials` read is not what it was when they were planned."""
     digests: dict[DataConfig, str | None] = {}
     for trial in trials:
-        if trial.inputs and trial.data not in digests:
-            digests[trial.data] = _dataset_now(trial.data)
+        if trial.inputs and trial.data.source not in digests:
+            digests[trial.data.source] = _dataset_now(trial.data)
     checked: list[Trial] = []
     for trial in trials:
         if not checked or (trial.job, trial.inputs) != (checked[-1].job, checked[-1].inputs):
-            check_inputs(trial, digests.get(trial.data))
+            check_inputs(trial, digests.get(trial.data.source))
             checked.append(trial)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,7 +79,7 @@ def conclude(evidence: Evidence) -> Conclusion:
         tables=(
             Table(
                 title="Accuracy by condition (corruptions: the mean over five strengths)",
-                columns=("condition", *names, "best, or may be"),
+                columns=("condition", *names, "shown to be the best"),
                 rows=tuple(_rows(conditions, names)),
             ),
         ),
@@ -160,9 +161,17 @@ def _rows(conditions: Sequence[Condition], names: Sequence[str]) -> list[tuple[s
     rows = []
     for kind, those in by_kind.items():
         means = [f"{np.mean([one.means[name] for one in those]):.2%}" for name in names]
-        best = list(dict.fromkeys(one.best for one in those))
-        rows.append((kind, *means, "; ".join(best)))
+        rows.append((kind, *means, _winners(those)))
     return rows
+
+
+def _winners(conditions: Sequence[Condition]) -> str:
+    """Who is shown to be the best of all; of several strengths under how many of them."""
+    if len(conditions) == 1:
+        best = conditions[0].best
+        return f"open: {best}" if " or " in best else best
+    counts = Counter("open" if " or " in one.best else one.best for one in conditions)
+    return ", ".join(f"{name} {count}" for name, count in counts.most_common())
 
 
 CLAIM = Claim(

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from lab2.compare.joint import DRAWS, joint
 from lab2.compare.pareto import cost_draws, on_front
-from lab2.measure.metrics import METRICS
 from lab2.spec.job import DataConfig, Trial
 from lab2.study import networks
 from lab2.study.claim import Claim, Conclusion, Figure, Size, Table, Verdict
@@ -19,7 +18,13 @@ from lab2.study.evidence import Evidence
 
 MARGIN = 0.005  # accuracy: half a point less is a price worth paying
 SURE = 0.95
-COSTS = ("parameters", "train_seconds", "peak_memory_bytes", "latency_p50_seconds", "flops_per_image")
+COSTS: Mapping[str, str] = {
+    "parameters": "parameters",
+    "train_seconds": "training time",
+    "peak_memory_bytes": "memory to train",
+    "latency_p50_seconds": "latency p50",
+    "flops_per_image": "FLOPs/image",
+}
 
 
 def plan(size: Size) -> tuple[Trial, ...]:
@@ -105,14 +110,13 @@ def _probability(points: Points) -> Figure:
 
 def _front(points: Points) -> Table:
     """Each network with its mean accuracy, and the probability that it is on the front, for each cost."""
-    titles = {metric.name: metric.title for metric in METRICS}
     shares: Sequence[NDArray[np.float64]] = [on_front(points.accuracies, cost) for cost in points.costs.values()]
     means = points.accuracies.mean(0)
     rows = tuple(
         (name + ", pre-trained" * points.pretrained[k], f"{means[k]:.2%}", *(f"{share[k]:.0%}" for share in shares))
         for k, name in enumerate(points.names)
     )
-    columns = ("network", "accuracy", *(titles.get(cost) or cost for cost in points.costs))
+    columns = ("network", "accuracy", *(COSTS[cost] for cost in points.costs))
     return Table(title="Probability of being on the Pareto front of accuracy and each cost", columns=columns, rows=rows)
 
 
