@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab2.errors import ConfigError
+from lab2.errors import ConfigError, DataError
 from lab2.models.cnn import CNNConfig
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir, create_run, open_run
@@ -44,6 +44,10 @@ def made(**more: object) -> Claim:
         "file": Path(__file__),
     }
     return Claim(**{**fields, **more})
+
+
+def on_nothing() -> Trial:
+    raise DataError("nothing: not on this machine; bring it")
 
 
 @pytest.fixture
@@ -131,7 +135,7 @@ class TestFixedBefore:
 
     def test_a_claim_that_is_not_there_is_named(self, runs, one_claim):
         record = replace(record_of(one_claim, "small", TRIALS), claim="gone")
-        with pytest.raises(ConfigError, match="of a claim that this lab2 does not have, 'gone'"):
+        with pytest.raises(ConfigError, match="of a claim that is not known here, 'gone'"):
             claim_of(record, Path("claim.json"))
 
     def test_a_changed_file_of_the_rule_is_said(self, runs, one_claim, monkeypatch):
@@ -179,6 +183,18 @@ class TestCommand:
         assert "rule: They do." in told
         assert "2 trials: cnn-seed1, cnn-seed2" in told
         assert not runs.exists()
+
+    def test_both_sizes_at_once_are_refused(self, run_cli):
+        code, _, said = run_cli("study", "parameters", "--small", "--full")
+        assert (code, "--small --full: give one of them" in said) == (2, True)
+
+    def test_one_that_cannot_start_stops_no_other(self, run_cli, runs, monkeypatch):
+        good, bad = made(name="good"), made(name="bad", plan=lambda size: (on_nothing(),))
+        monkeypatch.setattr(claim_module, "claims", lambda: {"bad": bad, "good": good})
+        code, told, said = run_cli("study", "bad", "good", "--dry-run", "--runs", str(runs))
+        assert (code, "bad: " in said, "2 trials" in told) == (1, True, True)
+        code, _, said = run_cli("study", "bad", "--dry-run", "--runs", str(runs))
+        assert (code, said.count("\n")) == (2, 1)
 
     def test_a_report_of_its_run_shows_the_verdict(self, run_cli, runs, one_claim):
         run = started(runs, one_claim, *TRIALS)

