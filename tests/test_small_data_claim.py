@@ -9,7 +9,7 @@ import pytest
 
 from lab2.compare.contrast import paired_contrast
 from lab2.compare.joint import Joint
-from lab2.compare.learning_curve import crossing, fit_curves
+from lab2.compare.learning_curve import Crossing, crossing, fit_curves
 from lab2.compare.resampling import Estimate
 from lab2.data.rearranged import permuted, rearranged
 from lab2.data.source import Images
@@ -17,7 +17,7 @@ from lab2.data.split import nested_draw, split
 from lab2.errors import ComparisonError, ConfigError, DataError
 from lab2.spec.job import TRIAL, DataConfig, unused
 from lab2.study.claim import Verdict
-from lab2.study.claims.small_data import Found, decide, name_of, plan, where_they_cross
+from lab2.study.claims.small_data import Found, about_crossing, decide, name_of, plan, where_they_cross
 from tests.conftest import make_trial
 
 LABELS = np.repeat(np.arange(3), (600, 300, 100))
@@ -178,6 +178,26 @@ class TestRule:
         found, sentence = decide(self.found(ordered, left))
         assert found is verdict
         assert f"{100 * ordered:.2f} [" in sentence
+
+
+class TestCrossing:
+    @pytest.mark.parametrize(
+        ("share", "size", "said"),
+        [
+            (1.0, 700.0, "the curves cross between 100 and 10,000 training images, pixels in order: in 100% of"),
+            (0.02, None, "the curves do not cross between 100 and 10,000"),
+            (
+                0.4,
+                700.0,
+                "whether the curves cross between 100 and 10,000 training images, pixels in order is not decided",
+            ),
+        ],
+    )
+    def test_it_is_stated_that_they_do_that_they_do_not_or_neither(self, share, size, said):
+        found = Crossing(size=size, low=600.0, high=800.0, share=share)
+        figure, sentence = about_crossing(False, [100, 1_000, 10_000], found)
+        assert said in sentence
+        assert figure.value == (size if share == 1 else None)
 
 
 def test_both_networks_get_the_same_nested_subsets_and_each_seed_others():

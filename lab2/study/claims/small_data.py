@@ -21,6 +21,7 @@ from lab2.study.evidence import Evidence
 
 CNN, VIT = "cnn", "vit"
 SMALL = 1_000  # training images: what counts as small data
+SURE = 0.95  # share of the draws
 KEPT = 0.5  # share of the advantage that may be left where the pixels are permuted
 PERMUTATION = 28  # the number that draws the one order of the pixels
 IMAGES = 200_000  # to see, on a set of 60,000; `lab2/spec/scaling.py` fits it to the others
@@ -85,7 +86,9 @@ def conclude(evidence: Evidence) -> Conclusion:
 
     found = Found(ordered=gap(1, 0), permuted=gap(0, 1), excess=gap(KEPT, -1))
     accuracy = joint(read.right, groups=read.groups, paired_seeds=True)
-    crossings = {mixed: where_they_cross(accuracy, sizes, permuted=mixed) for mixed in (False, True)}
+    crossings = [
+        about_crossing(mixed, sizes, where_they_cross(accuracy, sizes, permuted=mixed)) for mixed in (False, True)
+    ]
     verdict, sentence = decide(found)
     return Conclusion(
         verdict=verdict,
@@ -93,10 +96,10 @@ def conclude(evidence: Evidence) -> Conclusion:
         figures=(
             _points(f"CNN less ViT, up to {SMALL:,} images", found.ordered),
             _points("the same, pixels permuted", found.permuted),
-            *(_crossing("permuted" if mixed else "in order", one) for mixed, one in crossings.items()),
+            *(figure for figure, _ in crossings),
         ),
         tables=(_table(accuracy, sizes),),
-        notes=read.notes,
+        notes=(*(sentence for _, sentence in crossings), *read.notes),
     )
 
 
@@ -138,12 +141,17 @@ def _text(one: Estimate) -> str:
     return f"{100 * one.value:.2f} [{100 * one.low:.2f}, {100 * one.high:.2f}]"
 
 
-def _crossing(which: str, one: Crossing) -> Figure:
-    """The fitted curves may cross in some draws alone: then the place is not determined."""
-    name = f"where the curves cross, pixels {which} (they do in {one.share:.0%} of the draws)"
-    if one.share < 0.95 or one.size is None:
-        return Figure(name=name, value=None, unit="images")
-    return Figure(name=name, value=one.size, low=one.low, high=one.high, unit="images")
+def about_crossing(permuted: bool, sizes: list[int], found: Crossing) -> tuple[Figure, str]:
+    """Where the fitted curves cross, and the same in a sentence: in nearly all draws, in hardly any, or not decided."""
+    pixels = "permuted" if permuted else "in order"
+    between = f"between {min(sizes):,} and {max(sizes):,} training images, pixels {pixels}"
+    figure = Figure(name=f"crossing of the curves {between}", value=None, unit="images")
+    if found.share >= SURE and found.size is not None:
+        figure = replace(figure, value=found.size, low=found.low, high=found.high)
+        return figure, f"the curves cross {between}: in {found.share:.0%} of the draws"
+    if found.share <= 1 - SURE:
+        return figure, f"the curves do not cross {between}: they do in {found.share:.0%} of the draws"
+    return figure, f"whether the curves cross {between} is not decided: they do in {found.share:.0%} of the draws"
 
 
 def _table(accuracy: Joint, sizes: list[int]) -> Table:
