@@ -56,7 +56,7 @@ class LabBlock(nn.Module):
         heads, part = self.weight.shape[1:3]
         parts = x.unflatten(2, (heads, part)).transpose(1, 2)  # (B, H, T, E)
         q, k, v = (parts @ weight + bias for weight, bias in zip(self.weight, self.bias, strict=True))
-        mixed = (q @ k.transpose(2, 3) * part**-0.5).softmax(3) @ v  # (B, H, T, E)
+        mixed = ((q * part**-0.5) @ k.transpose(2, 3)).softmax(3) @ v  # (B, H, T, E)
         out: Tensor = mixed.transpose(1, 2).flatten(2)
         return out
 

@@ -25,9 +25,10 @@ SURE = 0.95  # share of the draws
 KEPT = 0.5  # share of the advantage that may be left where the pixels are permuted
 PERMUTATION = 28  # the number that draws the one order of the pixels
 IMAGES = 200_000  # to see, on a set of 60,000; `lab2/spec/scaling.py` fits it to the others
+VALIDATION = 1_000  # images
 SIZES: Mapping[Size, tuple[int, ...]] = {
     "small": (100, 316, 1_000, 3_162, 10_000),
-    "full": (100, 316, 1_000, 3_162, 10_000, 31_623, 55_000),
+    "full": (100, 316, 1_000, 3_162, 10_000, 31_623, 60_000 - VALIDATION),
 }
 
 
@@ -52,7 +53,10 @@ def plan(size: Size) -> tuple[Trial, ...]:
                 job = replace(job, name=name_of(name, images, permuted), train=recipe, effort=None)
                 for seed in seeds:
                     data = DataConfig(
-                        train_images=images, train_draw=seed, permutation=PERMUTATION if permuted else None
+                        train_images=images,
+                        validation_images=VALIDATION,
+                        train_draw=seed,
+                        permutation=PERMUTATION if permuted else None,
                     )
                     trials.append(Trial(job=job, data=data, seed=seed))
     return tuple(trials)
