@@ -1,5 +1,5 @@
 # lab2: which vision architecture for this data, this budget, this machine?
-# Variables: JOBS= SEEDS= DATASET= RUN= QUICK=1 PARALLEL= PROFILE= DRYRUN=1 ACCOUNTING=1 IMAGE= BASE= ARCHIVE= ONLY= REPEATS= SAMPLE= SEED= PYTHON=
+# Variables: JOBS= SEEDS= DATASET= RUN= QUICK=1 STUDY= FULL=1 PARALLEL= PROFILE= DRYRUN=1 ACCOUNTING=1 IMAGE= BASE= ARCHIVE= ONLY= REPEATS= SAMPLE= SEED= PYTHON=
 
 PYTHON ?= python3
 VENV := .venv
@@ -24,7 +24,7 @@ CHOICE = $(call option,--jobs,JOBS) $(call option,--seeds,SEEDS) $(call option,-
   $(if $(QUICK),--quick) $(call option,--parallel,PARALLEL)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-login run-local submit resume status cancel report doctor test test-export test-slurm test-image check \
+.PHONY: help setup setup-login run-local submit resume status cancel report study doctor test test-export test-slurm test-image check \
   $(SLURM_TESTS) lint format docs lock bench mutants image image-archive image-sif cluster-up cluster-down clean
 
 help: ## show this
@@ -57,6 +57,10 @@ cancel: $(READY) ## stop what is queued or running in RUN
 
 report: $(READY) ## show the comparison table of RUN
 	@$(LAB2) report $(call quote,$(value RUN))
+
+study: $(if $(PROFILE),$(READY),$(SETUP)) ## measure the lab's six claims, or STUDY=parameters one; FULL=1 for a cluster
+	@$(LAB2) study $(if $(value STUDY),$(call quote,$(value STUDY)),all) $(if $(FULL),--full) \
+	  $(call option,--profile,PROFILE) $(call option,--parallel,PARALLEL)
 
 doctor: $(SETUP) ## what this machine can do, and what is missing
 	@$(LAB2) doctor

@@ -53,13 +53,23 @@ def launching(run: RunDir) -> AbstractContextManager[None]:
 
 
 def launch(run: RunDir, plan: Plan, trials: list[Trial], parallel: int, gpus: list[int]) -> None:
-    """Run `trials`, show their progress, then the table. Exits with 1 if any trial has not ended well."""
+    """Run `trials`, show their progress, then what they found. Exits with 1 if any trial has not ended well."""
     smoke = " (smoke run: a fraction of the data)" if plan.smoke else ""
     say(f"run {plan.run_id}: {len(trials)} trial{'s' * (len(trials) > 1)}{smoke}, {run.path}")
     run_here(run, plan, trials, parallel, gpus)
-    show_table(run)
+    show_results(run)
     if not all(line.finished for line in status(run, plan).trials):
         raise typer.Exit(1)
+
+
+def show_results(run: RunDir) -> None:
+    """The table of a run; of the study of a claim its verdict."""
+    if run.claim.exists():
+        from lab2.cli.claiming import show_claim  # loads scipy
+
+        show_claim(run)
+    else:
+        show_table(run)
 
 
 def run_here(run: RunDir, plan: Plan, trials: Sequence[Trial], parallel: int, gpus: list[int]) -> None:
