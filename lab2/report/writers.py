@@ -10,6 +10,7 @@ from lab2.foreign_text import for_csv, for_markdown
 from lab2.report.answer import answer, caveats
 from lab2.report.caption import caption, failures, remarks
 from lab2.report.columns import COLUMNS
+from lab2.report.page.page import index_html
 from lab2.report.pairs import pair_table
 from lab2.report.report import Report
 from lab2.whole_file import write_files
@@ -68,6 +69,7 @@ WRITERS: dict[str, Writer] = {
     "pairs.csv": pairs_csv,
     "pairs.json": pairs_json,
     "trials.csv": trials_csv,
+    "index.html": index_html,
 }
 
 

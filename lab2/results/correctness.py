@@ -37,6 +37,9 @@ class Correctness:
     right: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()  # what is not in it and why, a sentence each
     groups: NDArray[np.int64] | None = None  # (N,) images of one writer, patient or scene have one number
+    trials: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by job, S names, in the order of its rows
+    truth: NDArray[np.int64] | None = None  # (N,) the right labels; None: nothing is compared
+    images: NDArray[np.uint64] | None = None  # (N,) identities; None: nothing is compared, or they are not known
 
 
 @dataclass(slots=True, eq=False)
@@ -74,10 +77,7 @@ def read_correctness(run: RunDir, comparison: Comparison) -> Correctness:
             )
         )
     sets, notes = _read(run, good)
-    right, groups, more = _aligned(list(sets.values()))
-    return Correctness(
-        {name: right[name] for name in names if name in right}, tuple(map(one_line, [*notes, *more])), groups
-    )
+    return _aligned(list(sets.values()), names, notes)
 
 
 def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
@@ -135,13 +135,13 @@ def _digest(array: NDArray[Any]) -> bytes:
     return hashlib.blake2b(array.tobytes(), digest_size=16).digest()
 
 
-def _aligned(sets: list[_TestSet]) -> tuple[dict[str, NDArray[np.bool_]], NDArray[np.int64] | None, list[str]]:
-    """By job, the correctness of all trials that tested on the images of one of the sets; its groups; notes on others.
+def _aligned(sets: list[_TestSet], names: list[str], notes: list[str]) -> Correctness:
+    """The correctness of all trials that tested on the images of one of the sets; notes on the others follow `notes`.
 
-    It is the set with which most jobs can be compared, then most trials, then most images.
+    It is the set with which most jobs can be compared, then most trials, then most images. `names`: the jobs in order.
     """
     if not sets:
-        return {}, None, []
+        return Correctness(notes=tuple(map(one_line, notes)))
     best: tuple[tuple[int, int, int], _TestSet, list[NDArray[np.intp] | None]] | None = None
     for candidate in sets:
         where = [_within(one, candidate) for one in sets]
@@ -152,11 +152,21 @@ def _aligned(sets: list[_TestSet]) -> tuple[dict[str, NDArray[np.bool_]], NDArra
     assert best is not None
     _, chosen, where = best
     right: dict[str, list[NDArray[np.bool_]]] = {}
+    trials: dict[str, list[str]] = {}
     for one, index in zip(sets, where, strict=True):
         if index is not None:
-            for _, job, of_trial in one.trials:
+            for trial, job, of_trial in one.trials:
                 right.setdefault(job, []).append(of_trial[index])
-    return {job: np.stack(rows) for job, rows in right.items()}, chosen.groups, list(_notes(sets, chosen, where))
+                trials.setdefault(job, []).append(trial)
+    there = [name for name in names if name in right]
+    return Correctness(
+        right={job: np.stack(right[job]) for job in there},
+        notes=tuple(map(one_line, [*notes, *_notes(sets, chosen, where)])),
+        groups=chosen.groups,
+        trials={job: tuple(trials[job]) for job in there},
+        truth=chosen.truth,
+        images=next(iter(chosen.identities.values()), None),
+    )
 
 
 def _notes(sets: list[_TestSet], chosen: _TestSet, where: list[NDArray[np.intp] | None]) -> Iterator[str]:
