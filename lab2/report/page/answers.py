@@ -15,6 +15,7 @@ from lab2.errors import ShardError
 from lab2.measure.predictions import NO_PREDICTION, Predictions, read_predictions
 from lab2.report.report import Report
 from lab2.results.completion import check_predictions
+from lab2.results.correctness import MOST_ANSWERS
 from lab2.spec.plan import some_of
 
 BINS = 15  # of confidence, as in `calibration_error`
@@ -53,6 +54,10 @@ def read_answers(report: Report, wanted: NDArray[np.uint64]) -> Answers:
     """Of all finished trials. `wanted`: (W,) identities of images of which each job's answer is kept."""
     frame = report.comparison.frame
     good = frame[frame["status"] == "ok"]
+    answers = int(good["test_images"].sum() or 0)
+    if answers > MOST_ANSWERS:
+        too_many = f"{answers:,} answers on test images, where {MOST_ANSWERS:,} are the most"
+        return Answers(notes=(f"classes and calibration are not shown: {too_many}",))
     found: dict[str, JobAnswers] = {}
     refused: list[str] = []
     for job, rows in good.groupby("job", sort=False):

@@ -17,6 +17,7 @@ WIDTH, HEIGHT = 240, 170
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42, 232, 10, 132
 MOST_POINTS = 60  # of a curve that are drawn
 MOST_PANELS = 60
+MOST_TRIALS = 5000  # whose histories are read
 MOST_BEHIND = 12  # curves that are drawn grey behind each one
 
 
@@ -51,7 +52,12 @@ class Curves:
 
 
 def read_curves(report: Report) -> list[Curve]:
-    """Of each job of which some trial has validated, in the order of the plan; baselines have no curve."""
+    """Of each job of which some trial has validated, in the order of the plan; baselines have no curve.
+
+    None of a run of more than `MOST_TRIALS`.
+    """
+    if len(report.comparison.plan.trials) > MOST_TRIALS:
+        return []
     histories: dict[str, list[list[CurvePoint]]] = {}
     for trial in report.comparison.plan.trials:
         if not trial.job.model.fitted and (history := read_history(report.run, trial.name)):

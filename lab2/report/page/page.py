@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import numpy as np
@@ -28,11 +28,11 @@ from lab2.report.page.answers import Answers, read_answers
 from lab2.report.page.calibration import reliability
 from lab2.report.page.classes import MOST_COLUMNS, f1_rows, hardest, matrices
 from lab2.report.page.costs import cost_charts
-from lab2.report.page.curves import draw_curves, read_curves
+from lab2.report.page.curves import MOST_TRIALS, draw_curves, read_curves
 from lab2.report.page.differences import comparison_data, matrix, picture_data, too_much
-from lab2.report.page.looks import looks
+from lab2.report.page.looks import Look, looks
 from lab2.report.page.origin import counts, recipes
-from lab2.report.page.pictures import choose, draw_sprite
+from lab2.report.page.pictures import Chosen, Sprite, choose, draw_sprite
 from lab2.report.page.rows import page_table
 from lab2.report.page.svg import mark
 from lab2.report.report import Report
@@ -50,7 +50,7 @@ def index_html(report: Report) -> bytes:
         _templates()
         .get_template("page.html.j2")
         .render(
-            **vars(_content(report)),
+            **_content(report),
             script=Markup(script),
             style=Markup(style),
             policy=(
@@ -62,96 +62,113 @@ def index_html(report: Report) -> bytes:
     return page.encode()
 
 
-@dataclass(kw_only=True, eq=False)
-class _Content:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Read:
+    """What several sections are made of."""
+
+    report: Report
+    looks: Mapping[str, Look]
+    findings: list[Findings]
+    answers: Answers
+    classes: list[str]
+    order: list[str]  # the jobs, as the table has them
+
+    @property
+    def answered(self) -> list[str]:
+        """The jobs whose answers could be read."""
+        return [job for job in self.order if job in self.answers.jobs]
+
+    @property
+    def least(self) -> float:
+        """Half a test image, as a share: an error that no row has."""
+        images = self.report.summary["test_images"].dropna()
+        return 0.5 / max(1, int(images.max()) if len(images) else 1000)
+
+
+def _content(report: Report) -> dict[str, object]:
     """What the templates get, by name."""
-
-    run_id: str
-    created_at: str
-    command: str
-    smoke: bool
-    leaks: tuple[str, ...]
-    caveats: list[str]
-    answer: list[str]
-    caption: list[str]
-    table: Any
-    remarks: list[str]
-    notes: list[str]
-    charts: Any
-    matrix: Any
-    judged: Any
-    margin: str
-    data: Markup
-    pictures_of: Any
-    sprite: Any
-    curves: Any
-    f1_jobs: list[str]
-    f1: Any
-    matrices: Any
-    hardest: Any
-    reliability: Any
-    counts: Any
-    recipes: Any
-    class_count: int
-    answered_count: int
-    counted: int
-    finished: int
-
-
-def _content(report: Report) -> _Content:
-    comparison, finding, summary = report.comparison, report.finding, report.summary
-    plan, read, judged = comparison.plan, report.finding.read, report.finding.judged
+    plan, read = report.comparison.plan, report.finding.read
     look = looks(trial.job for trial in plan.trials)
-    chosen = choose(read, finding.fixed)
+    chosen = choose(read, report.finding.fixed)
     wanted = None if read.images is None else read.images[list(chosen.all)]
     answers = read_answers(report, np.zeros(0, np.uint64) if wanted is None else wanted)
     findings = _findings(report)
-    classes = class_names(findings, answers, int(read.truth.max()) + 1 if read.truth is not None else 0)
-    sprite = draw_sprite(list(dict.fromkeys(trial.data for trial in plan.trials)), wanted)
-    table = page_table(summary, look)
-    order = [row.job for row in table.rows]
-    answered = [job for job in order if job in answers.jobs]
-    data = comparison_data(finding, plan, look, classes)
-    if data is not None:
-        data["pictures"] = picture_data(chosen, sprite, answers, [row["job"] for row in data["rows"]])
-    notes = [*finding.notes, *answers.notes, *comparison.warnings]
-    if judged is not None and too_much(read):
-        notes.append("the page does not hold which row is right about which image, because that is too much for a page")
-    statuses = comparison.statuses
-    images = summary["test_images"].dropna()
-    least = 0.5 / max(1, int(images.max()) if len(images) else 1000)
-    return _Content(
-        run_id=plan.run_id,
-        created_at=plan.created_at,
-        command=plan.command,
-        smoke=plan.smoke,
-        leaks=comparison.leaks,
-        caveats=caveats(summary),
-        answer=_sentences(report),
-        caption=caption(comparison).splitlines(),
-        table=table,
-        remarks=remarks(summary),
-        notes=notes,
-        charts=cost_charts(summary, look),
-        matrix=matrix(judged) if judged else [],
-        judged=judged,
-        margin=points(judged.margin) if judged else "",
-        data=_as_json(data),
-        pictures_of=data and data["pictures"],
-        sprite=sprite,
-        curves=draw_curves(read_curves(report), look, least),
-        f1_jobs=answered[:MOST_COLUMNS],
-        f1=f1_rows(answers, answered, classes),
-        matrices=matrices(answers, answered, classes),
-        hardest=hardest(read, chosen, answers, answered[:MOST_COLUMNS], classes, finding.fixed),
-        reliability=reliability(answers, look),
-        counts=[counts(one) for one in findings],
-        recipes=recipes(plan, comparison.frame, look, order),
-        class_count=len(classes),
-        answered_count=len(answered),
-        counted=len(statuses),
-        finished=statuses.count("ok"),
+    table = page_table(report.summary, look)
+    found = _Read(
+        report=report,
+        looks=look,
+        findings=findings,
+        answers=answers,
+        classes=class_names(findings, answers, int(read.truth.max()) + 1 if read.truth is not None else 0),
+        order=[row.job for row in table.rows],
     )
+    sprite = draw_sprite(list(dict.fromkeys(trial.data for trial in plan.trials)), wanted)
+    return {
+        **_head(report),
+        "table": table,
+        "remarks": remarks(report.summary),
+        "notes": _notes(report, answers),
+        "charts": cost_charts(report.summary, look),
+        "sprite": sprite,
+        **_pairs(found, chosen, sprite),
+        "curves": draw_curves(read_curves(report), look, found.least),
+        **_classes(found, chosen),
+        "reliability": reliability(answers, look),
+        "counts": [counts(one) for one in findings],
+        "recipes": recipes(plan, report.comparison.frame, look, found.order),
+    }
+
+
+def _head(report: Report) -> dict[str, object]:
+    comparison, statuses = report.comparison, report.comparison.statuses
+    return {
+        "run_id": comparison.plan.run_id,
+        "created_at": comparison.plan.created_at,
+        "command": comparison.plan.command,
+        "leaks": comparison.leaks,
+        "caveats": caveats(report.summary),
+        "answer": _sentences(report),
+        "caption": caption(comparison).splitlines(),
+        "counted": len(statuses),
+        "finished": statuses.count("ok"),
+    }
+
+
+def _notes(report: Report, answers: Answers) -> list[str]:
+    """What is not shown and why, and what is wrong with files."""
+    notes = [*report.finding.notes, *answers.notes, *report.comparison.warnings]
+    if report.finding.judged is not None and too_much(report.finding.read):
+        notes.append("the page does not hold which row is right about which image, because that is too much for a page")
+    if len(report.comparison.plan.trials) > MOST_TRIALS:
+        notes.append(f"learning curves are not drawn of a run of more than {MOST_TRIALS:,} trials; history/ has them")
+    return notes
+
+
+def _pairs(found: _Read, chosen: Chosen, sprite: Sprite) -> dict[str, object]:
+    finding, plan = found.report.finding, found.report.comparison.plan
+    judged, data = finding.judged, comparison_data(finding, plan, found.looks, found.classes)
+    if data is not None:
+        data["pictures"] = picture_data(chosen, sprite, found.answers, [row["job"] for row in data["rows"]])
+    return {
+        "judged": judged,
+        "matrix": matrix(judged) if judged else [],
+        "margin": points(judged.margin) if judged else "",
+        "data": _as_json(data),
+        "choosable": data is not None,
+    }
+
+
+def _classes(found: _Read, chosen: Chosen) -> dict[str, object]:
+    answers, names, jobs = found.answers, found.classes, found.answered[:MOST_COLUMNS]
+    read, fixed = found.report.finding.read, found.report.finding.fixed
+    return {
+        "f1_jobs": jobs,
+        "f1": f1_rows(answers, jobs, names),
+        "matrices": matrices(answers, jobs, names),
+        "hardest": hardest(read, chosen, answers, jobs, names, fixed),
+        "class_count": answers.classes,
+        "answered_count": len(found.answered),
+    }
 
 
 def class_names(findings: list[Findings], answers: Answers, least: int) -> list[str]:

@@ -71,8 +71,9 @@ def choose(read: Correctness, fixed: frozenset[str]) -> Chosen:
 def _for(one: NDArray[np.float64], other: NDArray[np.float64]) -> Iterator[int]:
     """The images that one is right about more often than the other, the clearest first."""
     gap = one - other
-    order = np.argsort(-gap, kind="stable")[:MOST_IMAGES]
-    return (int(place) for place in order if gap[place] > 0)
+    least = np.partition(gap, -MOST_IMAGES)[-MOST_IMAGES] if len(gap) > MOST_IMAGES else 0.0
+    best = np.flatnonzero((gap > 0) & (gap >= least))
+    yield from best[np.argsort(-gap[best], kind="stable")].tolist()
 
 
 def _take(turn: Iterator[int], found: dict[int, None]) -> bool:
