@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -42,7 +44,8 @@ def start(
 ) -> RunDir:
     """A new run of `trials`, with what was found in their data; `before` writes what must be there with the plan."""
     found = inspected(trials)
-    run = start_run(runs, trials, smoke=smoke, device=device, margin=margin, before=before)
+    typed = shlex.join(["lab2", *sys.argv[1:]])
+    run = start_run(runs, trials, smoke=smoke, device=device, margin=margin, command=typed, before=before)
     keep_findings(run, found)
     return run
 

@@ -1,0 +1,147 @@
+"""Learning curves: of each row the mean over its seeds and the band between the lowest and the highest of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from lab2.report.page.looks import Look
+from lab2.report.page.svg import Axis, accuracy_axis, apart, chart, element, line, linear_axis, mark, path, text
+from lab2.report.report import Report
+from lab2.results.journal import CurvePoint, read_history
+
+WIDTH, HEIGHT = 240, 170
+_LEFT, _RIGHT, _TOP, _BOTTOM = 42, 232, 10, 132
+MOST_POINTS = 60  # of a curve that are drawn
+MOST_PANELS = 60
+MOST_TRIALS = 5000  # whose histories are read
+MOST_BEHIND = 12  # curves that are drawn grey behind each one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """Validation accuracies in [0, 1] of one job by the training images seen."""
+
+    job: str
+    seeds: int
+    images: tuple[float, ...]
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """One row's curve before the others', which are grey."""
+
+    job: str
+    picture: Markup
+    conclusion: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curves:
+    """What the section shows."""
+
+    panels: tuple[Panel, ...]
+    behind: Markup  # the grey curves, once for all panels
+    left_out: int  # curves for which there is no room
+
+
+def read_curves(report: Report) -> list[Curve]:
+    """Of each job of which some trial has validated, in the order of the plan; baselines have no curve.
+
+    None of a run of more than `MOST_TRIALS`.
+    """
+    if len(report.comparison.plan.trials) > MOST_TRIALS:
+        return []
+    histories: dict[str, list[list[CurvePoint]]] = {}
+    for trial in report.comparison.plan.trials:
+        if not trial.job.model.fitted and (history := read_history(report.run, trial.name)):
+            histories.setdefault(trial.job.name, []).append(history)
+    return [curve(job, of_seeds) for job, of_seeds in histories.items()]
+
+
+def curve(job: str, histories: Sequence[Sequence[CurvePoint]]) -> Curve:
+    """Mean and range over seeds. Where seeds validated after different numbers of images, values between are linear.
+
+    It ends where the first seed ends.
+    """
+    places = sorted({_seen(point) for history in histories for point in history})
+    end = min(max(_seen(point) for point in history) for history in histories)
+    start = max(min(_seen(point) for point in history) for history in histories)
+    x = np.array([place for place in places if start <= place <= end])
+    if len(x) > MOST_POINTS:
+        x = x[np.unique(np.linspace(0, len(x) - 1, MOST_POINTS).round().astype(int))]
+    each = np.stack(
+        [
+            np.interp(x, [_seen(p) for p in one], [p.validation_accuracy for p in one])
+            for one in map(_ordered, histories)
+        ]
+    )
+    return Curve(
+        job=job,
+        seeds=len(histories),
+        images=tuple(x.tolist()),
+        mean=tuple(each.mean(0).tolist()),
+        low=tuple(each.min(0).tolist()),
+        high=tuple(each.max(0).tolist()),
+    )
+
+
+def draw_curves(curves: Sequence[Curve], looks: Mapping[str, Look], least: float) -> Curves:
+    """A panel a curve, all with the same axes. `least`: half a validation image, as a share."""
+    if not curves:
+        return Curves(panels=(), behind=Markup(""), left_out=0)
+    most = max(one.images[-1] for one in curves) if all(one.images for one in curves) else 1.0
+    x = apart(linear_axis(0, most, _LEFT, _RIGHT, 3), 44)
+    y = apart(accuracy_axis([v for one in curves for v in (*one.low, *one.high)], _BOTTOM, _TOP, least), 14)
+    parts = [path(_points(one.images, one.mean, x, y), "behind") for one in curves[:MOST_BEHIND]]
+    behind = element("g", {"id": "curves"}, Markup("").join(parts))
+    panels = tuple(_panel(one, looks[one.job], x, y) for one in curves[:MOST_PANELS])
+    return Curves(panels=panels, behind=behind, left_out=max(0, len(curves) - MOST_PANELS))
+
+
+def _panel(one: Curve, look: Look, x: Axis, y: Axis) -> Panel:
+    several = (
+        f", mean of {one.seeds} seeds, at the end {one.low[-1]:.2%} to {one.high[-1]:.2%}" if one.seeds > 1 else ""
+    )
+    conclusion = (
+        f"{one.job}: validation accuracy {one.mean[0]:.2%} after {one.images[0]:,.0f} training images, "
+        f"{one.mean[-1]:.2%} after {one.images[-1]:,.0f}{several}."
+    )
+    parts: list[Markup] = []
+    for place, words in y.ticks:
+        parts += [line(_LEFT, place, _RIGHT, place, "grid"), text(_LEFT - 5, place + 4, words, "tick end")]
+    for place, words in x.ticks:
+        parts += [line(place, _BOTTOM, place, _BOTTOM + 3, "axis"), text(place, _BOTTOM + 16, words, "tick middle")]
+    parts += [
+        line(_LEFT, _BOTTOM, _RIGHT, _BOTTOM, "axis"),
+        text((_LEFT + _RIGHT) / 2, HEIGHT - 5, "training images seen", "label middle"),
+        text(2, 10, "%", "label"),
+        element("use", {"href": "#curves"}),
+    ]
+    if one.seeds > 1 and len(one.images) > 1:
+        there = [*_points(one.images, one.low, x, y), *reversed(_points(one.images, one.high, x, y))]
+        parts.append(path(there, f"band {look.colour}", closed=True))
+    points = _points(one.images, one.mean, x, y)
+    if len(points) > 1:
+        parts.append(path(points, f"curve {look.colour}"))
+    parts.append(mark(look.shape, *points[-1], 4, f"mark {look.colour}"))
+    return Panel(job=one.job, picture=chart(WIDTH, HEIGHT, conclusion, parts), conclusion=conclusion)
+
+
+def _points(places: Sequence[float], values: Sequence[float], x: Axis, y: Axis) -> list[tuple[float, float]]:
+    return [(x.at(place), y.at(value)) for place, value in zip(places, values, strict=True)]
+
+
+def _seen(point: CurvePoint) -> float:
+    """Training images; passes over them in runs that did not count images."""
+    return float(point.images or point.epoch)
+
+
+def _ordered(history: Sequence[CurvePoint]) -> list[CurvePoint]:
+    return sorted(history, key=_seen)
