@@ -62,13 +62,14 @@ def read_answers(report: Report, wanted: NDArray[np.uint64]) -> Answers:
     refused: list[str] = []
     for job, rows in good.groupby("job", sort=False):
         summed: _Sums | None = None
-        for trial, accuracy, images in zip(rows["trial"], rows["accuracy"], rows["test_images"], strict=True):
+        columns = (rows[name] for name in ("trial", "accuracy", "test_images", "classes"))
+        for trial, accuracy, images, classes in zip(*columns, strict=True):
             path = report.run.predictions(trial)
             try:
                 predictions = read_predictions(path)
                 check_predictions(predictions, path, accuracy, images)
-                assert predictions.probabilities is not None
-                summed = summed or _Sums(predictions.probabilities.shape[1], len(wanted))
+                scores = predictions.probabilities  # None where they were imported without
+                summed = summed or _Sums(int(classes) if scores is None else scores.shape[1], len(wanted))
                 summed.add(predictions, wanted)
             except (ShardError, OSError):
                 refused.append(trial)
@@ -91,7 +92,7 @@ class _Sums:
         """Raises `ShardError` where it has other classes than the seeds before."""
         truth, answer, scores = predictions.y_true, predictions.y_pred, predictions.probabilities
         classes = len(self.matrix)
-        if scores is None or scores.shape[1] != classes:
+        if (scores is not None and scores.shape[1] != classes) or max(truth.max(), answer.max()) >= classes:
             raise ShardError(f"other classes than {classes}")
         self.seeds += 1
         column = np.where(answer == NO_PREDICTION, classes, answer)
@@ -104,7 +105,7 @@ class _Sums:
     def _add_confidence(self, predictions: Predictions) -> None:
         scores = predictions.probabilities
         if self.bins is None or scores is None or not np.allclose(scores.sum(1), 1, atol=0.01):
-            self.bins = None  # a detector's scores
+            self.bins = None  # a detector's scores, or none
             return
         sure = scores.max(1).astype(np.float64) / scores.sum(1)
         place = np.clip(np.ceil(sure * BINS).astype(np.int64) - 1, 0, BINS - 1)

@@ -90,7 +90,9 @@ def _take(turn: Iterator[int], found: dict[int, None]) -> bool:
 def draw_sprite(configs: Sequence[DataConfig], wanted: NDArray[np.uint64] | None) -> Sprite:
     """The `wanted` images, (W,) identities, of the first of the data sets that has all of them."""
     if wanted is None:
-        return Sprite(note="Pictures are not shown: predictions of an older lab2 do not identify their images.")
+        return Sprite(
+            note="Pictures are not shown: the predictions, of an older version, do not identify their images."
+        )
     if not len(wanted):
         return Sprite()
     why = "the data set holds other images now"
