@@ -65,7 +65,7 @@ study: $(if $(PROFILE),$(READY),$(SETUP)) ## measure the lab's six claims, or ST
 doctor: $(SETUP) ## what this machine can do, and what is missing
 	@$(LAB2) doctor
 
-test: $(SETUP_DEV) ## all tests, the fast ones first
+test: $(SETUP_DEV) ## all tests but those of the other test targets, the fast ones first
 	@$(FAST_TESTS)
 	@$(VENV)/bin/pytest -n auto --maxprocesses 4 --dist worksteal -m 'slow or slurm or image'
 

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -18,11 +17,10 @@ from rich.console import Console
 
 from benchmarks.datasets import dataset
 from benchmarks.machine import this_machine
+from benchmarks.validation import measure
 from lab2.launch.planning import plan_trials
-from lab2.measure.scores import accuracy
 from lab2.spec.catalogue import choose, default_folder, read_catalogue
 from lab2.spec.job import DataConfig, JobSpec, Trial
-from lab2.trial import set_up
 
 RESULTS = Path(__file__).parent / "results" / "recipes.jsonl"
 
@@ -45,16 +43,6 @@ SETS = {
     "glyphs": Held(2454, 32),
     "icons": Held(182, 48),  # takes no part in choosing
 }
-
-
-def measure(trial: Trial) -> tuple[float, float, int]:
-    """Train `trial`: its share of the validation images, its seconds of training, the training images it saw."""
-    ready = set_up(trial, "cpu", None)
-    begun, images = time.perf_counter(), 0
-    for step in ready.trainer.fit():
-        images = step.images
-    seconds = time.perf_counter() - begun
-    return accuracy(ready.trainer.predict(ready.data.validation)), seconds, images
 
 
 def known(file: Path) -> dict[tuple[str, str], dict[str, object]]:

@@ -27,7 +27,7 @@ from lab2.measure.predictions import write_predictions
 from lab2.measure.scores import score_detections
 from lab2.measure.usage import Meter
 from lab2.models.building.deploy import deploy
-from lab2.results.ledger import note_look
+from lab2.results.ledger import note_use
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard
 from lab2.spec.job import Trial
@@ -45,8 +45,8 @@ def with_test_scores(
     """`shard` with the scores on the test images, and (N, C, S, S) uint8 test images to measure the cost with.
 
     The predictions are saved in `run`. The test images are read only here, after all choices are made, and the ledger
-    of looks notes it. `step` is the number of the last training step. Raises `TrainingError` where logits are not
-    finite, `InputError` where the data set changed during the training.
+    of test-set uses notes it. `step` is the number of the last training step. Raises `TrainingError` where logits are
+    not finite, `InputError` where the data set changed during the training.
     """
     plain = load_test(trial.data)
     if (now := open_source(trial.data).sha256()) != data.sha256:
@@ -54,7 +54,7 @@ def with_test_scores(
             f"{trial.data.dataset}: its files changed while the trial trained (SHA-256 {data.sha256[:12]}, now "
             f"{now[:12]}); start a new run, or restore them, then lab2 resume"
         )
-    _note_look(run, trial, data.sha256)
+    _note_use(run, trial, data.sha256)
     test = rearranged(plain, trial.data)
     predictions = replace(trainer.predict(test), images=identities(plain.pixels), groups=test.groups)
     check_answers(predictions, step)
@@ -70,12 +70,12 @@ def with_test_scores(
     return shard, torch.from_numpy(np.array(test.pixels[:THROUGHPUT_BATCH]))
 
 
-def _note_look(run: RunDir, trial: Trial, dataset_sha256: str) -> None:
+def _note_use(run: RunDir, trial: Trial, dataset_sha256: str) -> None:
     """Note that the test images were read; a note that cannot be written is a warning and costs no result."""
     try:
-        note_look(run, trial, dataset_sha256)
+        note_use(run, trial, dataset_sha256)
     except (OSError, RunError) as error:
-        LOG.warning("that it read the test images is not noted in %s: %s", run.ledger, error)
+        LOG.warning("could not note in %s that the test images were read: %s", run.ledger, error)
 
 
 def _right_if_corrupted(trial: Trial, trainer: Trainer, plain: Images) -> dict[str, NDArray[np.bool_]]:

@@ -22,14 +22,17 @@ DEAD_NODE_SECONDS = 180.0  # longer than a file server needs to release the lock
 
 @contextmanager
 def held(
-    path: Path, otherwise: str = "another process is running this trial", patience_seconds: float = ASKING_SECONDS
+    path: Path,
+    otherwise: str = "another process is running this trial",
+    patience_seconds: float = ASKING_SECONDS,
+    mode: int = 0o644,
 ) -> Iterator[None]:
-    """Hold the lock at `path`, waiting up to `patience_seconds` for it.
+    """Hold the lock at `path`, waiting up to `patience_seconds` for it. `mode`: of the file, less the umask.
 
     Raises `RunError` with the text `otherwise` where another process still holds it, and `IrregularFileError` where
     `path` is no regular file.
     """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o644)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, mode)
     try:
         check_open(handle, path)
         deadline = time.monotonic() + patience_seconds

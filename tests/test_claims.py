@@ -114,7 +114,7 @@ class TestFixedBefore:
     @pytest.mark.parametrize(
         ("harm", "message"),
         [
-            (lambda text: text.replace("They do.", "They may."), "it was altered; a study is fixed"),
+            (lambda text: text.replace("They do.", "They may."), "it was altered, or another version"),
             (lambda text: text.replace('"schema": 1', '"schema": 7'), "update lab2"),
             (lambda text: text.replace('"size": "small"', '"size": "tiny"'), "size: found 'tiny'"),
             (lambda text: text[:-9], "not the record of a study"),

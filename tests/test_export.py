@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lab2.export import outcome
+from lab2.export import packages
 from lab2.export.record import parameters, read_records
 from lab2.results.collect import collect
 from lab2.results.journal import CurvePoint, Journal
@@ -91,7 +91,7 @@ class TestCommand:
         assert "--to excel: wanted mlflow, tensorboard, wandb, onnx, torch-export" in said
 
     def test_a_package_that_is_absent_is_named_with_what_brings_it(self, run: RunDir, run_cli, monkeypatch):
-        monkeypatch.setattr(outcome, "find_spec", lambda name: None)
+        monkeypatch.setattr(packages, "find_spec", lambda name: None)
         for to in ("mlflow", "tensorboard", "wandb"):
             code, _, said = run_cli("export", "run", "--to", to)
             assert code == 2
@@ -139,7 +139,7 @@ class TestMlflow:
         found = client.search_runs([client.get_experiment_by_name("run").experiment_id])
         return sorted(found, key=lambda one: one.data.tags["lab2.trial"])
 
-    def test_twice_is_once_and_a_trial_that_ran_again_is_replaced(self, run: RunDir, run_cli):
+    def test_a_second_export_changes_nothing_and_a_trial_that_ran_again_is_replaced(self, run: RunDir, run_cli):
         from mlflow.tracking import MlflowClient
 
         ask = ("export", "run", "--to", "mlflow")
@@ -189,7 +189,7 @@ def wandb_records(path: Path) -> Iterator[Any]:
 @needs("wandb")
 @pytest.mark.slow
 class TestWandb:
-    def test_offline_and_twice_is_once(self, run: RunDir, run_cli):
+    def test_offline_and_a_second_export_changes_nothing(self, run: RunDir, run_cli):
         ask = ("export", "run", "--to", "wandb")
         assert run_cli(*ask)[:2] == (0, f"{run.path / 'export' / 'wandb'}: 2 written\n")
         folder = run.path / "export" / "wandb"

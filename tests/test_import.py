@@ -13,6 +13,7 @@ import pytest
 import sklearn.metrics
 
 from lab2.errors import ConfigError, DataError
+from lab2.export.record import parameters
 from lab2.launch.importing import Imported, import_answers, job_name
 from lab2.measure.predictions import read_predictions
 from lab2.models.building import check_model
@@ -33,6 +34,7 @@ SMALL = """image,label,prediction,architecture,seed
 2.png,dog,dog,Other (TF),1
 3.png,dog,dog,Other (TF),1
 """
+ODD = SMALL.replace("3.png,dog,dog,Other", "3.png,dog,aardvark,Other")  # a class that no label has
 WITH_SHARES = """image,label,p_cat,prob_dog,architecture,seed
 1.png,cat,0.9,0.1,mine,1
 2.png,dog,0.6,0.4,mine,1
@@ -69,6 +71,41 @@ class TestRows:
         assert row.log_loss == pytest.approx(-(np.log(0.9) + np.log(0.4)) / 2, abs=1e-3)  # stored as float16
         assert row.calibration_error == pytest.approx((0.1 + 0.6) / 2, abs=1e-3)  # two bins: |1 - 0.9|, |0 - 0.6|
 
+    def test_labels_alone_give_intervals_of_f1_and_recall(self, bring):
+        run = bring(SMALL).run
+        summary = make_report(run, collect(run)).summary
+        assert summary["macro_f1_low"].notna().all()
+        assert summary["balanced_accuracy_low"].notna().all()
+        assert summary["log_loss_low"].isna().all()
+
+    def test_a_class_that_is_only_predicted_renumbers_no_other(self, bring):
+        plain, odd = (read_predictions(bring(text).run.predictions("mine-seed1")) for text in (SMALL, ODD))
+        assert (plain.y_true == odd.y_true).all()
+
+    def test_the_same_file_again_is_equal_bit_for_bit(self, bring, run_cli, tmp_path: Path):
+        first, second = (bring(SMALL).run for _ in range(2))
+        code, said, _ = run_cli("compare", str(first.path), str(second.path))
+        assert code == 0
+        assert "the same predictions, bit for bit" in " ".join(said.split())
+
+    def test_their_predictions_are_not_read_again_for_metrics_that_they_cannot_give(self, bring):
+        run = bring(SMALL).run
+        collect(run)
+        before = run.collected.stat().st_mtime_ns
+        collect(run)
+        assert run.collected.stat().st_mtime_ns == before
+
+    def test_they_have_no_recipe_in_a_tracker(self, bring):
+        found = bring(SMALL)
+        names = {name.partition(".")[0] for name in parameters(found.trials[0])}
+        assert names == {"job", "seed", "model", "data"}
+
+    def test_others_stand_beside_them_on_images_that_only_the_files_know(self, bring):
+        first = bring(SMALL).run
+        made = bring(SMALL.replace("Mine", "Theirs").replace("Other (TF)", "Fourth"), beside=first).run
+        assert [row.job for row in collect(made).rows] == ["mine", "other_tf", "theirs", "fourth"]
+        assert make_report(made, collect(made)).finding.judged is not None
+
     def test_the_table_says_that_lab2_did_not_train_them(self, bring):
         run = bring(SMALL).run
         text = markdown(make_report(run, collect(run)))
@@ -80,12 +117,12 @@ class TestRows:
         write_report(make_report(run, collect(run)))
         assert pd.read_json(run.report / "table.json")["imported"].tolist() == [True, True]
 
-    def test_they_are_looks_at_the_test_images(self, bring):
+    def test_they_are_uses_of_the_test_images(self, bring):
         run = bring(SMALL).run
-        assert [look.trial for look in read_ledger(run).looks] == ["mine-seed1", "other_tf-seed1"]
+        assert [use.trial for use in read_ledger(run).uses] == ["mine-seed1", "other_tf-seed1"]
         bring(SMALL)  # the same predictions again are no other configuration
-        (_, note) = make_report(run, collect(run)).looks.notes[0].split(";", 1)
-        assert make_report(run, collect(run)).looks.notes[0].startswith("2 configurations have been judged")
+        (_, note) = make_report(run, collect(run)).judged.notes[0].split(";", 1)
+        assert make_report(run, collect(run)).judged.notes[0].startswith("2 configurations have been judged")
         assert note == " 2 of them are in this table"
 
     def test_other_predictions_of_the_same_name_are_another_configuration(self, bring):

@@ -175,14 +175,14 @@ class TestCommand:
         assert (code, out.splitlines()[0]) == (0, "nothing to resume: 2 of 2 trials are finished")
         (tmp_path / "runs/latest/shards/mine-seed2.json").unlink()
         code, _, err = run_cli("resume")
-        assert (code, "mine-seed2: imported, and what was imported is gone: lab2 import its file" in err) == (2, True)
+        assert (code, "mine-seed2: imported, so it cannot be trained here; lab2 import its" in err) == (2, True)
         row = json.loads((tmp_path / "runs/latest/shards/mine-seed1.json").read_text())["row"]
         assert (row["train_seconds"], row["parameters"], row["architecture"]) == (None, None, "external")
 
-    def test_a_look_that_cannot_be_noted_is_said(self, bring, tmp_path: Path):
-        (tmp_path / "runs/test_looks.jsonl").mkdir(parents=True)
+    def test_a_use_that_cannot_be_noted_is_said(self, bring, tmp_path: Path):
+        (tmp_path / "runs/test_set_uses.jsonl").mkdir(parents=True)
         (note,) = bring("image,label,prediction,architecture,seed\na,x,x,mine,1\nb,y,x,mine,1\n").notes
-        assert note.startswith("that these test images were looked at is not noted in ")
+        assert note.startswith("could not note in ")
 
     def test_a_mistake_is_one_sentence(self, run_cli, tmp_path: Path):
         (tmp_path / "p.csv").write_text("image,label,prediction,architecture,seed\na,x,x,d,\x1b[2J\nb,y,x,d,1\n")

@@ -1,4 +1,4 @@
-"""The ledger of looks at test images: who has looked, and how many configurations were judged on the same images."""
+"""The ledger of test-set uses: which trials read test images, and how many configurations were judged on them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 from lab2.cli.screen import show_table
-from lab2.report.judged import count_looks
+from lab2.report.judged import count_judged
 from lab2.report.report import make_report
 from lab2.report.writers import markdown, write_report
 from lab2.results.collect import collect
-from lab2.results.ledger import note_look, read_ledger
+from lab2.results.ledger import note_use, read_ledger
 from lab2.results.run_dir import RunDir, create_run
 from lab2.results.shard import write_shard
 from lab2.spec.job import Trial
@@ -41,12 +41,12 @@ def looked(folder: Path, *trials: Trial, run_id: str = "run") -> RunDir:
     """The same, with a line for each trial."""
     run = finish(folder, *trials, run_id=run_id)
     for trial in trials:
-        note_look(run, trial, DATA)
+        note_use(run, trial, DATA)
     return run
 
 
 def notes_of(run: RunDir) -> tuple[str, ...]:
-    return count_looks(run, collect(run)).notes
+    return count_judged(run, collect(run)).notes
 
 
 class TestConfiguration:
@@ -71,7 +71,7 @@ class TestConfiguration:
 class TestNoted:
     def test_a_line_says_who_looked_at_what_and_when(self, tmp_path: Path):
         looked(tmp_path, A)
-        line = json.loads((tmp_path / "test_looks.jsonl").read_text())
+        line = json.loads((tmp_path / "test_set_uses.jsonl").read_text())
         assert line.pop("at").startswith("20")
         assert line == {
             "dataset": "mnist",
@@ -87,13 +87,13 @@ class TestNoted:
     def test_many_at_once_lose_no_line(self, tmp_path: Path):
         run = make_run(tmp_path, *seeds_of("a", 40))
         with ThreadPoolExecutor(8) as crew:
-            list(crew.map(lambda trial: note_look(run, trial, DATA), run.read_plan().trials))
-        assert {look.trial for look in read_ledger(run).looks} == set(run.read_plan().names)
+            list(crew.map(lambda trial: note_use(run, trial, DATA), run.read_plan().trials))
+        assert {use.trial for use in read_ledger(run).uses} == set(run.read_plan().names)
 
     def test_a_smoke_run_is_not(self, tmp_path: Path):
         plan = Plan(run_id="run", created_at="2026-01-01T00:00:00", smoke=True, trials=(A,))
         run = create_run(tmp_path, plan)
-        note_look(run, A, DATA)
+        note_use(run, A, DATA)
         write_shard(run.shard(A.name), finished(A, dataset_sha256=DATA))
         assert not run.ledger.exists()
         assert notes_of(run) == ()
@@ -102,28 +102,28 @@ class TestNoted:
         run = looked(tmp_path, A)
         with run.ledger.open("ab") as file:
             file.write(b'{"dataset": "mn')
-        note_look(run, B, DATA)
+        note_use(run, B, DATA)
         found = read_ledger(run)
-        assert ([look.trial for look in found.looks], found.broken) == (["a-seed1", "b-seed1"], 1)
+        assert ([use.trial for use in found.uses], found.broken) == (["a-seed1", "b-seed1"], 1)
 
     @pytest.mark.slow
     def test_a_trial_notes_its_look_and_one_that_cannot_goes_on(self, tmp_path: Path, caplog: pytest.LogCaptureFixture):
         trial = make_trial("cnn")
         run = make_run(tmp_path, trial)
         shard = run_trial(trial, run, device="cpu")
-        (look,) = read_ledger(run).looks
-        assert (look.digest, look.dataset_sha256) == (trial.digest, shard.dataset_sha256)
+        (use,) = read_ledger(run).uses
+        assert (use.digest, use.dataset_sha256) == (trial.digest, shard.dataset_sha256)
         other = make_run(tmp_path / "more", trial)
         other.ledger.mkdir()
         with caplog.at_level(logging.WARNING, "lab2"):
             assert run_trial(trial, other, device="cpu").status == "ok"
-        assert "that it read the test images is not noted in" in caplog.text
+        assert "that the test images were read" in caplog.text
 
     def test_a_pipe_in_its_place_is_an_error_and_does_not_hang(self, tmp_path: Path):
         run = make_run(tmp_path, A)
         os.mkfifo(run.ledger)
         with pytest.raises(OSError, match="a FIFO, wanted a regular file"):
-            note_look(run, A, DATA)
+            note_use(run, A, DATA)
 
 
 class TestCounted:
@@ -132,7 +132,7 @@ class TestCounted:
         looked(tmp_path, B, run_id="second")
         looked(tmp_path, B, run_id="third")
         (note,) = notes_of(run)
-        today = read_ledger(run).looks[0].at[:10]
+        today = read_ledger(run).uses[0].at[:10]
         assert note == (
             f"2 configurations have been judged on these test images in {tmp_path} (the first on {today}); "
             "1 of them is in this table"
@@ -141,23 +141,23 @@ class TestCounted:
     def test_other_test_images_do_not_count(self, tmp_path: Path):
         run = looked(tmp_path, A)
         other = make_run(tmp_path, B, run_id="second")
-        note_look(other, B, "e" * 64)
-        note_look(other, replace(B, data=replace(B.data, test_images=50)), DATA)
+        note_use(other, B, "e" * 64)
+        note_use(other, replace(B, data=replace(B.data, test_images=50)), DATA)
         assert notes_of(run)[0].startswith("1 configuration has been judged")
 
     def test_a_run_without_its_ledger_has_no_count_rather_than_0(self, tmp_path: Path):
         run = finish(tmp_path, A)
         unknown = "how many configurations have been judged on these test images is not known: "
-        assert notes_of(run) == (f"{unknown}{tmp_path} has no test_looks.jsonl",)
+        assert notes_of(run) == (f"{unknown}{tmp_path} has no test_set_uses.jsonl",)
         other = make_run(tmp_path, B, run_id="second")
-        note_look(other, B, "e" * 64)
-        assert notes_of(run) == (f"{unknown}{run.ledger} has no look at them",)
+        note_use(other, B, "e" * 64)
+        assert notes_of(run) == (f"{unknown}{run.ledger} has no use of them",)
 
     def test_rows_that_were_never_noted_are_said(self, tmp_path: Path):
         run = finish(tmp_path, A, B)
-        note_look(run, A, DATA)
+        note_use(run, A, DATA)
         assert notes_of(run)[0].endswith(
-            "; 2 of them are in this table; 1 of these is not in test_looks.jsonl, so it may lack others"
+            "; 2 of them are in this table; 1 of these is not in test_set_uses.jsonl, so it may lack others"
         )
         assert notes_of(run)[0].startswith("2 configurations have been judged")
 

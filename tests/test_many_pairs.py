@@ -13,7 +13,7 @@ from scipy import stats
 
 from lab2.compare.evidence import e_process
 from lab2.compare.letters import letters
-from lab2.compare.looks import Look, boundaries, plan
+from lab2.compare.looks import Look, boundaries, levels
 from lab2.compare.simultaneous import MaximumT, holm
 from lab2.errors import ComparisonError
 
@@ -111,21 +111,19 @@ class TestLooks:
 
     def test_keep_the_total_error_of_normal_increments(self):
         generator = np.random.default_rng(0)
-        looks = plan((3, 5, 10))
         sums = np.cumsum(generator.normal(size=(200_000, 10)), 1)
         z = np.abs(sums[:, [2, 4, 9]]) / np.sqrt([3, 5, 10])
-        stopped = (2 * stats.norm.sf(z) <= looks.levels).any(1)
+        stopped = (2 * stats.norm.sf(z) <= levels((3, 5, 10))).any(1)
         assert stopped.mean() == pytest.approx(0.05, abs=0.0015)  # three deviations
 
     def test_have_levels_that_are_the_boundaries_as_p(self):
-        looks = plan((5, 10))
-        assert looks.levels == pytest.approx([2 * stats.norm.sf(2.9626), 2 * stats.norm.sf(1.9686)], rel=1e-3)
-        assert plan((4,)).levels == pytest.approx([0.05])
+        assert levels((5, 10)) == pytest.approx([2 * stats.norm.sf(2.9626), 2 * stats.norm.sf(1.9686)], rel=1e-3)
+        assert levels((4,)) == pytest.approx([0.05])
 
     @pytest.mark.parametrize("seeds", [(), (1, 3), (3, 3), (5, 3)])
     def test_that_cannot_be_are_refused(self, seeds):
         with pytest.raises(ComparisonError, match="wanted increasing numbers from 2 on"):
-            plan(seeds)
+            levels(seeds)
 
     @pytest.mark.parametrize("number", [1, 2, 3])
     @pytest.mark.parametrize("pairs", [1, 28])
@@ -133,7 +131,7 @@ class TestLooks:
         look = Look(seeds=(3, 5, 10), number=number, pairs=pairs)
         for alpha in (0.05, 0.001):
             level = look.level(alpha)
-            assert level == plan((3, 5, 10), alpha / pairs).levels[number - 1]
+            assert level == levels((3, 5, 10), alpha / pairs)[number - 1]
             assert look.adjusted(level) == pytest.approx(alpha, rel=1e-3)
             assert look.adjusted(0.99 * level) < alpha < look.adjusted(1.01 * level)
 
@@ -149,7 +147,7 @@ class TestLooks:
     def test_cost_what_the_papers_say_where_a_report_at_5_percent_came_first(self, seeds, percent):
         sums = np.cumsum(np.random.default_rng(0).normal(size=(100_000, seeds[-1])), 1)
         p = 2 * stats.norm.sf(np.abs(sums[:, np.array(seeds) - 1]) / np.sqrt(seeds))
-        either = (p <= plan(seeds).levels).any(1) | (p[:, 0] < 0.05)
+        either = (p <= levels(seeds)).any(1) | (p[:, 0] < 0.05)
         assert 100 * either.mean() == pytest.approx(percent, abs=0.3)  # three deviations
 
     def test_have_intervals_that_hold_together_whatever_the_truth(self):

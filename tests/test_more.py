@@ -15,8 +15,8 @@ from lab2.compare.comparison import Comparison, compare
 from lab2.compare.looks import Look
 from lab2.compare.price import Need
 from lab2.errors import ConfigError, RunError
-from lab2.more.plan import Asked, PlannedLooks, read_looks, write_looks
-from lab2.more.planning import NothingToAdd, plan_looks
+from lab2.more.design import NothingToAdd, plan_looks
+from lab2.more.planned_looks import Asked, PlannedLooks, read_looks, write_looks
 from lab2.more.standing import grown, seeds_at_hand
 from lab2.report.finding import find
 from lab2.results.collect import collect
@@ -34,7 +34,9 @@ def made(judged: Comparison | None = None, at_hand: Any = None, **asked: Any) ->
     asked = {"difference_points": 3.0, **asked}
     used = [seed for seeds in (at_hand or SEEDS).values() for seed in seeds]
     judged = judged or compare(OPEN, margin=0.02)
-    return plan_looks(judged, ("a", "b"), at_hand or SEEDS, frozenset(), Asked(**asked), used=used)
+    return plan_looks(
+        judged, ("a", "b"), at_hand or SEEDS, frozenset(), Asked(**asked), used=used, pairs=len(judged.pairs)
+    )
 
 
 def planned(**asked: Any) -> PlannedLooks:
@@ -120,6 +122,7 @@ class TestPlan:
             ({"looks": (5, 4)}, "wanted increasing numbers"),
             ({"looks": (5, 10), "most_seeds": 8}, "no look after the most seeds"),
             ({"most_seeds": 3}, "more than the 3 at hand"),
+            ({"most_seeds": 0}, "0 seeds: wanted from 2 to 100,000"),
             ({"looks": (5, 10**6)}, "1000000 seeds: wanted from 2 to 100,000"),
             ({"at_hand": {"a": (1, 2, 3), "b": (1, 2, 2**31 - 2)}}, "no seed numbers are left"),
         ],
@@ -146,7 +149,8 @@ class TestFile:
     )
     def test_an_altered_one_is_refused_and_costs_a_report_only_a_note(self, tmp_path: Path, harm, message):
         run = answered(tmp_path, OPEN)
-        run.looks.write_text(harm(planned().dump().decode()))
+        write_looks(run.looks, planned())
+        run.looks.write_text(harm(run.looks.read_text()))
         with pytest.raises(ConfigError, match=message) as caught:
             read_looks(run.looks)
         finding = find(Collected(run=run, comparison=collect(run)))

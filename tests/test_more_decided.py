@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,18 @@ import pytest
 from benchmarks.statistics import Cell, draw
 from lab2.cli.looking import looks_of
 from lab2.compare.comparison import Verdict, compare
-from lab2.compare.looks import plan
-from lab2.more.plan import Asked, PlannedLooks, read_looks, write_looks
+from lab2.compare.looks import levels
+from lab2.models.external import ExternalConfig
+from lab2.more.planned_looks import Asked, PlannedLooks, read_looks, write_looks
 from lab2.more.standing import complete_looks, grown, trials_of_look
 from lab2.report.answer import answer, found
 from lab2.report.finding import Finding, find
 from lab2.results.collect import collect
 from lab2.results.correctness import Collected
 from lab2.results.run_dir import RunDir
+from lab2.spec.job import JobSpec
 from tests.answered import among, answered, leave
+from tests.conftest import TINY, make_run, make_trial
 from tests.test_more import OPEN, planned
 
 NEAR = {"a": (928, 930, 932), "b": (918, 920, 925)}  # how many images each seed is right about
@@ -190,6 +194,15 @@ class TestCommand:
         code, said, _ = run_cli("more", "--decide", "b,a", "--looks", "5", "--difference", "3", "--runs", str(runs))
         assert (code, said.splitlines()[-1][:44]) == (0, "Decided at look 2 of 2 (5 seeds of each): a ")
 
+    def test_of_an_imported_row_is_refused(self, runs, run_cli):
+        theirs = replace(make_trial(), job=JobSpec(name="b", model=ExternalConfig(name="b", answers="0")))
+        run = make_run(runs, make_trial("a", model=TINY["cnn"]), theirs)
+        for trial in run.read_plan().trials:
+            leave(run, trial, among(1000, range(900)))
+        code, _, said = run_cli("more", "run", "--decide", "a,b", "--runs", str(runs))
+        assert code == 2
+        assert "b: imported, so no seeds of it can be trained here" in said
+
     def test_of_a_study_or_a_smoke_run_is_refused(self, runs, run_cli):
         answered(runs, OPEN, smoke=True)
         assert "is a smoke run" in run_cli("more", "--decide", "a,b", "--runs", str(runs))[2]
@@ -197,6 +210,18 @@ class TestCommand:
         run.study.write_text("{}")
         code, _, said = run_cli("more", "--decide", "a,b", "--runs", str(runs / "other"))
         assert (code, "is a study" in said) == (2, True)
+
+
+def test_looks_count_also_beside_rows_of_another_run(tmp_path: Path):
+    """A pair that waits for its look is compared without the seeds that wait, and at the level of its look."""
+    run, looks = TestDecided().run(tmp_path)
+    leave_look(run, looks, 2, better=60)
+    other = answered(tmp_path / "other", OPEN)
+    both = [Collected(run=one, comparison=collect(one), prefix=f"{name}/") for name, one in (("x", run), ("y", other))]
+    finding = find(*both)
+    assert finding.looks["x/a", "x/b"].number == 2
+    assert finding.looks["x/a", "x/b"].pairs == 6
+    assert "seeds of x/a and x/b were added in planned looks" in finding.notes
 
 
 def test_a_report_says_which_looks_were_planned(tmp_path: Path):
@@ -214,11 +239,10 @@ def test_equal_recipes_are_called_different_in_five_percent_at_most(luck: float,
     """Question 3, by all looks together. 400 repetitions; a share of 0.05 has a Monte-Carlo error of 0.011."""
     generator = np.random.default_rng(3)
     cell = Cell(seeds=10, images=300, luck=luck, accuracy=accuracy)
-    levels = plan((3, 5, 10)).levels
     p = np.ones((400, 3))
     for row in p:
         a, b = draw(cell, generator)
         row[:] = [compare({"a": a[:n], "b": b[:n]}).pairs[0].answer.p for n in (3, 5, 10)]
-    wrong = (p <= levels).any(1).mean()
+    wrong = (p <= levels((3, 5, 10))).any(1).mean()
     assert wrong <= 0.05 + 3 * 0.011
     assert (p < 0.05).any(1).mean() > wrong  # each look at 5 % is wrong more often

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab2.more.plan import read_looks
+from lab2.more.planned_looks import read_looks
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir, open_run
 from tests.conftest import PATIENCE_S

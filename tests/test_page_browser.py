@@ -19,6 +19,7 @@ from lab2.report.page.differences import signed
 from lab2.report.page.page import index_html
 from lab2.report.report import make_report
 from lab2.results.collect import collect
+from lab2.results.correctness import Collected
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import unfinished, write_shard
 from lab2.spec.job import DataConfig
@@ -142,7 +143,7 @@ def test_one_chart_is_shown_for_the_chosen_cost_and_scale(shown: Browser, pages)
 
 
 def test_any_pair_seeds_and_classes_are_compared_as_python_does(shown: Browser, pages, run: RunDir):
-    finding = find(run, collect(run))
+    finding = find(Collected(run=run, comparison=collect(run)))
     assert finding.judged is not None
     shown.open(pages["three"])
     names = [row.name for row in finding.judged.rows]
@@ -170,7 +171,7 @@ def test_any_pair_seeds_and_classes_are_compared_as_python_does(shown: Browser, 
 def test_pictures_are_of_images_that_the_first_is_right_about_and_the_second_not(shown: Browser, pages, run: RunDir):
     shown.open(pages["three"])
     shown.click("#matrix button[data-first='0'][data-second='2']")
-    read = find(run, collect(run)).read
+    read = find(Collected(run=run, comparison=collect(run))).read
     said = shown.text("#about-pictures")
     better = int((read.right["cnn"].mean(0) > read.right["vit"].mean(0)).sum())
     assert said.startswith(f"cnn is right more often than vit about {better} images")

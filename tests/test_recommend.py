@@ -123,7 +123,7 @@ class TestOneRun:
         for trial, latency in zip(seeds_of("b", 3), (1.5e-3, 2e-3, 2.5e-3), strict=True):
             leave(run, trial, B, **MACHINE, latency_p50_seconds=latency)
         _, said, _ = ask("run", "--max-latency-ms", "2.2")
-        assert "b: the 95 % interval of its latency p50, 0.7579 ms to 3.242 ms, holds the limit 2.2 ms" in said
+        assert "b: the 95 % interval of its latency p50, 0.7579 ms to 3.242 ms, contains the limit 2.2 ms" in said
 
     def test_no_row_that_fits_is_exit_code_1_and_says_what_would_be_first(self, ask, runs: Path):
         made(runs, "a", "b")
@@ -164,7 +164,8 @@ class TestSeveralRuns:
         made(runs, "d", run_id="two", more={"device_name": "X2"})
         _, said, complained = ask("one", "two", "--max-latency-ms", "5")
         assert (
-            "note: latency p50 of different machines stand against one limit: one/a on X1 (cpu, 2 threads); two/d on X2"
+            "note: latency p50: measured on different machines, which one limit does not compare: one/a on X1 (cpu, "
+            "2 threads, unknown); two/d on X2"
         ) in complained
         assert "two/d has the least parameters (900,000)." in said  # and no word on whose latency is less
 
@@ -180,7 +181,7 @@ class TestSeveralRuns:
         made(runs, "b", run_id="two", more=more)
         code, said, complained = ask("one", "two")
         assert (code, said) == (2, "")
-        assert "one and two are no one table" in complained
+        assert "one and two cannot be compared in one table" in complained
         assert found in complained
         assert "ask for each run alone" in complained
 

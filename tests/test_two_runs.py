@@ -49,7 +49,7 @@ class TestExitCodes:
         two(runs, *trained(np.random.default_rng(1), 0.99, 0.003))
         code, said, _ = compare()
         assert code == 1
-        assert said.startswith("worse: cnn: a loss is shown, and not that it is less than the margin of 0.25 points.")
+        assert said.startswith("worse: cnn: a loss is shown, and one of 0.25 points or more is not excluded.")
         assert "10 seeds before, 10 after, 10,000 images" in said
 
     def test_none_is_not_worse(self, runs: Path, compare: Compare):
@@ -84,7 +84,7 @@ class TestExitCodes:
         two(runs, among(100, range(90))[None], among(100, range(1, 91))[None])
         code, said, _ = compare()
         assert code == 2
-        assert said.startswith("not decided: cnn: it is not shown that the loss is less than the margin of 0.25")
+        assert said.startswith("not decided: cnn: not passed; the sentences below say why")
         assert "how much another seed would change it is unknown" in said
         assert "unknown until there is a second seed" in said
 

@@ -15,8 +15,11 @@ JOB = JobSpec(
         image_side=224,
         mean=(127 / 255,) * 3,
         std=(128 / 255,) * 3,
-        head_epochs=3,
+        head_epochs=6,
         feature_lr_scale=0.3,
+        # Its stem and first five blocks, on maps of 112 to 28 pixels: their backward pass takes the longest.
+        frozen_statistics=True,
+        frozen=("_conv_stem", "_bn0", *(f"_blocks.{number}" for number in range(5))),
     ),
     train=TrainConfig(
         epochs=6, batch_size=32, learning_rate=1e-3, label_smoothing=0.05, flip=0.5, shift=8, stretch=0.1

@@ -80,9 +80,11 @@ def _say_facts(trials: Sequence[Trial]) -> None:
 
 
 def refuse_changed(trials: Sequence[Trial]) -> None:
-    """Raise `InputError` where what `trials` read is not what it was when they were planned, or is not there again."""
+    """Raise `InputError` where what `trials` read is not what it was when they were planned, or cannot be trained."""
     if imported := [trial.name for trial in trials if trial.job.model.trained_elsewhere]:
-        raise InputError(f"{some_of(imported)}: imported, and what was imported is gone: lab2 import its file again")
+        raise InputError(
+            f"{some_of(imported)}: imported, so it cannot be trained here; lab2 import its predictions again"
+        )
     digests: dict[DataConfig, str | None] = {}
     for trial in trials:
         if trial.inputs and trial.data.source not in digests:

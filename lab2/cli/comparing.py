@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-from rich.text import Text
 
 from lab2.cli import completion
 from lab2.cli.command import RESULTS, command
 from lab2.cli.options import DEFAULT_RUNS, Runs
-from lab2.cli.screen import gather, out, say, show_warnings, warn
+from lab2.cli.screen import gather, paragraph, say, show_rows, show_warnings, warn
 from lab2.errors import RunError
-from lab2.foreign_text import for_terminal, one_line
+from lab2.foreign_text import one_line
 from lab2.launch.status import RunStatus
+from lab2.more.standing import last_look
 from lab2.results.run_dir import RunDir, open_run
 from lab2.spec.plan import check_margin
 from lab2.whole_file import write_whole
@@ -55,7 +52,7 @@ def compare(
         ),
     ] = None,
     file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write all that was found to this file.")
+        Path | None, typer.Option("--json", metavar="FILE", help="Write verdicts and figures to this file.")
     ] = None,
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
@@ -107,6 +104,13 @@ def _tested(run: RunDir) -> tuple[Comparison, RunStatus]:
     comparison, unreported = gather(run)
     if (tested := comparison.tested()) is None:
         raise RunError(f"{run.path.name}: a study that has chosen no recipe yet; lab2 resume goes on with it")
+    if last := last_look(run, tested):
+        names = " and ".join(last.planned.decide)
+        warn(
+            f"note: {run.path.name}: seeds of {names} were added in planned looks, so their number depended on "
+            "results; the error of this comparison is not exactly 5 % for them"
+        )
+        tested = last.comparison
     return tested, unreported
 
 
@@ -115,17 +119,16 @@ def _show(changes: Changes) -> None:
     from lab2.report.answer import points
     from lab2.report.change_text import caveats, cost_cells, difference_cells, headline, job_cells, job_sentences
 
-    _paragraph(headline(changes), "red" if changes.verdict == "worse" else "")
+    paragraph(headline(changes), "red" if changes.verdict == "worse" else "")
     before, after = changes.before.name, changes.after.name
     stated = f"{points(changes.margin)} ({changes.margin_from})"
-    _paragraph(f"before: {before}; after: {after}; margin: {stated}")
+    paragraph(f"before: {before}; after: {after}; margin: {stated}")
     for text in caveats(changes):
-        _paragraph(text)
-    titles = ("model", "verdict", "before", "after", "points [95 %]")
-    _table(titles, [job_cells(job) for job in changes.jobs])
+        paragraph(text)
+    _table(("model", "verdict", "before", "after", "points [95 %]"), [job_cells(job) for job in changes.jobs])
     for job in changes.jobs:
         for text in job_sentences(job, changes):
-            _paragraph(text)
+            paragraph(text)
     _table(("model", "cost", "before", "after", "ratio"), cost_cells(changes))
     _table(("what differs", "model", "before", "after"), difference_cells(changes))
     notes = {f"{job.name}: {note}": None for job in changes.jobs for note in job.notes}
@@ -133,16 +136,5 @@ def _show(changes: Changes) -> None:
         warn(f"note: {text}")
 
 
-def _paragraph(text: str, style: str = "") -> None:
-    say(textwrap.fill(text, max(20, out.width) if out.is_terminal else 80), style)
-
-
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table of text; none where there are no rows. A cell that does not fit is folded, not cut."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for number, title in enumerate(titles):
-        table.add_column(title, justify="left" if number < 2 else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(for_terminal(cell)) for cell in row))
-    if table.row_count:
-        out.print(table)
+    show_rows([(title, "left" if number < 2 else "right") for number, title in enumerate(titles)], rows)

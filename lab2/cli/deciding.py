@@ -22,10 +22,15 @@ def more(
     run_id: RunId = "latest",
     decide: Annotated[
         str | None,
-        typer.Option("--decide", metavar="JOB,JOB", help="The two to tell apart.", autocompletion=completion.jobs),
+        typer.Option("--decide", metavar="JOB,JOB", help="The two jobs to compare.", autocompletion=completion.jobs),
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option("--most-seeds", metavar="N", help="Of each in all, at most. Default: 30.")
+        int | None,
+        typer.Option(
+            "--most-seeds",
+            metavar="N",
+            help="The most seeds of each, those at hand included. Default: 30, or the last of --looks.",
+        ),
     ] = None,
     difference: Annotated[
         float | None,
@@ -38,7 +43,9 @@ def more(
     looks: Annotated[
         str | None,
         typer.Option(
-            "--looks", metavar="SEEDS", help="Seeds of each at which to look (3,5,10). Default: by the price."
+            "--looks",
+            metavar="SEEDS",
+            help="Numbers of seeds of each at which to look (3,5,10). Default: from the variance of the seeds at hand.",
         ),
     ] = None,
     profile: Annotated[str | None, Cluster] = None,
@@ -52,7 +59,7 @@ def more(
     from lab2.cli.looking import go_on, looks_of  # loads scipy
     from lab2.launch.planning import change_resources
     from lab2.launch.slurm import read_run_profile
-    from lab2.more.plan import Asked
+    from lab2.more.planned_looks import Asked
 
     asked = Asked(difference_points=difference, looks=_numbers(looks), most_seeds=seeds)
     run = open_run(runs, run_id)

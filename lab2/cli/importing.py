@@ -10,7 +10,7 @@ import typer
 from lab2.cli import completion
 from lab2.cli.command import RESULTS, command
 from lab2.cli.inspecting import progress_bar
-from lab2.cli.options import DEFAULT_RUNS, Runs, Settings
+from lab2.cli.options import DEFAULT_RUNS, Runs
 from lab2.cli.screen import say, show_table, warn
 from lab2.errors import ConfigError
 from lab2.launch.planning import data_config
@@ -43,11 +43,16 @@ def import_predictions(
         typer.Option(
             "--beside",
             metavar="OTHER",
-            help="A run (its id, or latest) whose finished rows stand in the table, too; its data are those of FILE.",
+            help="A run (its id, or latest) whose finished rows are copied beside; FILE is about its test images.",
             autocompletion=completion.run,
         ),
     ] = None,
-    settings: Settings = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="How the data set is read (data.test_share=0.3), with --dataset."
+        ),
+    ] = None,
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
     """Make a run of predictions from elsewhere, and show its table.

@@ -19,10 +19,10 @@ from lab2.compare.price import Need
 from lab2.errors import ConfigError, RunError
 from lab2.launch.status import RunStatus, status
 from lab2.launch.verdict import BEING_CANCELLED
-from lab2.more.plan import Asked, PlannedLooks, read_looks, write_looks
-from lab2.more.planning import NothingToAdd, plan_looks
+from lab2.more.design import NothingToAdd, plan_looks
+from lab2.more.planned_looks import Asked, PlannedLooks, read_looks, write_looks
 from lab2.more.standing import Looked, grown, seeds_at_hand, trials_of_look
-from lab2.report.answer import found, looks_text, points
+from lab2.report.answer import cases_of, found, gained, looks_text, points
 from lab2.report.finding import Finding, find
 from lab2.results.collect import Comparison
 from lab2.results.correctness import Collected
@@ -47,12 +47,14 @@ def looks_of(run: RunDir, names: tuple[str, str] | None, asked: Asked) -> Planne
     finding = find(Collected(run=run, comparison=comparison))
     if names is None:
         raise ConfigError(f"lab2 more {named(run)}: which two? {_open_pairs(finding.judged)}")
+    _refuse_imported(comparison.plan, names)
     at_hand = seeds_at_hand(comparison, names)
     judged = _judged(finding, names)
     if not _is_open(judged.pair(*names)):
         _say_decided(judged, names)
     used = [trial.seed for trial in comparison.plan.trials if trial.job.name in names]
-    made = plan_looks(judged, names, at_hand, finding.fixed, asked, used=used)
+    jobs = len({trial.job.name for trial in comparison.plan.trials})
+    made = plan_looks(judged, names, at_hand, finding.fixed, asked, used=used, pairs=jobs * (jobs - 1) // 2)
     if isinstance(made, NothingToAdd):
         _say_nothing_helps(judged, names, made)
     refuse_changed(trials_of_look(made, len(made.looks), comparison.plan))
@@ -75,8 +77,12 @@ def go_on(run: RunDir, planned: PlannedLooks, cluster: Profile | None, parallel:
         plan = grown(run, planned, looked.complete + 1)
         now = status(run, plan)
         if now.caveat:
-            raise ConfigError(f"{now.caveat}: what runs cannot be told from what is lost; call it when Slurm answers")
+            raise ConfigError(
+                f"{now.caveat}: running trials cannot be told from lost ones; call lab2 more again when Slurm answers"
+            )
         waiting = _waiting(planned, looked.complete + 1, plan, now)
+        if not waiting:  # the last of them has ended since the run was read
+            continue
         if cluster:
             _submit(run, looked, waiting, cluster, parallel, now)
             return
@@ -114,7 +120,7 @@ def _run(
     trials = [trial for trial in waiting if trial.name not in {*tried, *busy}]
     if trials:
         refuse_changed(trials)
-        say(f"run {plan.run_id}: {len(trials)} training{'s' * (len(trials) > 1)} of {_which(looked)}, {run.path}")
+        say(f"run {plan.run_id}: {len(trials)} trial{'s' * (len(trials) > 1)} of {_which(looked)}, {run.path}")
         run_here(run, plan, trials, parallel, local_gpus(plan.device))
         tried.update(trial.name for trial in trials)
     elif those := [trial.name for trial in waiting if trial.name in busy]:
@@ -142,7 +148,7 @@ def _submit(
         warn(f"left alone, {BEING_CANCELLED if ending else 'still running or queued'}: {some_of(busy)}")
     if trials:
         refuse_changed(trials)
-        say(f"{' and '.join(looked.planned.decide)}: the trainings of {_which(looked)}")
+        say(f"{' and '.join(looked.planned.decide)}: the trials of {_which(looked)}")
         resubmit(run, trials, cluster, parallel, now, any_node=False)
     say(f"when these trials have ended: lab2 more {named(run)} looks at them, and goes on")
 
@@ -163,6 +169,15 @@ def _refuse_run(run: RunDir) -> None:
         raise RunError(f"run {plan.run_id} is a smoke run, which compares nothing; start one without --quick")
 
 
+def _refuse_imported(plan: Plan, names: tuple[str, str]) -> None:
+    """Raise `ConfigError` for a row that lab2 cannot train."""
+    models = {trial.job.name: trial.job.model for trial in plan.trials}
+    if imported := [name for name in names if name in models and models[name].trained_elsewhere]:
+        raise ConfigError(
+            f"{', '.join(imported)}: imported, so no seeds of it can be trained here; lab2 import a file that has more"
+        )
+
+
 def _refuse_other(run: RunDir, planned: PlannedLooks, names: tuple[str, str] | None, asked: Asked) -> None:
     """Raise `ConfigError` where other looks are asked for than those that are planned."""
     first, second = planned.decide
@@ -176,13 +191,13 @@ def _refuse_other(run: RunDir, planned: PlannedLooks, names: tuple[str, str] | N
     }
     if differ := [option for option, same in wanted.items() if not same]:
         raise ConfigError(
-            f"{run.looks}: looks are planned with {', '.join(differ)}, and a plan that changes when seeds were seen is "
-            f"none; go on with it, lab2 more {named(run)}, or start a new run of the two jobs"
+            f"{run.looks}: looks are planned with {', '.join(differ)}, and must not change once seeds have been "
+            f"seen; go on with lab2 more {named(run)}, or start a new run of the two jobs"
         )
 
 
 def _judged(finding: Finding, names: tuple[str, str]) -> compared.Comparison:
-    """The comparison, in which both are. Raises `RunError` where they cannot be compared."""
+    """The comparison, which contains both rows. Raises `RunError` where they cannot be compared."""
     rows = finding.rows
     absent = [name for name in names if name not in rows]
     if finding.judged is None or absent:
@@ -205,9 +220,8 @@ def _open_pairs(judged: compared.Comparison | None) -> str:
 def _say_decided(judged: compared.Comparison, names: tuple[str, str]) -> NoReturn:
     pair = judged.pair(*names)
     pair = pair if pair.difference >= 0 else pair.reversed()
-    interval = f"{100 * pair.difference:.2f} points, 95 % interval {100 * pair.low:.2f} to {100 * pair.high:.2f}"
     if pair.verdict is Verdict.BETTER:
-        say(f"{pair.first} is already shown to be better than {pair.second} ({interval}). Nothing is added.")
+        say(f"{pair.first} is already shown to be better than {pair.second} ({gained(pair)}). Nothing is added.")
     else:
         margin = points(judged.margin)
         say(f"{names[0]} and {names[1]} are already equal within the margin of {margin}. Nothing is added.")
@@ -218,7 +232,7 @@ def _say_nothing_helps(judged: compared.Comparison, names: tuple[str, str], noth
     price = nothing.price
     both, apart = f"{names[0]} and {names[1]}", f"a true difference of {points(price.difference)}"
     power = f"with a power of {100 * price.power:.0f} %"
-    cases = "test images" if judged.cases == judged.images else "groups of test images"
+    cases = cases_of(judged)
     if price.need is Need.IMAGES and price.images is not None and price.images > judged.cases:
         say(
             f"{both}: no number of seeds finds {apart} on these {judged.cases:,} {cases} {power}; that takes "
@@ -255,7 +269,7 @@ def _say_plan(run: RunDir, planned: PlannedLooks, comparison: Comparison) -> Non
         len(those) * float(frame.loc[frame["job"] == job, "train_seconds"].mean()) for job, those in new.items()
     )
     say(
-        f"new seeds: {' and '.join(numbers)}; at most {planned.new} trainings, about {_duration(seconds)} of training "
+        f"new seeds: {' and '.join(numbers)}; at most {planned.new} trials, about {_duration(seconds)} of training "
         "at the speed of the seeds at hand"
     )
 

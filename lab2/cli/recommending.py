@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-from rich.text import Text
 
 from lab2.cli import completion
 from lab2.cli.command import RESULTS, command
 from lab2.cli.options import DEFAULT_RUNS, Runs
-from lab2.cli.screen import gather, out, say, show_warnings, warn
+from lab2.cli.screen import Align, gather, paragraph, say, show_rows, show_warnings, warn
 from lab2.errors import RunError
-from lab2.foreign_text import for_terminal
 from lab2.results.run_dir import open_run
 from lab2.whole_file import write_whole
 
 if TYPE_CHECKING:
     from lab2.report.advice import Advice
-    from lab2.report.recommendation import Candidate, Recommendation
+    from lab2.report.recommendation import Candidate
     from lab2.results.correctness import Collected
 
 app = typer.Typer()
 
 NO_ROW = 1  # exit code: no row is known to fit
+COLUMNS: tuple[tuple[str, Align], ...] = (
+    *(("model", "left"), ("accuracy", "right"), ("best", "right")),
+    *(("behind the first [95 %]", "right"), ("worse", "left")),
+)  # fmt: skip
 
 
 def _limit(name: str, metavar: str, text: str) -> typer.models.OptionInfo:
@@ -39,7 +38,7 @@ def _limit(name: str, metavar: str, text: str) -> typer.models.OptionInfo:
 def recommend(
     run_ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Ids, or latest.", autocompletion=completion.run),
+        typer.Argument(metavar="RUNS", help="Ids, or latest.", autocompletion=completion.run),
     ] = None,
     max_parameters: Annotated[float | None, _limit("--max-parameters", "N", "Parameters of the network.")] = None,
     max_latency_ms: Annotated[
@@ -61,6 +60,7 @@ def recommend(
 ) -> None:
     """Say which rows fit limits, which may be the best of them, and what each limit costs. It forces no winner."""
     from lab2.report.advice import Advice, as_json
+    from lab2.report.judged import count_judged
     from lab2.report.limits import limits
     from lab2.report.recommendation import recommend as judge
     from lab2.report.several import joined, trained_differently
@@ -73,11 +73,12 @@ def recommend(
     collected = _collected(runs, run_ids or ["latest"])
     finding, summary = joined(collected)
     found = judge(finding, summary, asked)
-    advice = Advice(found, finding, summary, tuple(trained_differently(collected)))
+    judged = [note for one in collected for note in count_judged(one.run, one.comparison).notes]
+    advice = Advice(found, finding, summary, (*trained_differently(collected), *dict.fromkeys(judged)))
     _show(advice)
     if json_path:
         write_whole(json_path.absolute(), as_json(advice, [one.run.path.name for one in collected]))
-        say(f"in {json_path}: all of it as JSON")
+        say(f"in {json_path}")
     if not found.candidates and not found.uncompared:
         raise typer.Exit(NO_ROW)
 
@@ -108,34 +109,24 @@ def _show(advice: Advice) -> None:
     wanted = "; ".join(one.text for one in found.limits) or "none"
     rows = len(found.checks) + len(found.absent)
     fit = len(found.candidates) + len(found.uncompared)
-    _paragraph(f"Limits: {wanted}. {fit} of {rows} rows {'fits' if fit == 1 else 'fit'}.")
+    paragraph(f"Limits: {wanted}. {fit} of {rows} rows {'fits' if fit == 1 else 'fit'}.")
     for text in verdict(advice):
-        _paragraph(text)
+        paragraph(text)
     if found.candidates:
-        out.print(_table(found))
-        _paragraph(READING)
+        cells = (
+            (one.name, f"{one.accuracy:.2%}", _probability(one.probability), *_behind(one)) for one in found.candidates
+        )
+        show_rows(COLUMNS, cells)
+        paragraph(READING)
     for texts in (excluded(found), costs(found)):
         for text in texts:
-            _paragraph(text)
+            paragraph(text)
     for text in remarks(advice):
         warn(f"note: {text}")
 
 
-def _paragraph(text: str) -> None:
-    say(textwrap.fill(text, max(20, out.width) if out.is_terminal else 80))
-
-
-def _table(found: Recommendation) -> Table:
-    """The rows that fit, the most accurate first."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("row", overflow="fold")
-    for title in ("accuracy", "best", "behind the first [95 %]"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("worse", no_wrap=True)
-    for one in found.candidates:
-        cells = (one.name, f"{one.accuracy:.2%}", _probability(one.probability), *_behind(one))
-        table.add_row(*(Text(for_terminal(cell)) for cell in cells))
-    return table
+def _cells(one: Candidate) -> tuple[str, ...]:
+    return one.name, f"{one.accuracy:.2%}", _probability(one.probability), *_behind(one)
 
 
 def _probability(share: float) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import textwrap
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from lab2.results.collect import Comparison
     from lab2.trace import Trace
 
+Align = Literal["left", "right"]
+
 out = Console(highlight=False, emoji=False)
 err = Console(stderr=True, highlight=False, emoji=False)
 
@@ -37,6 +40,22 @@ def say(text: str, style: str = "") -> None:
 def warn(text: str, style: str = "yellow") -> None:
     """Print to standard error, with the same escapes."""
     err.print(for_terminal(text), style=style, markup=False, soft_wrap=True)
+
+
+def paragraph(text: str, style: str = "") -> None:
+    """A sentence or more, wrapped to the terminal; to 80 columns where there is none."""
+    say(textwrap.fill(text, max(20, out.width) if out.is_terminal else 80), style)
+
+
+def show_rows(columns: Sequence[tuple[str, Align]], rows: Iterable[Sequence[str]]) -> None:
+    """A table of text, by titles with their alignment; none where there are no rows. What does not fit is folded."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for title, align in columns:
+        table.add_column(title, justify=align, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(for_terminal(cell)) for cell in row))
+    if table.row_count:
+        out.print(table)
 
 
 class _Visible(logging.Formatter):
@@ -127,7 +146,7 @@ def _show_answer(report: Report) -> None:
 
     if sentences := answer(report.finding):
         for text in (*caveats(report.summary), *sentences):
-            say(textwrap.fill(text, max(20, out.width) if out.is_terminal else 80))
+            paragraph(text)
 
 
 def show_trace(trace: Trace) -> None:

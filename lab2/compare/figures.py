@@ -20,7 +20,7 @@ BINS = 15
 
 
 def blocks_of(images: int, groups: NDArray[np.generic] | None = None) -> NDArray[np.intp]:
-    """(N,) the block of each image: at most `BLOCKS`, that hold every `BLOCKS`-th image each, or group as a whole."""
+    """(N,) the block of each image, of `BLOCKS` at most: image i is in block i mod `BLOCKS`, a group in one block."""
     if groups is None:
         return np.arange(images, dtype=np.intp) % min(images, BLOCKS)
     codes: NDArray[np.intp] = np.unique(groups, return_inverse=True)[1].astype(np.intp)
@@ -58,7 +58,7 @@ def macro_f1(totals: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def balanced_accuracy(totals: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean of the recall over the classes that have images, from `f1_sums`."""
+    """(..., 3 C) sums of `f1_sums` to (...): the mean recall over the classes that have images."""
     right, _, images = np.split(totals, 3, -1)
     recall = np.divide(right, images, out=np.zeros_like(right), where=images > 0)
     mean: NDArray[np.float64] = recall.sum(-1) / (images > 0).sum(-1)
@@ -66,7 +66,7 @@ def balanced_accuracy(totals: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def mean_sums(values: NDArray[np.floating], blocks: NDArray[np.intp]) -> NDArray[np.float64]:
-    """(S, J, 2): sums of the `values`, (S, N), such as each image's loss; the images."""
+    """(S, J, 2): sums of the `values`, (S, N), such as each image's loss; the images. Raises `ComparisonError`."""
     if values.ndim != 2 or blocks.shape != values.shape[1:]:
         raise ComparisonError(f"values {values.shape}, blocks {blocks.shape}: wanted (S, N), (N,)")
     images = np.bincount(blocks)
@@ -74,7 +74,7 @@ def mean_sums(values: NDArray[np.floating], blocks: NDArray[np.intp]) -> NDArray
 
 
 def mean(totals: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean over images, from `mean_sums`."""
+    """(..., 2) sums of `mean_sums` to (...): the mean over images."""
     found: NDArray[np.float64] = totals[..., 0] / totals[..., 1]
     return found
 

@@ -24,7 +24,7 @@ def flips(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Flips:
     An image counts as right where more than half of the seeds are right about it.
     """
     shares = before.mean(0), after.mean(0)
-    right = [share > 0.5 for share in shares]  # exact: counts below 2^53 over their number
+    right = [share > 0.5 for share in shares]  # a share of exactly one half is exact in float64
     change = shares[1] - shares[0]
     lost, gained = np.flatnonzero(right[0] & ~right[1]), np.flatnonzero(right[1] & ~right[0])
     return Flips(

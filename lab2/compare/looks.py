@@ -25,15 +25,6 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looks:
-    """A plan: the numbers of seeds (of each architecture) at which to look, and the level that each look may use."""
-
-    seeds: tuple[int, ...]
-    alpha: float
-    levels: tuple[float, ...]  # two-sided p at or below which a look stops
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """One of the planned looks, at a pair that was chosen among several.
 
@@ -50,13 +41,13 @@ class Look:
         The interval of that level is the repeated confidence interval: those of all looks hold together with 1 -
         `alpha`, whatever makes one stop.
         """
-        return plan(self.seeds, alpha / self.pairs).levels[self.number - 1]
+        return levels(self.seeds, alpha / self.pairs)[self.number - 1]
 
     def adjusted(self, p: float) -> float:
         """The repeated p of the pair's own `p`, two-sided: the least alpha with which this look would stop."""
 
         def lacking(log_alpha: float) -> float:
-            return plan(self.seeds, math.exp(log_alpha)).levels[self.number - 1] - p
+            return levels(self.seeds, math.exp(log_alpha))[self.number - 1] - p
 
         least, most = math.log(max(p, _LEAST)), math.log(_MOST)
         if p >= _MOST or lacking(most) < 0:
@@ -65,8 +56,8 @@ class Look:
         return min(1.0, self.pairs * overall)
 
 
-def plan(seeds: Sequence[int], alpha: float = 0.05) -> Looks:
-    """Plan looks after these numbers of seeds, 2 or more, increasing.
+def levels(seeds: Sequence[int], alpha: float = 0.05) -> tuple[float, ...]:
+    """The two-sided p at or below which each of the looks stops, after these numbers of seeds: 2 or more, increasing.
 
     Information is counted in seeds. Of question 3 the images' part of the variance does not shrink with seeds, so
     estimates at two looks are more alike than this supposes: the total error is then below alpha. Raises
@@ -78,7 +69,7 @@ def plan(seeds: Sequence[int], alpha: float = 0.05) -> Looks:
             "wanted increasing numbers from 2 on, and a level in (0, 1)"
         )
     bounds = boundaries([count / seeds[-1] for count in seeds], alpha)
-    return Looks(seeds=tuple(seeds), alpha=alpha, levels=tuple(float(2 * ndtr(-bound)) for bound in bounds))
+    return tuple(float(2 * ndtr(-bound)) for bound in bounds)
 
 
 def spent(fraction: float, alpha: float) -> float:

@@ -90,7 +90,9 @@ def named_images(table: AnswerTable) -> KnownImages:
             f"{table.path}: no prediction is one of the labels ({shown(predicted[0])} is none, {shown(table.label[0])} "
             "is one); write classes in the same way in both columns"
         )
-    classes = class_names({*table.label.names, *predicted, *table.share_names})
+    labels, others = set(table.label.names), {*predicted, *table.share_names}
+    # Those of the labels first: a class that is only predicted changes no number of another.
+    classes = (*class_names(labels), *class_names(others - labels))
     if len(classes) < 2:
         raise DataError(f"{table.path}: 1 class ({classes[0]}); wanted two or more")
     numbers = {name: number for number, name in enumerate(classes)}

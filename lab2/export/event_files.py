@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lab2.export.outcome import Outcome, require_package
+from lab2.export.outcome import Outcome
+from lab2.export.packages import require_package
 from lab2.export.record import TrialRecord
 from lab2.foreign_text import for_markdown
 from lab2.regular_file import LISTS, read_regular

@@ -11,16 +11,14 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from lab2.errors import ConfigError
-from lab2.export.outcome import require_package
+from lab2.export.packages import Format, require_package
 from lab2.foreign_text import one_line
 
-Format = Literal["onnx", "torch-export"]
 Infer = Callable[[Tensor], Tensor]  # (B, C, S, S) images in [0, 1] to (B, K) logits
 
 SUFFIX: Mapping[Format, str] = {"onnx": ".onnx", "torch-export": ".pt2"}
@@ -41,23 +39,37 @@ def export(model: nn.Module, example: Tensor, to: Format, facts: Mapping[str, st
             program = torch.export.export(model, (example,), dynamic_shapes=(batch,))
             return _as_onnx(program, facts) if to == "onnx" else _as_program(program, facts)
         except Exception as error:  # the network may be the user's
-            what = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST]
-            raise ConfigError(f"--to {to}: this network cannot be exported ({one_line(what)})") from error
+            raise _refused(to, "this network cannot be exported", error) from error
 
 
 def opened(content: bytes, to: Format) -> Infer:
-    """What the file's content computes."""
+    """What the file's content computes. It, and what it returns, raise `ConfigError` where the runtime refuses it."""
+    try:
+        run = _runtime(content, to)
+    except Exception as error:  # the runtime's own, of many kinds
+        raise _refused(to, "its runtime does not open the exported network", error) from error
+
+    def infer(images: Tensor) -> Tensor:
+        try:
+            return run(images)
+        except Exception as error:
+            raise _refused(to, "its runtime does not run the exported network", error) from error
+
+    return infer
+
+
+def _runtime(content: bytes, to: Format) -> Infer:
     if to == "torch-export":
         return torch.export.load(io.BytesIO(content)).module()
     import onnxruntime
 
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return lambda images: torch.from_numpy(session.run(["logits"], {"images": images.numpy()})[0])
 
-    def infer(images: Tensor) -> Tensor:
-        (logits,) = session.run(["logits"], {"images": images.numpy()})
-        return torch.from_numpy(logits)
 
-    return infer
+def _refused(to: Format, what: str, error: Exception) -> ConfigError:
+    found = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST]
+    return ConfigError(f"--to {to}: {what} ({one_line(found)})")
 
 
 @contextmanager

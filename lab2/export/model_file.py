@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 import lab2
-from lab2.export.formats import SUFFIX, Format, Infer, export, opened
+from lab2.export.formats import SUFFIX, Infer, export, opened
 from lab2.export.network import Trained, load_network
+from lab2.export.packages import Format
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
 from lab2.whole_file import write_whole
@@ -23,7 +24,7 @@ EXAMPLE = 2  # images of the batch that the exporter sees; of one it would make 
 class Checked:
     """An exported network against the trained one, on all test images, in fp32 on the CPU."""
 
-    path: Path  # of the file; there only if no image flips
+    path: Path  # where the file is written; only if no image flips
     bytes: int
     images: int
     largest_difference: float  # of two logits

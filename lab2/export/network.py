@@ -94,8 +94,14 @@ def _check_exportable(run: RunDir, trial: Trial) -> None:
         )
     if model.fitted:
         raise ConfigError(f"{trial.name}: a baseline keeps no weights; name a trial of a network")
+    if model.trained_elsewhere:
+        raise ConfigError(
+            f"{trial.name}: imported, and its network is not here, only its predictions; name a trial that was trained"
+        )
     if trial.search:
         raise ConfigError(f"{trial.name}: a trial of a search has no test images to check an export on; name another")
     if not path.exists():
-        again = f"lab2 run-local --jobs {trial.job.name} --set train.save_weights=true"
-        raise WeightsError(f"{path}: {trial.name} kept no weights; {again} trains one that does")
+        raise WeightsError(
+            f"{path}: {trial.name} kept no weights; start its run anew, with its options and --set train.save_weights="
+            "true"
+        )

@@ -14,7 +14,8 @@ from glob import escape
 from pathlib import Path
 
 from lab2.errors import RunError
-from lab2.export.outcome import Outcome, require_package
+from lab2.export.outcome import Outcome
+from lab2.export.packages import require_package
 from lab2.export.record import TrialRecord
 from lab2.foreign_text import one_line
 

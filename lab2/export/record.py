@@ -6,9 +6,8 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from typing import Any
 
 from lab2.foreign_text import one_line
 from lab2.measure.metrics import METRICS
@@ -16,12 +15,11 @@ from lab2.results.collect import Comparison
 from lab2.results.journal import CurvePoint, read_history
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, Status, row_digest
-from lab2.spec.job import TRIAL, Trial
+from lab2.spec.job import Trial, settings_by_name
 
 Value = str | int | float | bool
 
 CURVE = ("loss", "validation_accuracy", "validation_macro_f1", "train_seconds", "epoch")  # fields of `CurvePoint`
-_SECTIONS = ("model", "train", "resources", "effort")  # of a job
 _TAGS = tuple(f.name for f in fields(Shard) if f.name not in {m.name for m in METRICS} | {"trial", "seed", "schema"})
 
 
@@ -99,15 +97,14 @@ def _record(run: RunDir, comparison: Comparison, trial: Trial, row: Shard) -> Tr
 
 def parameters(trial: Trial) -> dict[str, Value]:
     """The recipe and config of `trial`, by the names that `--set` takes. What is None is left out."""
-    whole: dict[str, Any] = TRIAL.dump_python(trial, mode="json")
-    sections = {name: whole["job"][name] for name in _SECTIONS} | {"data": whole["data"]}
+    effort = asdict(trial.job.effort) if trial.job.effort else {}
+    known = settings_by_name(trial) | {f"effort.{name}": value for name, value in effort.items()}
     found: dict[str, Value] = {"job": trial.job.name, "seed": trial.seed}
-    for section, values in sections.items():
-        for name, value in (values or {}).items():
-            if isinstance(value, list | dict):
-                found[f"{section}.{name}"] = json.dumps(value)
-            elif value is not None:
-                found[f"{section}.{name}"] = one_line(value) if isinstance(value, str) else value
+    for name, value in known.items():
+        if isinstance(value, list | dict):
+            found[name] = json.dumps(value)
+        elif value is not None:
+            found[name] = one_line(value) if isinstance(value, str) else value
     return found
 
 

@@ -17,8 +17,8 @@ from itertools import groupby
 from pathlib import Path
 
 import lab2
+from lab2.data.answer_check import Answers, checked_answers
 from lab2.data.answer_table import read_answers, shown
-from lab2.data.answers import Answers, checked_answers
 from lab2.data.known_images import KnownImages, named_images, read_known
 from lab2.data.source import Progress, nothing
 from lab2.errors import DataError, RunError
@@ -28,7 +28,7 @@ from lab2.measure.predictions import write_predictions
 from lab2.measure.provenance import source_commit
 from lab2.models.external import ExternalConfig
 from lab2.regular_file import LISTS, read_regular
-from lab2.results.ledger import note_look
+from lab2.results.ledger import note_use
 from lab2.results.run_dir import RunDir, create_run, new_run_id
 from lab2.results.shard import Shard, read_finished, unfinished, write_shard
 from lab2.results.taken import Taken, write_taken
@@ -88,9 +88,9 @@ def import_answers(
         notes[-1] += some_of(others.left)
     try:
         for trial in trials:
-            note_look(run, trial, known.sha256)
+            note_use(run, trial, known.sha256)
     except (OSError, RunError) as error:
-        notes.append(f"that these test images were looked at is not noted in {run.ledger}: {error}")
+        notes.append(f"could not note in {run.ledger} that these test images were read: {error}")
     return Imported(run=run, trials=tuple(trials), notes=tuple(notes))
 
 
@@ -100,25 +100,32 @@ def _finished(run: RunDir) -> _Beside:
     if plan.smoke:
         raise RunError(f"{run.path.name}: a smoke run, whose table compares nothing; name a whole run")
     tested = [(trial, digest) for trial, digest in _with_digests(plan) if not trial.search]
-    shards = [read_finished(run.shard(trial.name), digest) for trial, digest in tested]
+    shards = [
+        read_finished(run.shard(trial.name), digest) or read_finished(run.shard(trial.name), trial.digest)
+        for trial, digest in tested
+    ]
     good = [(trial, digest, shard) for (trial, digest), shard in zip(tested, shards, strict=True) if shard]
     if not good:
         raise RunError(f"{run.path.name}: no trial of it is finished; wait for it, or leave out --beside")
     left = tuple(trial.name for (trial, _), shard in zip(tested, shards, strict=True) if shard is None)
-    trials, digests, found = zip(*good, strict=True)
-    return _Beside(run, plan, trials, digests, found, left)
+    trials, _, found = zip(*good, strict=True)
+    return _Beside(run, plan, trials, tuple(shard.digest for shard in found), found, left)
 
 
 def _with_digests(plan: Plan) -> list[tuple[Trial, str]]:
-    """Each trial with the digest that its shard has: the planned one, which another version may have computed."""
+    """Each trial with its planned digest, which another version may have computed."""
     planned = plan.digests or tuple(trial.digest for trial in plan.trials)
     return list(zip(plan.trials, planned, strict=True))
 
 
-def _data_of(others: _Beside) -> DataConfig:
-    """The data of most trials, whole: of a limited draw the images are paired by their identities."""
-    data = Counter(replace(trial.data.unfolded, train_images=None, test_images=None) for trial in others.trials)
-    return replace(data.most_common(1)[0][0], validation_images=None)
+def _data_of(others: _Beside) -> DataConfig | None:
+    """The data of most trials, whole: of a limited draw the images are paired by their identities.
+
+    None where their images are known only by their names in an imported file.
+    """
+    read = [trial for trial in others.trials if trial.inputs or not trial.job.model.trained_elsewhere]
+    data = Counter(replace(trial.data.unfolded, train_images=None, test_images=None) for trial in read)
+    return replace(data.most_common(1)[0][0], validation_images=None) if data else None
 
 
 def _check_same_data(others: _Beside, known: KnownImages) -> None:
@@ -218,6 +225,7 @@ def _make_run(
 
 
 def _copy(others: _Beside, run: RunDir) -> None:
+    """What the finished trials left, what was found in their data, and the looks that were planned at a pair."""
     source = others.run
     origin = {shard.trial: Taken(run=source.path.name, started_at=shard.started_at) for shard in others.shards}
     write_taken(run.taken, origin)  # before the shards, which would count as computed here without it
@@ -227,3 +235,5 @@ def _copy(others: _Beside, run: RunDir) -> None:
         findings = read_regular(source.findings, LISTS)
         run.data.mkdir()
         write_whole(run.findings, findings)
+    with suppress(FileNotFoundError):
+        write_whole(run.looks, read_regular(source.looks, LISTS))

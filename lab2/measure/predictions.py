@@ -7,6 +7,7 @@ read.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,3 +94,14 @@ def read_predictions(path: Path, *, probabilities: bool = True) -> Predictions:
                 f"wanted {np.dtype(wanted)} of shape {truth.shape}"
             )
     return Predictions(truth, answer, scores, images, groups)
+
+
+def count_probabilities(path: Path) -> int:
+    """How many probabilities a file of `write_predictions` holds, from its header. Raises `ShardError`."""
+    try:
+        check_regular(path, LARGE)
+        with safe_open(path, framework="numpy") as file:
+            held = "probabilities" in set(file.keys())
+            return math.prod(file.get_slice("probabilities").get_shape()) if held else 0
+    except (OSError, SafetensorError) as error:
+        raise ShardError(f"{path}: not the predictions of a trial: {error}") from error

@@ -21,6 +21,7 @@ USUAL_SIDE = 224  # pixels; of 64 of torchvision's 80 classifiers
 class NetworkConfig(TransferConfig):
     """A network by its name. What is not stated here is taken from the record of its weights, then from its own."""
 
+    ADDED: ClassVar[frozenset[str]] = frozenset({"frozen", "frozen_statistics"})
     code_field: ClassVar[str] = "name"
 
     architecture: Literal["network"] = "network"
@@ -40,9 +41,9 @@ class NetworkConfig(TransferConfig):
     # Pre-trained weights only: layers that keep their weights, such as "layer1" or "features.0". The backward pass of
     # the first layers takes longest, and what they have learnt is the most general (arXiv:1411.1792).
     frozen: tuple[str, ...] = ()
-    # Pre-trained weights only: batch norms keep the mean and variance of the weights; their gains are trained. Few
-    # images give poor ones, and a network in training would compute something else than the one that is judged.
-    frozen_statistics: bool = True
+    # Pre-trained weights only: batch norms normalise with the running mean and variance of the weights, in training as
+    # in evaluation; their scale and shift are trained. Statistics of a small batch are noisy, and differ from those.
+    frozen_statistics: bool = False
     # None for these three: what the record of the weights says, else that of the network; with random weights mean and
     # deviation of the data, and no crop.
     mean: tuple[float, float, float] | None = None  # of each channel, in [0, 1]: it is subtracted

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import Any
 
 from lab2.compare import comparison as compared
 from lab2.compare.comparison import Pair, Verdict
 from lab2.errors import ConfigError, RunError
-from lab2.more.plan import PlannedLooks
+from lab2.more.planned_looks import PlannedLooks, read_looks
 from lab2.results.collect import Comparison
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
@@ -59,11 +60,28 @@ def complete_looks(planned: PlannedLooks, comparison: Comparison) -> int:
     return number
 
 
-def at_last_look(planned: PlannedLooks, comparison: Comparison, complete: int) -> tuple[Comparison, tuple[str, ...]]:
-    """`comparison` with those seeds of the pair alone that its last complete look compares; and the finished others.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LastLook:
+    """A run as of the last complete one of its planned looks."""
 
-    A seed that is finished before the others of its look is not looked at.
-    """
+    planned: PlannedLooks
+    complete: int  # looks that have all their seeds, from the first on
+    comparison: Comparison  # of the pair with those seeds alone that this look compares
+    waiting: tuple[str, ...]  # finished trials that are not looked at: others of their look are not finished
+
+
+def last_look(run: RunDir, comparison: Comparison) -> LastLook | None:
+    """The collected `run` as of its last look; None: it has no planned looks. Raises `ConfigError`."""
+    if not os.path.lexists(run.looks):
+        return None
+    planned = read_looks(run.looks)
+    complete = complete_looks(planned, comparison)
+    seen, waiting = _seen_at(planned, comparison, complete)
+    return LastLook(planned=planned, complete=complete, comparison=seen, waiting=waiting)
+
+
+def _seen_at(planned: PlannedLooks, comparison: Comparison, complete: int) -> tuple[Comparison, tuple[str, ...]]:
+    """`comparison` with those seeds of the pair alone that its last complete look compares; and the finished others."""
     wanted = planned.seeds(complete)
     trials = comparison.plan.trials
     kept = [trial.job.name not in wanted or trial.seed in wanted[trial.job.name] for trial in trials]

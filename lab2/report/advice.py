@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from lab2.compare.comparison import Pair, Verdict
-from lab2.report.answer import caveats, deciding, listed, one_seed, points
+from lab2.report.answer import are, caveats, deciding, found, gained, listed, one_seed, points
 from lab2.report.finding import Finding
 from lab2.report.limits import KINDS, Check, Fit
-from lab2.report.recommendation import Candidate, Cost, Recommendation
+from lab2.report.recommendation import Candidate, LimitCost, Recommendation
 from lab2.report.several import OF_MACHINE, machines
 
 READING = (
@@ -43,21 +43,22 @@ def verdict(advice: Advice) -> Iterator[str]:
         if not alone:
             yield "No row is known to fit."
         else:
-            fit = f"{'fits' if len(alone) == 1 else 'fit'} and {_are(alone)} not compared with other rows"
+            fit = f"{'fits' if len(alone) == 1 else 'fit'} and {are(alone)} not compared with other rows"
             yield f"{listed(alone)} {fit}: no row is called the best."
         return
+    fit = f"fit{' and are compared' * bool(found.uncompared)}"
     if len(names) == 1:
         yield f"{first.name} is the only row that is known to fit{' and is compared' * bool(found.uncompared)}."
     elif len(staying) == 1:
         closest = min((one.pair for one in found.candidates if one.pair), key=lambda pair: pair.difference)
         yield (
-            f"{first.name} is the best of the {len(names)} rows that fit: it is shown to be better than all others "
-            f"(than {closest.second} by {_gained(closest)})."
+            f"{first.name} is the best of the {len(names)} rows that {fit}: it is shown to be better than all others "
+            f"(than {closest.second} by {gained(closest)})."
         )
     else:
         yield (
-            f"No single winner among the {len(names)} rows that fit: {first.name} is the most accurate, and "
-            f"{listed([one.name for one in staying[1:]])} {_are(staying[1:])} not shown to be worse."
+            f"No single winner among the {len(names)} rows that {fit}: {first.name} is the most accurate, and "
+            f"{listed([one.name for one in staying[1:]])} {are(staying[1:])} not shown to be worse."
         )
         if equal := [one.name for one in staying if one.pair and one.pair.verdict is Verdict.EQUIVALENT]:
             yield f"Equal to {first.name} within the margin of {points(found.judged.margin)}: {listed(equal)}."
@@ -68,7 +69,7 @@ def verdict(advice: Advice) -> Iterator[str]:
 
 
 def excluded(found: Recommendation) -> Iterator[str]:
-    """Each row that does not fit, or is not known to, with why; and each figure that another seed may turn."""
+    """Each row that does not fit, or is not known to, with why; and each figure whose interval contains the limit."""
     for name, checks in found.checks.items():
         if beyond := [one for one in checks if one.fit is Fit.BEYOND]:
             yield f"{name} does not fit: {'; '.join(f'{_figure(one)}, wanted {_bound(one)}' for one in beyond)}."
@@ -85,7 +86,7 @@ def excluded(found: Recommendation) -> Iterator[str]:
                 text = one.limit.kind.text
                 yield (
                     f"{name}: the 95 % interval of its {one.limit.kind.title}, {text(one.low)} to {text(one.high)}, "
-                    f"holds the limit {text(one.limit.bound)}: it is not shown on which side it is."
+                    f"contains the limit {text(one.limit.bound)}: it is not shown on which side it is."
                 )
 
 
@@ -101,19 +102,21 @@ def costs(found: Recommendation) -> Iterator[str]:
             yield f"{without} {one.first} is still the most accurate: it costs no accuracy here."
         else:
             shown = "" if one.gain.verdict is Verdict.BETTER else "; it is not shown to be better"
-            yield f"{without} {one.first} would be first, by {_gained(one.gain)}{shown}."
+            yield f"{without} {one.first} would be first, by {gained(one.gain)}{shown}."
 
 
 def remarks(advice: Advice) -> Iterator[str]:
     """What has to be known of the runs and of their machines."""
     yield from advice.notes
     yield from advice.finding.notes
+    if looked := advice.finding.looked:
+        yield found(looked, advice.finding.judged.margin if advice.finding.judged else 0.0)
     rows = [*advice.found.checks]
     where = machines(advice.summary, rows)
     of_machine = [one.kind.title for one in advice.found.limits if one.kind.column in OF_MACHINE]
     if of_machine and len(where) > 1:
         each = "; ".join(f"{listed(names)} on {machine}" for machine, names in where.items())
-        yield f"{listed(of_machine)} of different machines stand against one limit: {each}"
+        yield f"{listed(of_machine)}: measured on different machines, which one limit does not compare: {each}"
 
 
 def as_json(advice: Advice, runs: Sequence[str]) -> bytes:
@@ -153,22 +156,12 @@ def _cheapest(advice: Advice) -> Iterator[str]:
         yield f"Of these, {'; '.join(f'{name} has the least {listed(what)}' for name, what in least.items())}."
 
 
-def _gained(pair: Pair) -> str:
-    return (
-        f"{100 * pair.difference:.2f} points, 95 % interval {100 * pair.low:.2f} to {100 * pair.high:.2f}"
-    )  # fmt: skip
-
-
 def _figure(one: Check) -> str:
     return f"{one.limit.kind.title} {one.limit.kind.text(one.value)}" if one.value is not None else one.limit.kind.title
 
 
 def _bound(one: Check) -> str:
     return f"at {'least' if one.limit.kind.at_least else 'most'} {one.limit.kind.text(one.limit.bound)}"
-
-
-def _are(rows: Sequence[object]) -> str:
-    return "is" if len(rows) == 1 else "are"
 
 
 def _candidate(one: Candidate) -> dict[str, object]:
@@ -205,7 +198,7 @@ def _check(one: Check) -> dict[str, object]:
     }
 
 
-def _cost(one: Cost) -> dict[str, object]:
+def _cost(one: LimitCost) -> dict[str, object]:
     return {
         "without": one.limit.kind.option,
         "first": one.first,

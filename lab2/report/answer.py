@@ -12,7 +12,7 @@ import pandas as pd
 
 from lab2.compare.comparison import Comparison, Pair, Verdict
 from lab2.compare.price import Need
-from lab2.more.plan import PlannedLooks
+from lab2.more.planned_looks import PlannedLooks
 from lab2.more.standing import Looked
 from lab2.report.finding import Finding
 
@@ -55,6 +55,21 @@ def points(share: float) -> str:
     return f"{text} point{'s' * (text != '1')}"
 
 
+def gained(pair: Pair) -> str:
+    """The difference of a pair with its interval."""
+    return f"{100 * pair.difference:.2f} points, 95 % interval {100 * pair.low:.2f} to {100 * pair.high:.2f}"
+
+
+def cases_of(judged: Comparison) -> str:
+    """What counts as one: a test image, or a group of them."""
+    return "test images" if judged.cases == judged.images else "groups of test images"
+
+
+def are(names: Sequence[object]) -> str:
+    """The verb for so many."""
+    return "is" if len(names) == 1 else "are"
+
+
 def _best(judged: Comparison) -> str:
     """Who is best, and of which rows that is shown."""
     beaten = {row.name: [p for p in judged.pairs if p.first == row.name and _shown(p)] for row in judged.rows}
@@ -68,15 +83,14 @@ def _best(judged: Comparison) -> str:
         small = f", less than the margin of {points(judged.margin)}" if closest.equivalent else ""
         return (
             f"{first[0]} is the best: it is shown to be better than {listed([pair.second for pair in losers])} "
-            f"({than}by {100 * closest.difference:.2f} points, 95 % interval {100 * closest.low:.2f} to "
-            f"{100 * closest.high:.2f}{small})."
+            f"({than}by {gained(closest)}{small})."
         )
     claims: dict[str, list[str]] = {}
     for name in first:
         if beaten[name]:
             claims.setdefault(listed([pair.second for pair in beaten[name]]), []).append(name)
     shown = "; ".join(
-        f"{listed(names)} {_are(names)} shown to be better than {losers}" for losers, names in claims.items()
+        f"{listed(names)} {are(names)} shown to be better than {losers}" for losers, names in claims.items()
     )
     return f"No single winner is shown: {listed(first, 'or')} may be the best. {shown}."
 
@@ -125,7 +139,7 @@ def deciding(judged: Comparison, fixed: frozenset[str]) -> str:
     if not prices:
         return ""
     by_seeds, by_images, at_hand, unknown = [], [], [], []
-    cases = "test images" if judged.cases == judged.images else "groups of test images"
+    cases = cases_of(judged)
     for pair, price in prices:
         names = listed([pair.first, pair.second])
         if price.need is Need.SECOND_SEED:
@@ -173,10 +187,6 @@ def one_seed(judged: Comparison) -> str:
         f"{listed(names)} {_have(names)} one seed: the answer holds for {'that' if len(names) == 1 else 'those'} "
         f"trained network{'s' * (len(names) > 1)}. How much another seed would change it is unknown."
     )
-
-
-def _are(names: Sequence[str]) -> str:
-    return "is" if len(names) == 1 else "are"
 
 
 def _have(names: Sequence[str]) -> str:

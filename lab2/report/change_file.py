@@ -14,7 +14,10 @@ SCHEMA = 1  # raised only where the meaning of a field changes
 
 
 def changes_json(changes: Changes) -> bytes:
-    """All that was found. Accuracies, differences and the margin are in [0, 1]; differences are after minus before."""
+    """Verdicts and figures, without sentences and warnings.
+
+    Accuracies, differences and the margin are in [0, 1]; differences are after minus before.
+    """
     content = {
         "schema": SCHEMA,
         "verdict": changes.verdict.value,

@@ -20,10 +20,10 @@ def headline(changes: Changes) -> str:
     verdict, margin = changes.verdict, f"the margin of {points(changes.margin)}"
     names = [job.name for job in changes.jobs if job.verdict is verdict]
     if verdict is Verdict.WORSE:
-        what = f"{listed(names)}: a loss is shown, and not that it is less than {margin}"
+        what = f"{listed(names)}: a loss is shown, and one of {points(changes.margin)} or more is not excluded"
     elif verdict is Verdict.NOT_DECIDED:
         names = [job.name for job in changes.jobs if job.verdict is not Verdict.NOT_WORSE]
-        what = f"{listed(names)}: it is not shown that the loss is less than {margin}"
+        what = f"{listed(names)}: not passed; the sentences below say why"
     elif verdict is Verdict.NOTHING_IN_COMMON and changes.jobs:
         what = f"{listed(names)}: tested on different images in the two runs"
     elif verdict is Verdict.NOTHING_IN_COMMON:

@@ -114,7 +114,7 @@ def _judged(job: SharedJob, margin: float, jobs: int, names: tuple[str, str]) ->
     """The verdict on one of `jobs` that are tested. What B lost is a reason not to pass it, whatever the rest shows."""
     reasons = [f"{one.trial.name} of {names[1]}: {one.row.status}: {one.row.reason}" for one in job.lost[:MOST_REASONS]]
     if more := job.lost[MOST_REASONS:]:
-        reasons.append(f"nor did these end well: {', '.join(one.trial.name for one in more)}")
+        reasons.append(f"these did not end well either: {', '.join(one.trial.name for one in more)}")
     if job.reproduced:
         return _Judged(verdict=Verdict.NOT_DECIDED if reasons else Verdict.NOT_WORSE, reasons=tuple(reasons))
     if not _is_comparable(job):

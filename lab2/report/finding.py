@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,8 +9,7 @@ from lab2.compare import comparison as compared
 from lab2.compare.comparison import Row, compare
 from lab2.compare.looks import Look
 from lab2.errors import ComparisonError, ConfigError
-from lab2.more.plan import PlannedLooks, read_looks
-from lab2.more.standing import Looked, at_last_look, complete_looks, looked_at
+from lab2.more.standing import LastLook, Looked, last_look, looked_at
 from lab2.results.correctness import Collected, Correctness, read_correctness
 from lab2.spec.plan import some_of
 
@@ -25,7 +23,7 @@ class Finding:
     notes: tuple[str, ...] = ()
     read: Correctness = field(default_factory=Correctness)  # what it is found from
     looks: Mapping[tuple[str, str], Look] = field(default_factory=dict)  # at pairs that are judged by planned looks
-    looked: Looked | None = None  # of a run with planned looks: the pair at the last complete one
+    looked: Looked | None = None  # of one run with planned looks: the pair at the last complete one
 
     @property
     def rows(self) -> Mapping[str, Row]:
@@ -36,31 +34,37 @@ class Finding:
 def find(*runs: Collected) -> Finding:
     """Compare the jobs of `runs` by all their finished trials. The margin is the smallest that one of them states.
 
-    In a run alone, a pair with planned looks is compared by the trials of its last look.
+    A pair with planned looks is compared by the trials of its last look.
     """
-    if len(runs) > 1:
-        return _find(runs, None, 0)
-    (one,) = runs
-    path = one.run.looks
-    try:
-        planned = read_looks(path) if os.path.lexists(path) else None
-    except ConfigError as error:
-        finding = _find(runs, None, 0)
-        note = f"seeds were added in planned looks, which cannot be read, so the pair is not judged by them: {error}"
-        return replace(finding, notes=(note, *finding.notes))
-    if planned is None:
-        return _find(runs, None, 0)
-    complete = complete_looks(planned, one.comparison)
-    seen, waiting = at_last_look(planned, one.comparison, complete)
-    finding = _find([replace(one, comparison=seen)], planned, complete)
-    looked = looked_at(planned, complete, finding.judged)
-    notes = finding.notes
-    if waiting:
-        notes += (f"not compared, because they wait for the others of their look: {some_of(waiting)}",)
-    return replace(finding, looked=looked, notes=notes)
+    seen: list[Collected] = []
+    looks: dict[tuple[str, str], Look] = {}
+    looked: list[LastLook] = []
+    notes: list[str] = []
+    for one in runs:
+        try:
+            last = last_look(one.run, one.comparison)
+        except ConfigError as error:
+            notes.append(
+                f"seeds were added in planned looks, which cannot be read, so the pair is not judged by them: {error}"
+            )
+            last = None
+        seen.append(replace(one, comparison=last.comparison) if last else one)
+        if last is None:
+            continue
+        looked.append(last)
+        first, second = last.planned.decide
+        if last.complete:
+            looks[one.prefix + first, one.prefix + second] = last.planned.look(last.complete)
+        if last.waiting:
+            notes.append(f"not compared, because they wait for the others of their look: {some_of(last.waiting)}")
+        if len(runs) > 1:
+            notes.append(f"seeds of {one.prefix}{first} and {one.prefix}{second} were added in planned looks")
+    finding = _find(seen, looks)
+    alone = looked_at(looked[0].planned, looked[0].complete, finding.judged) if len(runs) == 1 and looked else None
+    return replace(finding, looked=alone, notes=(*finding.notes, *notes))
 
 
-def _find(runs: Sequence[Collected], planned: PlannedLooks | None, complete: int) -> Finding:
+def _find(runs: Sequence[Collected], planned: Mapping[tuple[str, str], Look]) -> Finding:
     read = read_correctness(*runs)
     if len(read.right) < 2:
         alone = sum(len(one.jobs) for one in runs) < 2
@@ -69,9 +73,12 @@ def _find(runs: Sequence[Collected], planned: PlannedLooks | None, complete: int
     fixed = frozenset(prefix + t.job.name for prefix, t in trials if t.job.model.fitted) & read.right.keys()
     stated = [one.comparison.plan.margin_points for one in runs]
     margin = min((points / 100 for points in stated if points is not None), default=None)
-    looks: dict[tuple[str, str], Look] = {}
-    if planned and complete and read.right.keys() >= set(planned.decide):
-        looks[planned.decide] = planned.look(complete)
+    pairs = len(read.right) * (len(read.right) - 1) // 2  # of several runs more than were planned for
+    looks = {
+        pair: replace(look, pairs=max(look.pairs, pairs))
+        for pair, look in planned.items()
+        if read.right.keys() >= set(pair)
+    }
     try:
         judged = compare(read.right, groups=read.groups, margin=margin, fixed=fixed, looks=looks)
     except ComparisonError as error:  # a single test image, or group

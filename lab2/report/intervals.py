@@ -22,17 +22,15 @@ from lab2.compare.figures import (
 )
 from lab2.compare.resampling import Estimate, jackknife, pigeonhole
 from lab2.errors import ComparisonError
-from lab2.measure.predictions import Predictions
+from lab2.measure.metrics import METRICS
+from lab2.measure.predictions import NO_PREDICTION, Predictions
 from lab2.measure.scores import losses
 from lab2.results.statistics import over_seeds
 
 # What a row costs. Its interval is over seeds: each trial measured it once, in a process of its own.
-COSTS = (
-    *("train_seconds", "seconds_to_target", "peak_memory_bytes", "inference_memory_bytes"),
-    *("latency_p50_seconds", "latency_p95_seconds", "throughput_images_per_second"),
-)
+COSTS = tuple(metric.name for metric in METRICS if metric.over == "machine")
 OVER_SEEDS = "Student's t, over seeds"
-MOST_SUMS = 10_000_000  # of a row: seeds x blocks of images x sums of a block. More take gigabytes
+MOST_SUMS = 10_000_000  # of a row: seeds x blocks of images x sums of a block. A limit on memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +38,7 @@ class _Resampled:
     """A figure of quality, of which sums it is a function, and how its interval is found."""
 
     metric: str
-    sums: str  # of `_Sums`
+    sums: str  # of `Sums`
     figure: Figure
     interval: Callable[[NDArray[np.float64], Figure], Estimate]
     most: float = 1.0  # its largest value
@@ -82,20 +80,18 @@ class Sums:
     losses: list[NDArray[np.float64]] = field(default_factory=list)
     calibration: list[NDArray[np.float64]] = field(default_factory=list)
     numbers: int = 0
-    unscored: bool = False  # a seed has no probabilities, so that the number of its classes is not known
 
     def add(self, predictions: Predictions, probabilities: NDArray[np.float64] | None) -> None:
         """Another seed: its predictions for the N images, and (N, C) probabilities; None: it has none."""
         self.seeds += 1
-        if predictions.probabilities is None:
-            self.unscored = True
-            return
-        classes = predictions.probabilities.shape[1]
+        truth, answers = predictions.y_true, predictions.y_pred
+        classes = int(truth.max()) + 1  # those with images: no other counts in the mean
+        answers = np.where(answers < classes, answers, NO_PREDICTION)
         self.numbers += 3 * classes * (int(self.blocks.max()) + 1)
         if self.numbers > MOST_SUMS:
             self.f1.clear()
         else:
-            self.f1 += list(f1_sums(predictions.y_true, predictions.y_pred[None], classes, self.blocks))
+            self.f1 += list(f1_sums(truth, answers[None], classes, self.blocks))
         if probabilities is not None:
             loss = losses(probabilities, predictions.y_true)
             self.losses += list(mean_sums(loss[None], self.blocks))
@@ -114,8 +110,7 @@ class Sums:
 
     def _interval(self, one: _Resampled, sums: list[NDArray[np.float64]]) -> FigureInterval:
         if len(sums) < self.seeds:
-            why = "no probabilities" if self.unscored else "too many classes for so many seeds"
-            return FigureInterval(low=None, high=None, method=f"none: {why}")
+            return FigureInterval(low=None, high=None, method="none: too many classes for so many seeds")
         try:
             found = one.interval(np.stack(sums), one.figure)
         except ComparisonError as error:  # a single image or group

@@ -11,10 +11,10 @@ from lab2.results.run_dir import RunDir
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looks:
+class Judged:
     """The count for each row, and sentences for the notes."""
 
-    judged: Mapping[str, int] = field(default_factory=dict)  # by job; a job without a known count is not in it
+    counts: Mapping[str, int] = field(default_factory=dict)  # by job; a job without a known count is not in it
     notes: tuple[str, ...] = ()
 
 
@@ -27,26 +27,26 @@ class _Rows:
     jobs: set[str] = field(default_factory=set)
 
 
-def count_looks(run: RunDir, comparison: Comparison) -> Looks:
+def count_judged(run: RunDir, comparison: Comparison) -> Judged:
     """Count the configurations that were judged on the test images of `comparison`. Nothing is said of a smoke run."""
     tables = {} if comparison.plan.smoke else _by_test_set(comparison)
     if not tables:
-        return Looks()
+        return Judged()
     try:
         ledger = read_ledger(run)
     except FileNotFoundError:
-        return Looks(notes=(f"{_UNKNOWN}: {run.path.parent} has no {run.ledger.name}",))
+        return Judged(notes=(f"{_UNKNOWN}: {run.path.parent} has no {run.ledger.name}",))
     except OSError as error:
-        return Looks(notes=(f"{_UNKNOWN}: {run.ledger}: {error.strerror}",))
-    judged: dict[str, int] = {}
+        return Judged(notes=(f"{_UNKNOWN}: {run.ledger}: {error.strerror}",))
+    counts: dict[str, int] = {}
     notes = []
     for key, rows in tables.items():
         which = "these test images" if len(tables) == 1 else _named(key, rows)
         notes.append(_sentence(run, ledger, key, rows, which))
-        noted = {look.configuration for look in ledger.looks if look.test_set == key}
+        noted = {use.configuration for use in ledger.uses if use.test_set == key}
         if noted:
-            judged |= dict.fromkeys(rows.jobs, len(noted | rows.configurations))
-    return Looks(judged=judged, notes=(*notes, *_broken(run, ledger)))
+            counts |= dict.fromkeys(rows.jobs, len(noted | rows.configurations))
+    return Judged(counts=counts, notes=(*notes, *_broken(run, ledger)))
 
 
 _UNKNOWN = "how many configurations have been judged on these test images is not known"
@@ -74,14 +74,14 @@ def _named(key: TestSet, rows: _Rows) -> str:
 
 
 def _sentence(run: RunDir, ledger: Ledger, key: TestSet, rows: _Rows, which: str) -> str:
-    looks = [look for look in ledger.looks if look.test_set == key]
-    if not looks:
-        return f"{_UNKNOWN.replace('these test images', which)}: {run.ledger} has no look at them"
-    noted = {look.configuration for look in looks}
+    uses = [use for use in ledger.uses if use.test_set == key]
+    if not uses:
+        return f"{_UNKNOWN.replace('these test images', which)}: {run.ledger} has no use of them"
+    noted = {use.configuration for use in uses}
     count, here = len(noted | rows.configurations), len(rows.configurations)
     text = (
         f"{count:,} {_configurations(count)} been judged on {which} in {run.path.parent} (the first on "
-        f"{min(look.at for look in looks)[:10]}); {here:,} of them {'is' if here == 1 else 'are'} in this table"
+        f"{min(use.at for use in uses)[:10]}); {here:,} of them {'is' if here == 1 else 'are'} in this table"
     )
     if absent := len(rows.configurations - noted):
         text += (

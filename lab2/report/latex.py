@@ -67,7 +67,7 @@ def _notes(report: Report, has_letters: bool) -> list[str]:
         *([LETTERS] if has_letters else []),
         *failures(summary),
         *remarks(summary),
-        *report.finding.notes,
+        *report.notes,
         *comparison.warnings,
     ]
     notes = [rf"\textbf{{{for_latex(leak)}}}\par" for leak in comparison.leaks]

@@ -1,4 +1,4 @@
-"""What outputs of trials say beyond right and wrong. Each trial's predictions are read once, one at a time."""
+"""Doubtful labels and intervals of figures, from the class probabilities of trials, which are read one at a time."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from lab2.compare.doubtful import Doubts, doubtful
 from lab2.compare.figures import blocks_of
 from lab2.errors import ComparisonError, ShardError
 from lab2.foreign_text import one_line
-from lab2.measure.predictions import Predictions
+from lab2.measure.predictions import Predictions, count_probabilities
 from lab2.measure.scores import class_probabilities
 from lab2.report.finding import Finding
 from lab2.report.intervals import RowIntervals, Sums
 from lab2.results.correctness import Correctness, aligned_predictions
 from lab2.spec.plan import some_of
 
-MOST_OF_A_TRIAL = 20_000_000  # probabilities: more take hundreds of megabytes while they are read
-MOST_IN_ALL = 500_000_000  # more take some ten seconds
+MOST_OF_A_TRIAL = 20_000_000  # probabilities: a limit on memory
+MOST_IN_ALL = 500_000_000  # a limit on time
 
 Output = tuple[str, Predictions, NDArray[np.float64] | None]  # of a trial: its job, and (N, C) probabilities
 
@@ -88,14 +88,14 @@ def _streamed(read: Correctness) -> Iterator[Output]:
     """Each trial's output, job by job. Raises `ShardError`, and `ComparisonError` where there is too much."""
     asked = 0
     for trial in read.trials:
-        predictions = aligned_predictions(trial)
-        size = 0 if predictions.probabilities is None else predictions.probabilities.size
+        size = count_probabilities(trial.path)
         asked += size
         if size > MOST_OF_A_TRIAL or asked > MOST_IN_ALL:
             raise ComparisonError(
                 f"{size:,} probabilities of {trial.trial}, where {MOST_OF_A_TRIAL:,} of a trial and {MOST_IN_ALL:,} of "
                 "all are the most"
             )
+        predictions = aligned_predictions(trial)
         yield trial.arm, predictions, class_probabilities(predictions)
 
 

@@ -33,7 +33,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class LimitCost:
     """What one limit costs: the row that would be first without it."""
 
     limit: Limit
@@ -51,7 +51,7 @@ class Recommendation:
     uncompared: tuple[str, ...]  # rows that fit, and are not compared
     candidates: tuple[Candidate, ...]  # the most accurate first
     judged: Comparison | None  # of the candidates; None: there are none
-    costs: tuple[Cost, ...]
+    costs: tuple[LimitCost, ...]
 
     @property
     def first(self) -> Candidate | None:
@@ -108,9 +108,9 @@ def _cost(
     limits: Sequence[Limit],
     dropped: Limit,
     names: Sequence[str],
-) -> Cost:
+) -> LimitCost:
     """`names`: the rows that fit all limits, the most accurate first."""
     fitting = _fitting(checks, [one for one in limits if one is not dropped])
     first = next((row.name for row in judged.rows if row.name in fitting), None)
     gain = judged.pair(first, names[0]) if first and names and first != names[0] else None
-    return Cost(limit=dropped, first=first, gain=gain)
+    return LimitCost(limit=dropped, first=first, gain=gain)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from lab2.compare.doubtful import Doubts
 from lab2.report.finding import Finding, find
-from lab2.report.judged import Looks, count_looks
+from lab2.report.judged import Judged, count_judged
 from lab2.report.outputs import read_outputs
 from lab2.report.sensitivity import sensitivity
 from lab2.report.summary import summarise
@@ -26,21 +26,21 @@ class Report:
     finding: Finding  # which row is shown to be better than which
     doubts: Doubts | None  # of which test labels; None: nobody can judge them
     summary: pd.DataFrame  # a row a job
-    looks: Looks  # how many configurations have been judged on its test images
+    judged: Judged  # how many configurations have been judged on its test images
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What stands below the table of the comparison as a whole, a sentence each."""
-        return (*self.finding.notes, *self.looks.notes)
+        return (*self.finding.notes, *self.judged.notes)
 
 
 def make_report(run: RunDir, comparison: Comparison) -> Report:
     """The report of a run that was collected; reads the predictions of its trials."""
-    finding, looks = find(Collected(run=run, comparison=comparison)), count_looks(run, comparison)
+    finding, judged = find(Collected(run=run, comparison=comparison)), count_judged(run, comparison)
     outputs = read_outputs(finding)
     notes = (*finding.notes, *outputs.notes)
     if outputs.doubts is not None and (sentence := sensitivity(finding, outputs.doubts)):
         notes = (*notes, sentence)
     finding = replace(finding, notes=notes)
-    summary = summarise(comparison, finding.rows, outputs.intervals, looks.judged)
-    return Report(run, comparison, finding, outputs.doubts, summary, looks)
+    summary = summarise(comparison, finding.rows, outputs.intervals, judged.counts)
+    return Report(run, comparison, finding, outputs.doubts, summary, judged)

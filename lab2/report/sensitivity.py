@@ -55,7 +55,8 @@ def _changes(judged: Comparison, without: Comparison) -> str:
 def doubtful_table(finding: Finding, doubts: Doubts | None) -> pd.DataFrame:
     """A row for each image whose label is doubtful; classes are numbers from 0, as in the predictions.
 
-    `image`: its identity in hexadecimal digits, where it is known. `place`: from 0, in the predictions of the trials.
+    `image`: its identity in hexadecimal digits, where it is known. `place`: from 0, in the test set on
+    which the rows are compared.
     """
     read = finding.read
     if doubts is None or read.truth is None:

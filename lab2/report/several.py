@@ -9,10 +9,10 @@ import pandas as pd
 from lab2.errors import ComparisonError
 from lab2.measure.metrics import METRICS
 from lab2.report.finding import Finding, find
+from lab2.report.notes import MACHINE
 from lab2.report.summary import summarise
 from lab2.results.correctness import Collected
 
-MACHINE = ("device_name", "device", "threads")  # of a row: where these differ, times and memory do not compare
 OF_MACHINE = frozenset(metric.name for metric in METRICS if metric.over == "machine")
 
 
@@ -48,12 +48,12 @@ def trained_differently(runs: Sequence[Collected]) -> Iterator[str]:
 
 
 def machines(summary: pd.DataFrame, names: Collection[str]) -> dict[str, list[str]]:
-    """By machine, as text, those of the rows `names` whose times and memory it measured."""
+    """By machine and precision, as text, those of the rows `names` whose times and memory it measured."""
     found: dict[str, list[str]] = {}
     for _, row in summary.iterrows():
-        if row["job"] in names and row["seeds"]:
-            threads = "" if pd.isna(row["threads"]) else f", {row['threads']} threads"
-            where = f"{row['device_name'] or 'unknown'} ({row['device'] or 'unknown'}{threads})"
+        if row["job"] in names and row["seeds"] and not row["imported"]:
+            name, device, threads, precision = ("unknown" if pd.isna(row[one]) else row[one] for one in MACHINE)
+            where = f"{name} ({device}, {threads} threads, {precision})"
             found.setdefault(where, []).append(str(row["job"]))
     return found
 
@@ -86,6 +86,6 @@ def _differ(first: Collected, other: Collected, why: str) -> str:
         names = ", ".join(_values(one, "dataset")) or "no data"
         each.append(f"{_name(one)}: {images} test images of {names} (SHA-256 {digests})")
     return (
-        f"{_name(first)} and {_name(other)} are no one table: {why}. Found {'; '.join(each)}; wanted the same test "
-        "images of the same data; ask for each run alone"
+        f"{_name(first)} and {_name(other)} cannot be compared in one table: {why}. Found {'; '.join(each)}; wanted "
+        "the same test images of the same data; ask for each run alone"
     )

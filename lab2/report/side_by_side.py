@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,8 @@ import pandas as pd
 
 from lab2.measure.metrics import METRICS, Metric
 from lab2.report.notes import MACHINE
-from lab2.results.two_runs import Outcome, SharedJob
-from lab2.spec.job import TRIAL, Trial
+from lab2.results.two_runs import SharedJob, TrialOutcome
+from lab2.spec.job import Trial, settings_by_name
 
 COSTS = tuple(metric for metric in METRICS if metric.over == "machine" and metric.title)
 # Fields of a shard that say with what its numbers were made.
@@ -74,24 +74,13 @@ def _known(value: Any) -> bool:
     return not pd.isna(value)
 
 
-def _values(outcomes: Sequence[Outcome], name: str) -> list[str]:
+def _values(outcomes: Sequence[TrialOutcome], name: str) -> list[str]:
     """The values of a field over the trials that ended well, sorted."""
     values = {getattr(one.row, name) for one in outcomes if one.ended_well}
     return sorted(ABSENT if value is None else str(value) for value in values)
 
 
 def _settings(trial: Trial) -> Iterator[tuple[str, Any]]:
-    """The settings of a trial by the names that `--set` takes, and its inputs but the data, which a shard names."""
-    written = TRIAL.dump_python(trial, mode="json")
-    job = written["job"]
-    parts = {name: job[name] for name in ("model", "train", "resources")} | {"data": written["data"]}
-    yield from _flat(parts)
-    yield from ((name, value) for name, value in written["inputs"].items() if not name.startswith("data "))
-
-
-def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{name}.")
-        else:
-            yield f"{above}{name}", value
+    """The settings of a trial, and its inputs but the data, which a shard names."""
+    yield from settings_by_name(trial).items()
+    yield from ((name, value) for name, value in trial.inputs.items() if not name.startswith("data "))

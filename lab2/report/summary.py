@@ -24,14 +24,14 @@ def summarise(
     comparison: Comparison,
     compared: Mapping[str, Row] | None = None,
     intervals: Mapping[str, RowIntervals] | None = None,
-    judged: Mapping[str, int] | None = None,
+    configurations: Mapping[str, int] | None = None,
 ) -> pd.DataFrame:
     """The comparison table, in the order of the plan: accuracy, F1, training time and parameters come first.
 
     By job, `compared`: what is shown of its row (`finding.py`); `intervals`: those of its figures (`outputs.py`);
-    `judged`: how many configurations have been judged on its test images (`judged.py`).
+    `configurations`: how many have been judged on its test images (`judged.py`).
     """
-    compared, intervals, judged = compared or {}, intervals or {}, judged or {}
+    compared, intervals, configurations = compared or {}, intervals or {}, configurations or {}
     jobs = comparison.frame.groupby("job", sort=False)
     share = commonest_share(comparison.frame)
     planned = {trial.job.name: trial.job for trial in comparison.plan.trials}
@@ -40,7 +40,7 @@ def summarise(
         {
             **_summary(planned[str(job)], rows, share, smoke, compared.get(str(job)), intervals.get(str(job))),
             "effort": _effort(planned[str(job)]),
-            "configurations_judged": judged.get(str(job)),
+            "configurations_judged": configurations.get(str(job)),
         }
         for job, rows in jobs
     ]

@@ -35,6 +35,7 @@ def incomplete_rows(table: pa.Table) -> set[int]:
     """The rows of a table of shards that lack a metric, by their places."""
     detectors = [name for name, one in architectures().items() if one.config.detects]
     detects = pc.is_in(table["architecture"], value_set=pa.array(detectors, pa.string()))
+    elsewhere = [name for name, one in architectures().items() if one.config.trained_elsewhere]
     lacking = pa.array([False] * len(table), pa.bool_())
     for metric in METRICS:
         if metric.of:
@@ -42,6 +43,8 @@ def incomplete_rows(table: pa.Table) -> set[int]:
             if metric.applies_to == "classifiers":
                 is_absent = pc.and_not(is_absent, detects)
             lacking = pc.or_(lacking, is_absent)
+    # What predictions without probabilities do not give was asked for when they were imported.
+    lacking = pc.and_not(lacking, pc.is_in(table["architecture"], value_set=pa.array(elsewhere, pa.string())))
     rows: list[int] = pc.indices_nonzero(pc.and_(lacking, pc.equal(table["status"], "ok"))).to_pylist()
     return set(rows)
 

@@ -1,4 +1,4 @@
-"""The ledger of looks at test images: a line for each trial that has read some, in the folder that holds its run.
+"""The ledger of test-set uses: a line for each trial that has read test images, in the folder that holds its run.
 
 The more configurations are judged on the same test images, the more likely one of them is good by luck alone (Dwork et
 al. 2015, Science 349:636). The ledger counts them over all runs of a folder. Lines are only appended.
@@ -6,6 +6,7 @@ al. 2015, Science 349:636). The ledger counts them over all runs of a folder. Li
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,12 +22,14 @@ from lab2.spec.job import DataConfig, Trial
 
 PATIENCE_SECONDS = 30.0  # for the lock: many trials may end at the same time, and each holds it for a moment
 
+SHARED = 0o666  # less the umask: users who share a folder of runs share its ledger
+
 # Trials with equal ones drew the same test images: the data set's SHA-256, the limit and the share held out.
 TestSet = tuple[str, int | None, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Use:
     """One line: a trial that has read test images."""
 
     dataset: str  # its name
@@ -47,14 +50,14 @@ class Look:
         return self.dataset_sha256, self.test_images, self.test_share
 
 
-_LOOK: TypeAdapter[Look] = TypeAdapter(Look)
+_USE: TypeAdapter[Use] = TypeAdapter(Use)
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """What was noted, oldest first, and how many lines cannot be read."""
 
-    looks: tuple[Look, ...]
+    uses: tuple[Use, ...]
     broken: int = 0
 
 
@@ -63,7 +66,7 @@ def test_set(data: DataConfig, dataset_sha256: str) -> TestSet:
     return dataset_sha256, data.test_images, data.test_share
 
 
-def note_look(run: RunDir, trial: Trial, dataset_sha256: str) -> None:
+def note_use(run: RunDir, trial: Trial, dataset_sha256: str) -> None:
     """Append a line for `trial`, unless `run` is a smoke run.
 
     Raises `OSError` where the ledger cannot be written, and `RunError` where another process keeps its lock or the run
@@ -72,7 +75,7 @@ def note_look(run: RunDir, trial: Trial, dataset_sha256: str) -> None:
     plan = run.read_plan()
     if plan.smoke:
         return
-    look = Look(
+    use = Use(
         dataset=trial.data.dataset,
         dataset_sha256=dataset_sha256,
         test_images=trial.data.test_images,
@@ -85,30 +88,32 @@ def note_look(run: RunDir, trial: Trial, dataset_sha256: str) -> None:
     )
     # On a network file system O_APPEND alone may lose a line that another machine appends at the same moment.
     lock = run.ledger.with_name(f".{run.ledger.stem}.lock")
-    with held(lock, "another process is noting a look at test images", PATIENCE_SECONDS):
-        _append(run.ledger, _LOOK.dump_json(look) + b"\n")
+    with held(lock, "another process is noting a use of test images", PATIENCE_SECONDS, mode=SHARED):
+        _append(run.ledger, _USE.dump_json(use) + b"\n")
 
 
 def read_ledger(run: RunDir) -> Ledger:
     """The ledger of the folder that holds `run`. Raises `OSError` where there is none or it cannot be read."""
-    looks = []
+    uses = []
     lines = read_regular(run.ledger, LISTS).splitlines()
     for line in lines:
         try:
-            looks.append(_LOOK.validate_json(line))
+            uses.append(_USE.validate_json(line))
         except ValidationError:
             continue
-    return Ledger(tuple(looks), len(lines) - len(looks))
+    return Ledger(tuple(uses), len(lines) - len(uses))
 
 
 def _append(path: Path, line: bytes) -> None:
     """Append a line and sync it. A last line that a crash cut off is ended first, so that it spoils no other."""
-    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, SHARED)
     try:
         check_open(handle, path)
         size = os.fstat(handle).st_size
         whole = not size or os.pread(handle, 1, size - 1) == b"\n"
-        os.write(handle, line if whole else b"\n" + line)
+        content = line if whole else b"\n" + line
+        if os.write(handle, content) < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         os.fsync(handle)
     finally:
         os.close(handle)

@@ -15,7 +15,7 @@ Of `lab2 more` also looks.json (the looks at a pair, written before any seed is 
 On Slurm also profile.json (the profile of the submission), submissions/ (a record per sbatch call), exits/ (exit
 notes), scheduler.json (the last scheduler query) and taken.json (results copied from other runs).
 
-Beside the runs lies test_looks.jsonl, the ledger of looks at test images.
+Beside the runs lies test_set_uses.jsonl, the ledger of test-set uses.
 """
 
 from __future__ import annotations
@@ -161,8 +161,8 @@ class RunDir:
 
     @property
     def ledger(self) -> Path:
-        """The ledger of looks at test images, which all runs of the same folder share."""
-        return self.path.parent / "test_looks.jsonl"
+        """The ledger of test-set uses, which all runs of the same folder share."""
+        return self.path.parent / "test_set_uses.jsonl"
 
     @property
     def looks(self) -> Path:

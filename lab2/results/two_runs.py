@@ -29,7 +29,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class TrialOutcome:
     """A planned trial and its row."""
 
     trial: Trial
@@ -47,8 +47,8 @@ class SharedJob:
     """A job that both runs have, and what they say of it."""
 
     name: str
-    before: tuple[Outcome, ...]  # one or more
-    after: tuple[Outcome, ...]
+    before: tuple[TrialOutcome, ...]  # one or more
+    after: tuple[TrialOutcome, ...]
     correctness: Correctness  # of the arms `BEFORE` and `AFTER`
     same_work: tuple[str, ...]  # trials with the same configuration and seed that ended well in both runs
     same_predictions: tuple[str, ...]  # of these, those whose predictions are equal bit for bit
@@ -66,7 +66,7 @@ class SharedJob:
         return bool(good) and len(self.same_predictions) == len(good)
 
     @property
-    def lost(self) -> tuple[Outcome, ...]:
+    def lost(self) -> tuple[TrialOutcome, ...]:
         """The trials that did not end well after, without those that did not end well before either."""
         failed = {one.trial.name for one in self.before if not one.ended_well}
         return tuple(one for one in self.after if not one.ended_well and one.trial.name not in failed)
@@ -106,16 +106,16 @@ def read_shared(before: Side, after: Side) -> list[SharedJob]:
     return found
 
 
-def _by_job(side: Side) -> dict[str, tuple[Outcome, ...]]:
+def _by_job(side: Side) -> dict[str, tuple[TrialOutcome, ...]]:
     """The trials of a run by job, in the plan's order."""
-    found: dict[str, list[Outcome]] = {}
+    found: dict[str, list[TrialOutcome]] = {}
     for trial, row in zip(side.comparison.plan.trials, side.comparison.rows, strict=True):
-        one = Outcome(trial=trial, row=row, predictions=side.run.predictions(trial.name))
+        one = TrialOutcome(trial=trial, row=row, predictions=side.run.predictions(trial.name))
         found.setdefault(trial.job.name, []).append(one)
     return {name: tuple(each) for name, each in found.items()}
 
 
-def _tested(one: Outcome, arm: str, run: str) -> Tested:
+def _tested(one: TrialOutcome, arm: str, run: str) -> Tested:
     row = one.row
     return Tested(
         name=f"{one.trial.name} of {run}", arm=arm, predictions=one.predictions, accuracy=row.accuracy,
@@ -123,7 +123,9 @@ def _tested(one: Outcome, arm: str, run: str) -> Tested:
     )  # fmt: skip
 
 
-def _same_work(before: Sequence[Outcome], after: Sequence[Outcome]) -> list[tuple[Outcome, Outcome]]:
+def _same_work(
+    before: Sequence[TrialOutcome], after: Sequence[TrialOutcome]
+) -> list[tuple[TrialOutcome, TrialOutcome]]:
     """The trials that ended well in both runs and were to compute the same."""
     known = {_digest(one.trial): one for one in before if one.ended_well}
     found = [(known.get(_digest(one.trial)), one) for one in after if one.ended_well]
@@ -137,14 +139,14 @@ def _digest(trial: Trial) -> str:
     return replace(trial, data=data, inputs=inputs, seed=0 if trial.job.model.fitted else trial.seed).digest
 
 
-def _are_equal(one: Outcome, other: Outcome) -> bool:
+def _are_equal(one: TrialOutcome, other: TrialOutcome) -> bool:
     """Whether both have the same labels, answers and probabilities, and the same images as far as both say."""
     try:
         first, second = _predictions(one), _predictions(other)
     except ShardError:  # the correctness notes it
         return False
     return all(
-        a is not None and b is not None and np.array_equal(a, b)
+        np.array_equal(a, b) if a is not None and b is not None else a is b  # both have none: imported without
         for a, b in (
             (first.y_true, second.y_true),
             (first.y_pred, second.y_pred),
@@ -153,7 +155,7 @@ def _are_equal(one: Outcome, other: Outcome) -> bool:
     ) and (first.images is None or second.images is None or np.array_equal(first.images, second.images))
 
 
-def _predictions(one: Outcome) -> Predictions:
+def _predictions(one: TrialOutcome) -> Predictions:
     found = read_predictions(one.predictions)
     check_predictions(found, one.predictions, one.row.accuracy, one.row.test_images)
     return found

@@ -244,6 +244,17 @@ class Trial:
         return hashlib.sha256(TRIAL.dump_json(replace(self, inputs=code), exclude=exclude)).hexdigest()
 
 
+def settings_by_name(trial: Trial) -> dict[str, Any]:
+    """The recipe and config of `trial`, by the names that `--set` takes; values as JSON has them.
+
+    A trial that was trained elsewhere has no recipe.
+    """
+    whole: dict[str, Any] = TRIAL.dump_python(trial, mode="json")
+    parts = ("model",) if trial.job.model.trained_elsewhere else ("model", "train", "resources")
+    sections = {part: whole["job"][part] for part in parts} | {"data": whole["data"]}
+    return {f"{part}.{name}": value for part, values in sections.items() for name, value in values.items()}
+
+
 def unused(config: Any) -> set[str]:
     """The fields of `config` that its class names in `ADDED` and that have their default.
 

@@ -5,20 +5,16 @@ Who reads a verdict can hold it against the file: the rule was not made when the
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from lab2.errors import ConfigError
-from lab2.regular_file import LISTS, read_regular
-from lab2.spec.checks import first_error, require, wrong_schema
+from lab2.spec.checks import require
 from lab2.spec.job import Trial
+from lab2.spec.sealed import Sealed, sha256_of
 from lab2.study.claim import Claim, Size, claims
-from lab2.whole_file import write_whole
 
 RECORD_SCHEMA = 1
 
@@ -36,8 +32,8 @@ class Record:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the canonical JSON of all that is above."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        """SHA-256 of all that is above, as sorted, compact JSON."""
+        return sha256_of(_RECORD, self)
 
 
 def record_of(claim: Claim, size: Size, trials: Sequence[Trial]) -> Record:
@@ -54,30 +50,12 @@ def record_of(claim: Claim, size: Size, trials: Sequence[Trial]) -> Record:
 
 def write_record(path: Path, record: Record) -> None:
     """Write `record` to `path`. Raises `OSError` if the disk refuses it."""
-    content = {"schema": RECORD_SCHEMA, "sha256": record.sha256, "study": asdict(record)}
-    write_whole(path, json.dumps(content, indent=2, ensure_ascii=False).encode())
+    _FILE.write(path, record)
 
 
 def read_record(path: Path) -> Record:
     """The record that `write_record` wrote to `path`. Raises `ConfigError` for an altered one or any other file."""
-    try:
-        content = json.loads(read_regular(path, LISTS))
-        schema = content.get("schema")
-        require(schema == RECORD_SCHEMA, f"{path}: {wrong_schema(schema, RECORD_SCHEMA, 'start the study anew')}")
-        record = _RECORD.validate_json(json.dumps(content.get("study")))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; wanted the record of a study") from error
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {first_error(error)}; it was altered; start the study anew") from error
-    except (AttributeError, ValueError) as error:
-        raise ConfigError(f"{path}: not the record of a study ({error}); wanted what lab2 wrote") from error
-    stated = str(content.get("sha256"))
-    require(
-        stated == record.sha256,
-        f"{path}: its SHA-256 is {record.sha256[:12]}, and it says {stated[:12]}: it was altered; a study is fixed "
-        "before it starts: start it anew",
-    )
-    return record
+    return _FILE.read(path)
 
 
 def claim_of(record: Record, path: Path) -> Claim:
@@ -94,3 +72,7 @@ def claim_of(record: Record, path: Path) -> Claim:
 
 
 _RECORD: TypeAdapter[Record] = TypeAdapter(Record)
+_FILE = Sealed(
+    adapter=_RECORD, key="study", schema=RECORD_SCHEMA, sha256=lambda record: record.sha256,
+    what="the record of a study", again="start the study anew",
+)  # fmt: skip

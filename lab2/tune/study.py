@@ -6,26 +6,22 @@ hold it against the file: the rule was not made when the results were known.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from lab2.errors import ConfigError
-from lab2.regular_file import LISTS, read_regular
 from lab2.spec.budget import parse_budget, part_of_budget
-from lab2.spec.checks import first_error, require, wrong_schema
+from lab2.spec.checks import require
 from lab2.spec.effort import Effort
 from lab2.spec.job import NOT_COMPUTED, DataConfig, JobSpec, TrainConfig, Trial, unused
+from lab2.spec.sealed import Sealed, sha256_of
 from lab2.spec.space import Choice, Range, Value, apply_settings, space_of
 from lab2.tune.halving import Rung, rungs
 from lab2.tune.settings import settings_of
-from lab2.whole_file import write_whole
 
 STUDY_SCHEMA = 1
 FEW_IMAGES = 2000  # training images: with fewer, one in twelve are too few to choose by
@@ -139,7 +135,7 @@ class Study:
             }
             for place, one in enumerate(self.jobs)
         }
-        return hashlib.sha256(_canonical(self, exclude={"jobs": of_jobs, "data": unused(self.data)})).hexdigest()
+        return sha256_of(_STUDY, self, exclude={"jobs": of_jobs, "data": unused(self.data)})
 
     def candidate(self, job: str) -> Candidate:
         """The candidate of that name."""
@@ -243,36 +239,16 @@ def write_study(path: Path, study: Study) -> None:
         other = read_study(path).sha256
         require(other == study.sha256, f"{path}: holds another study, {other[:12]}; start it in a new folder")
         return
-    content = {"schema": STUDY_SCHEMA, "sha256": study.sha256, "study": json.loads(_canonical(study))}
-    write_whole(path, json.dumps(content, indent=2).encode())
+    _FILE.write(path, study)
 
 
 def read_study(path: Path) -> Study:
     """The study that `write_study` wrote to `path`. Raises `ConfigError` for an altered one or any other file."""
-    try:
-        content = json.loads(read_regular(path, LISTS))
-        schema = content.get("schema")
-        require(schema == STUDY_SCHEMA, f"{path}: {wrong_schema(schema, STUDY_SCHEMA, 'start a new study')}")
-        study = _STUDY.validate_json(json.dumps(content.get("study")))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; wanted a study of lab2") from error
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {first_error(error)}; it was altered; start a new study") from error
-    except (AttributeError, ValueError) as error:
-        raise ConfigError(f"{path}: not a study ({error}); wanted what lab2 wrote") from error
-    stated = str(content.get("sha256"))
-    require(
-        stated == study.sha256,
-        f"{path}: its SHA-256 is {study.sha256[:12]}, and it says {stated[:12]}: it was altered, or another version of "
-        "lab2 wrote it; a study is fixed before it starts: start a new one",
-    )
-    return study
-
-
-def _canonical(study: Study, exclude: Any = None) -> bytes:
-    """Compact JSON, sorted by name."""
-    content = json.loads(_STUDY.dump_json(study, exclude=exclude))
-    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    return _FILE.read(path)
 
 
 _STUDY: TypeAdapter[Study] = TypeAdapter(Study)
+_FILE = Sealed(
+    adapter=_STUDY, key="study", schema=STUDY_SCHEMA, sha256=lambda study: study.sha256, what="a study",
+    again="start a new study",
+)  # fmt: skip

@@ -88,7 +88,7 @@ class HeadedNet(Answering, TwoParts):
         predict_batch: int,
         frozen_statistics: bool,
     ) -> None:
-        """With `frozen_statistics` batch norms use the mean and variance of the weights also in training."""
+        """With `frozen_statistics` batch norms stay in evaluation mode: they use and keep their running statistics."""
         super().__init__(front, network, classes, predict_batch=predict_batch)
         self.heads, self.where = heads, where
         self.part = heads[0]

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 from lab2.compare.answer import Question, quantile
 from lab2.compare.comparison import Comparison, Pair
-from lab2.compare.looks import plan
+from lab2.compare.looks import levels
 from lab2.compare.price import Need, Price, power_of, price
 from lab2.errors import ConfigError
-from lab2.more.plan import Asked, PlannedLook, PlannedLooks
+from lab2.more.planned_looks import Asked, PlannedLook, PlannedLooks
 from lab2.spec.checks import require
 
 ALPHA = 0.05
 SPENDING = "O'Brien and Fleming's type (Lan and DeMets 1983)"
 UNKNOWN = (3, 5, 10)  # looks where one seed at hand cannot tell how much seeds vary
-MOST_SEEDS = 30  # of each job, unless --most-seeds says otherwise: a price of hundreds is asked for, not walked into
+MOST_SEEDS = 30  # of each job, unless --most-seeds says otherwise: hundreds of seeds must be asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +35,13 @@ def plan_looks(
     asked: Asked,
     *,
     used: Sequence[int],
+    pairs: int,
 ) -> PlannedLooks | NothingToAdd:
     """The looks at the open pair `names`.
 
     `at_hand`: the seeds of both, all finished; `fixed`: jobs that no seed changes; `used`: seeds of both that are
-    taken, after the largest of which new ones begin. Raises `ConfigError` for looks that are not possible.
+    taken, after the largest of which new ones begin; `pairs`: of all jobs that the run has, finished or not. Raises
+    `ConfigError` for looks that are not possible.
     """
     pair = judged.pair(*names)
     difference = judged.margin if asked.difference_points is None else asked.difference_points / 100
@@ -48,9 +50,8 @@ def plan_looks(
     enough = cost.need is Need.SEEDS and cost.seeds is not None and cost.seeds <= fewest
     if cost.need is Need.IMAGES or (enough and not asked.looks):
         return NothingToAdd(price=cost)
-    pairs = len(judged.pairs)
     counts = _counts(pair, cost, fewest, pairs, asked)
-    levels = plan(counts, ALPHA / pairs).levels
+    each = levels(counts, ALPHA / pairs)
     first_new = max(used) + 1
     require(
         first_new + counts[-1] < 2**31,
@@ -70,17 +71,17 @@ def plan_looks(
         at_hand={name: tuple(at_hand[name]) for name in names},
         looks=tuple(
             PlannedLook(count=count, seeds=seeds_at(count), level=level)
-            for count, level in zip(counts, levels, strict=True)
+            for count, level in zip(counts, each, strict=True)
         ),
         difference=difference,
-        power=power_of(pair.split, difference, counts[-1], _critical(levels[-1])),
+        power=power_of(pair.split, difference, counts[-1], _critical(each[-1])),
         asked=asked,
     )
 
 
 def _counts(pair: Pair, cost: Price, fewest: int, pairs: int, asked: Asked) -> tuple[int, ...]:
     """The seeds at each look: those at hand first, where there are two or more."""
-    most = asked.most_seeds or MOST_SEEDS
+    most = MOST_SEEDS if asked.most_seeds is None else asked.most_seeds
     first = [fewest] if fewest > 1 else []
     if asked.looks:
         rest = [count for count in asked.looks if count != fewest]
@@ -103,7 +104,7 @@ def _counts(pair: Pair, cost: Price, fewest: int, pairs: int, asked: Asked) -> t
     last = cost.seeds
     for _ in range(2):  # the last look's level depends on where the looks are
         counts = (*first, *_between(fewest, min(last, most)))
-        critical = _critical(plan(counts, ALPHA / pairs).levels[-1])
+        critical = _critical(levels(counts, ALPHA / pairs)[-1])
         last = price(pair.split, cost.difference, critical=critical).seeds or most
     return (*first, *_between(fewest, min(max(last, fewest + 1), most)))
 

@@ -6,23 +6,18 @@ results were known.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from lab2.compare.looks import Look
-from lab2.errors import ConfigError
-from lab2.regular_file import LISTS, read_regular
-from lab2.spec.checks import first_error, require, wrong_schema
-from lab2.whole_file import write_whole
+from lab2.spec.checks import require
+from lab2.spec.sealed import Sealed, sha256_of
 
 LOOKS_SCHEMA = 1
 MOST = 100_000  # seeds of a job: as many trials as the collector is measured with
-AGAIN = "start a new run of the two jobs"  # what helps where a plan of looks cannot be read or changed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +29,13 @@ class Asked:
     most_seeds: int | None = None
 
     def __post_init__(self) -> None:
-        points, numbers = self.difference_points, (*(self.looks or ()), self.most_seeds or 2)
+        points = self.difference_points
         require(
             points is None or 0 < points < 100,
             f"--difference {points}: wanted points of accuracy between 0 and 100, such as 0.5",
         )
-        require(
-            all(1 < one <= MOST for one in numbers),
-            f"{max(numbers, key=lambda one: one if one > MOST else -one)} seeds: wanted from 2 to {MOST:,} of each job",
-        )
+        for count in (*(self.looks or ()), *(() if self.most_seeds is None else (self.most_seeds,))):
+            require(1 < count <= MOST, f"{count} seeds: wanted from 2 to {MOST:,} of each job")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +81,7 @@ class PlannedLooks:
 
     @property
     def new(self) -> int:
-        """How many trainings all looks take at most, beside those at hand."""
+        """How many trials all looks take at most, beside those at hand."""
         return sum(len(seeds) - len(self.at_hand[job]) for job, seeds in self.looks[-1].seeds.items())
 
     def seeds(self, complete: int) -> dict[str, tuple[int, ...]]:
@@ -102,43 +95,21 @@ class PlannedLooks:
     @property
     def sha256(self) -> str:
         """SHA-256 of the plan as sorted, compact JSON."""
-        content = json.dumps(self._content(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(content.encode()).hexdigest()
-
-    def _content(self) -> object:
-        return json.loads(_LOOKS.dump_json(self))
-
-    def dump(self) -> bytes:
-        """The file's content."""
-        content = {"schema": LOOKS_SCHEMA, "sha256": self.sha256, "looks": self._content()}
-        return json.dumps(content, indent=2).encode()
+        return sha256_of(_LOOKS, self)
 
 
 def write_looks(path: Path, planned: PlannedLooks) -> None:
     """Write `planned` to `path`. Raises `OSError` if the disk refuses it."""
-    write_whole(path, planned.dump())
+    _FILE.write(path, planned)
 
 
 def read_looks(path: Path) -> PlannedLooks:
     """The looks that `write_looks` wrote to `path`. Raises `ConfigError` for an altered one or any other file."""
-    try:
-        content = json.loads(read_regular(path, LISTS))
-        schema = content.get("schema")
-        require(schema == LOOKS_SCHEMA, f"{path}: {wrong_schema(schema, LOOKS_SCHEMA, AGAIN)}")
-        planned = _LOOKS.validate_json(json.dumps(content.get("looks")))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; wanted the planned looks of lab2 more") from error
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {first_error(error)}; it was altered; {AGAIN}") from error
-    except (AttributeError, ValueError) as error:
-        raise ConfigError(f"{path}: not a plan of looks ({error}); wanted what lab2 wrote") from error
-    stated = str(content.get("sha256"))
-    require(
-        stated == planned.sha256,
-        f"{path}: its SHA-256 is {planned.sha256[:12]}, and it says {stated[:12]}: it was altered; looks are fixed "
-        f"before seeds are added: {AGAIN}",
-    )
-    return planned
+    return _FILE.read(path)
 
 
 _LOOKS: TypeAdapter[PlannedLooks] = TypeAdapter(PlannedLooks)
+_FILE = Sealed(
+    adapter=_LOOKS, key="looks", schema=LOOKS_SCHEMA, sha256=lambda planned: planned.sha256, what="a plan of looks",
+    again="start a new run of the two jobs",
+)  # fmt: skip
