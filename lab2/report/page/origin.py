@@ -9,12 +9,15 @@ from typing import Any
 import pandas as pd
 
 from lab2.data.findings import Findings, remarks
+from lab2.report.notes import MACHINE
 from lab2.report.page.looks import Look
 from lab2.spec.effort import NOT_RECORDED
 from lab2.spec.fields import as_set_takes_it, settable
 from lab2.spec.job import JobSpec
 from lab2.spec.plan import Plan
 
+_CODE = ("lab2_version", "git_commit", "git_dirty", "torch_version", "python_version")
+_Values = tuple[Any, ...]
 MOST_CLASSES = 60  # of a data set's counts; of more the commonest and the rarest
 
 
@@ -82,10 +85,12 @@ def recipes(plan: Plan, frame: pd.DataFrame, looks: Mapping[str, Look], order: S
     seeds: dict[str, list[int]] = {}
     for trial in plan.trials:
         seeds.setdefault(trial.job.name, []).append(trial.seed)
-    good = {str(job): rows for job, rows in frame[frame["status"] == "ok"].groupby("job", sort=False)}
+    good = frame[frame["status"] == "ok"]
+    machines, code = _different(good, *MACHINE), _different(good, *_CODE)
+    weights = _different(good, "weights")
     found = []
     for name in order:
-        trial, rows = jobs[name], good.get(name)
+        trial = jobs[name]
         found.append(
             Recipe(
                 job=name,
@@ -94,9 +99,9 @@ def recipes(plan: Plan, frame: pd.DataFrame, looks: Mapping[str, Look], order: S
                 seeds=", ".join(map(str, seeds[name][:20])) + (" …" if len(seeds[name]) > 20 else ""),
                 effort=_effort(trial.job),
                 settings=tuple(_settings(trial.job, trial.data)),
-                machine="" if rows is None else "; ".join(_machines(rows)),
-                code="" if rows is None else "; ".join(_code(rows)),
-                weights="" if rows is None else ", ".join(w for w in rows["weights"].dropna().unique() if w),
+                machine="; ".join(_machines(machines.get(name, []))),
+                code="; ".join(_code(code.get(name, []))),
+                weights=", ".join(known for (known,) in weights.get(name, []) if known),
             )
         )
     return found
@@ -120,23 +125,25 @@ def _settings(job: JobSpec, data: Any) -> Iterator[str]:
                 yield f"{root}.{field.name}={as_set_takes_it(value)}"
 
 
-def _machines(rows: pd.DataFrame) -> list[str]:
-    return [
-        f"{name}, {device}, {threads} threads, {precision}"
-        for name, device, threads, precision in _different(rows, "device_name", "device", "threads", "precision")
-    ]
+def _machines(seen: Sequence[_Values]) -> Iterator[str]:
+    """Of each combination of `MACHINE`."""
+    for name, device, threads, precision in seen:
+        yield f"{name}, {device}, {threads} threads, {precision}"
 
 
-def _code(rows: pd.DataFrame) -> list[str]:
-    columns = ("lab2_version", "git_commit", "git_dirty", "torch_version", "python_version")
-    return [
-        f"lab2 {lab2 or '?'} at {(commit or 'unknown')[:12]}{'+changes' * bool(dirty)}, torch {torch or '?'}, "
-        f"Python {python or '?'}"
-        for lab2, commit, dirty, torch, python in _different(rows, *columns)
-    ]
+def _code(seen: Sequence[_Values]) -> Iterator[str]:
+    """Of each combination of `_CODE`."""
+    for lab2, commit, dirty, torch, python in seen:
+        yield (
+            f"lab2 {lab2 or '?'} at {(commit or 'unknown')[:12]}{'+changes' * bool(dirty)}, torch {torch or '?'}, "
+            f"Python {python or '?'}"
+        )
 
 
-def _different(rows: pd.DataFrame, *columns: str) -> list[tuple[Any, ...]]:
-    """The combinations of values that the rows have; None for what is missing."""
-    found = rows[list(columns)].astype(object)
-    return list(found.where(found.notna(), None).drop_duplicates().itertuples(index=False, name=None))
+def _different(rows: pd.DataFrame, *columns: str) -> dict[str, list[_Values]]:
+    """By job, the combinations of values that its rows have; None for what is missing."""
+    values = rows[["job", *columns]].astype(object)
+    found: dict[str, list[_Values]] = {}
+    for job, *one in values.where(values.notna(), None).drop_duplicates().itertuples(index=False, name=None):
+        found.setdefault(str(job), []).append(tuple(one))
+    return found
