@@ -16,8 +16,8 @@ from lab2.report.page.answers import Answers
 from lab2.report.page.looks import Look
 from lab2.report.page.svg import chart, line, mark, path, text
 
-SIDE = 200
-_LEFT, _RIGHT, _TOP, _BOTTOM = 38, 190, 10, 162
+WIDTH, HEIGHT = 200, 214
+_LEFT, _RIGHT, _TOP, _BOTTOM = 38, 190, 24, 176
 MOST_PANELS = 60
 FEW = 10  # answers of a bin; with fewer its share is mostly luck, and its mark is hollow
 
@@ -63,7 +63,7 @@ def _picture(bins: NDArray[np.float64], look: Look, words: str) -> Markup:
         ]
     parts += [
         line(_x(0), _y(0), _x(1), _y(1), "ideal"),
-        text((_LEFT + _RIGHT) / 2, SIDE - 6, "says, %", "label middle"),
+        text((_LEFT + _RIGHT) / 2, HEIGHT - 6, "says, %", "label middle"),
         text(2, 10, "right, %", "label"),
     ]
     filled = np.flatnonzero(bins[0] > 0)
@@ -73,7 +73,7 @@ def _picture(bins: NDArray[np.float64], look: Look, words: str) -> Markup:
         few = " few" if bins[0, place] < FEW else ""
         title = f"{bins[0, place]:,.0f} answers: says {bins[1, place] / bins[0, place]:.1%}"
         parts.append(mark(look.shape, x, y, 3.5, f"mark {look.colour}{few}", title))
-    return chart(SIDE, SIDE, words, parts)
+    return chart(WIDTH, HEIGHT, words, parts)
 
 
 def _x(share: float) -> float:

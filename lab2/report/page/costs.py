@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pandas as pd
 from markupsafe import Markup
 
 from lab2.report.answer import listed
+from lab2.report.page.labels import Box, Label, labels
 from lab2.report.page.looks import Look
 from lab2.report.page.svg import (
     Axis,
@@ -25,7 +27,7 @@ from lab2.report.page.svg import (
 
 WIDTH, HEIGHT = 420, 310
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 410, 16, 262
-_LETTER, _LINE = 7.3, 14.0  # pixels of a label's letter and line, estimated
+NEAR = 2.0  # the axis of costs goes on for so many times the least and the most of them, to show their intervals
 MOST_LABELS = 25  # of more rows only those on the front are named in the chart; a pointer shows the others
 
 
@@ -63,8 +65,10 @@ class _Point:
     job: str
     cost: float
     accuracy: float
-    low: float
+    low: float  # of the accuracy's 95 % interval
     high: float
+    cheap: float | None  # of the cost's, over seeds; None: it has none
+    dear: float | None
 
 
 def cost_charts(summary: pd.DataFrame, looks: Mapping[str, Look]) -> list[CostChart]:
@@ -96,11 +100,17 @@ def pareto(points: Sequence[_Point]) -> list[_Point]:
 
 def _points(summary: pd.DataFrame, cost: Cost) -> list[_Point]:
     known = summary[summary["accuracy"].notna() & summary[cost.name].notna()]
-    columns = known[["job", cost.name, "accuracy", "accuracy_low", "accuracy_high"]]
-    return [
-        _Point(job=str(job), cost=float(value) / cost.size, accuracy=float(mean), low=float(low), high=float(high))
-        for job, value, mean, low, high in columns.itertuples(index=False)
-    ]
+    found = []
+    for row in known.to_dict("records"):
+        ends = [row.get(f"{cost.name}_{end}") for end in ("low", "high")]  # counts have none
+        cheap, dear = (None if end is None or pd.isna(end) else float(end) / cost.size for end in ends)
+        found.append(
+            _Point(
+                job=str(row["job"]), cost=float(row[cost.name]) / cost.size, accuracy=float(row["accuracy"]),
+                low=float(row["accuracy_low"]), high=float(row["accuracy_high"]), cheap=cheap, dear=dear,
+            )
+        )  # fmt: skip
+    return found
 
 
 def _conclusion(cost: Cost, front: Sequence[_Point], count: int, absent: Sequence[str]) -> str:
@@ -111,6 +121,12 @@ def _conclusion(cost: Cost, front: Sequence[_Point], count: int, absent: Sequenc
     else:
         words += f"{on[0]}."
     return words + (f" Without a figure here: {listed(absent)}." if absent else "")
+
+
+def _cost(point: _Point) -> str:
+    if point.cheap is None or point.dear is None:
+        return _amount(point.cost)
+    return f"{_amount(point.cost)} [{_amount(point.cheap)}, {_amount(point.dear)}]"
 
 
 def _amount(value: float) -> str:
@@ -126,20 +142,24 @@ def _picture(
     least: float,
     conclusion: str,
 ) -> Markup:
-    costs = [point.cost for point in points]
-    x = log_axis(min(costs), max(costs), _LEFT, _RIGHT) if log else linear_axis(0, max(costs), _LEFT, _RIGHT)
+    first, last = _ends(points)
+    x = log_axis(first, last, _LEFT, _RIGHT) if log else linear_axis(0, last, _LEFT, _RIGHT)
     y = accuracy_axis([v for p in points for v in (p.low, p.high)], _BOTTOM, _TOP, least)
-    parts = [*frame(apart(x, 38), apart(y, 15), f"{cost.title.lower()}, {cost.unit}"), _step(front, x, y)]
-    for point in points:
-        at = x.at(point.cost)
-        parts.append(line(at, y.at(point.low), at, y.at(point.high), f"bar {looks[point.job].colour}"))
+    stairs, bars = _stairs(front, x, y), [(point, bar) for point in points for bar in _bars(point, x, y)]
+    parts = [*frame(apart(x, 38), apart(y, 15), f"{cost.title.lower()}, {cost.unit}"), path(stairs, "front")]
+    parts += [line(*bar, f"bar {looks[point.job].colour}") for point, bar in bars]
     for point in points:
         look = looks[point.job]
-        title = (
-            f"{point.job}: {point.accuracy:.2%} [{100 * point.low:.2f}, {100 * point.high:.2f}], {_amount(point.cost)}"
-        )
+        title = f"{point.job}: {point.accuracy:.2%} [{100 * point.low:.2f}, {100 * point.high:.2f}], {_cost(point)}"
         parts.append(mark(look.shape, x.at(point.cost), y.at(point.accuracy), 5, f"mark {look.colour}", title))
-    parts += _labels(points if len(points) <= MOST_LABELS else front, points, x, y)
+    named = sorted(points if len(points) <= MOST_LABELS else front, key=lambda point: -point.accuracy)
+    lines = [_thick(bar) for _, bar in bars] + [_thick((*one, *other)) for one, other in pairwise(stairs)]
+    parts += labels(
+        [Label(name=point.job, x=x.at(point.cost), y=y.at(point.accuracy)) for point in named],
+        [(x.at(point.cost), y.at(point.accuracy)) for point in points],
+        lines,
+        (_LEFT, _TOP - 8, WIDTH, _BOTTOM),
+    )
     return chart(WIDTH, HEIGHT, conclusion, parts)
 
 
@@ -156,39 +176,34 @@ def frame(x: Axis, y: Axis, title: str) -> Iterator[Markup]:
     yield text(4, 12, "%", "label")
 
 
-def _step(front: Sequence[_Point], x: Axis, y: Axis) -> Markup:
-    """The front as stairs: what each cost buys at most."""
+def _stairs(front: Sequence[_Point], x: Axis, y: Axis) -> list[tuple[float, float]]:
+    """The corners of the front: what each cost buys at most."""
     corners: list[tuple[float, float]] = []
     for point in front:
         at = x.at(point.cost)
         if corners:
             corners.append((at, corners[-1][1]))
         corners.append((at, y.at(point.accuracy)))
-    corners.append((float(_RIGHT), corners[-1][1]))
-    return path(corners, "front")
+    return [*corners, (float(_RIGHT), corners[-1][1])]
 
 
-def _labels(named: Sequence[_Point], points: Sequence[_Point], x: Axis, y: Axis) -> Iterator[Markup]:
-    """A name beside each mark, where there is room for it."""
-    marks = [(x.at(point.cost), y.at(point.accuracy)) for point in points]
-    taken = [(left - 6, top - 6, left + 6, top + 6) for left, top in marks]
-    for point in sorted(named, key=lambda point: -point.accuracy):
-        at, height, wide = x.at(point.cost), y.at(point.accuracy), _LETTER * len(point.job)
-        places = [
-            *((at + 9, height + dy, "start") for dy in (4, -8, 16)),
-            *((at - 9, height + dy, "end") for dy in (4, -8, 16)),
-            (at, height - 11, "middle"),
-            (at, height + 19, "middle"),
-        ]
-        for left, base, anchor in places:
-            begin = left - {"start": 0.0, "end": wide, "middle": wide / 2}[anchor]
-            box = (begin, base - _LINE + 3, begin + wide, base + 3)
-            inside = begin >= _LEFT and begin + wide <= WIDTH and box[1] >= _TOP - 8 and box[3] <= _BOTTOM
-            if inside and not any(_overlap(box, other) for other in taken if other[:2] != (at - 6, height - 6)):
-                taken.append(box)
-                yield text(left, base, point.job, f"name {anchor}")
-                break
+def _bars(point: _Point, x: Axis, y: Axis) -> Iterator[Box]:
+    """The intervals of accuracy and of cost, as lines: left, top, right, bottom."""
+    at, height = x.at(point.cost), y.at(point.accuracy)
+    yield at, y.at(point.high), at, y.at(point.low)
+    if point.cheap is not None and point.dear is not None:
+        yield x.at(point.cheap), height, x.at(point.dear), height
 
 
-def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+def _ends(points: Sequence[_Point]) -> tuple[float, float]:
+    """The least and the most on the axis of costs: of their intervals only what is near them."""
+    costs = [point.cost for point in points]
+    least = min(point.cost if point.cheap is None else point.cheap for point in points)
+    most = max(point.cost if point.dear is None else point.dear for point in points)
+    return max(least, min(costs) / NEAR), min(most, max(costs) * NEAR)
+
+
+def _thick(one: Box) -> Box:
+    """The room that a line takes; its ends in any order."""
+    left, right, top, bottom = min(one[0], one[2]), max(one[0], one[2]), min(one[1], one[3]), max(one[1], one[3])
+    return left - 2, top - 2, right + 2, bottom + 2

@@ -106,13 +106,7 @@ def draw_curves(curves: Sequence[Curve], looks: Mapping[str, Look], least: float
 
 
 def _panel(one: Curve, look: Look, x: Axis, y: Axis) -> Panel:
-    several = (
-        f", mean of {one.seeds} seeds, at the end {one.low[-1]:.2%} to {one.high[-1]:.2%}" if one.seeds > 1 else ""
-    )
-    conclusion = (
-        f"{one.job}: validation accuracy {one.mean[0]:.2%} after {one.images[0]:,.0f} training images, "
-        f"{one.mean[-1]:.2%} after {one.images[-1]:,.0f}{several}."
-    )
+    conclusion = _conclusion(one)
     parts: list[Markup] = []
     for place, words in y.ticks:
         parts += [line(_LEFT, place, _RIGHT, place, "grid"), text(_LEFT - 5, place + 4, words, "tick end")]
@@ -132,6 +126,17 @@ def _panel(one: Curve, look: Look, x: Axis, y: Axis) -> Panel:
         parts.append(path(points, f"curve {look.colour}"))
     parts.append(mark(look.shape, *points[-1], 4, f"mark {look.colour}"))
     return Panel(job=one.job, picture=chart(WIDTH, HEIGHT, conclusion, parts), conclusion=conclusion)
+
+
+def _conclusion(one: Curve) -> str:
+    ends = [
+        f"{one.mean[place]:.2%} after {one.images[place]:,.0f}" for place in dict.fromkeys((0, len(one.images) - 1))
+    ]
+    ends[0] += " training images"
+    several = (
+        f", mean of {one.seeds} seeds, at the end {one.low[-1]:.2%} to {one.high[-1]:.2%}" if one.seeds > 1 else ""
+    )
+    return f"{one.job}: validation accuracy {', '.join(ends)}{several}."
 
 
 def _points(places: Sequence[float], values: Sequence[float], x: Axis, y: Axis) -> list[tuple[float, float]]:

@@ -126,9 +126,11 @@ def _settings(job: JobSpec, data: Any) -> Iterator[str]:
 
 
 def _machines(seen: Sequence[_Values]) -> Iterator[str]:
-    """Of each combination of `MACHINE`."""
+    """Of each combination of `MACHINE` what is known; of a row that was trained elsewhere nothing is."""
     for name, device, threads, precision in seen:
-        yield f"{name}, {device}, {threads} threads, {precision}"
+        known = (name, device, threads and f"{threads} threads", precision)
+        if text := ", ".join(filter(None, known)):
+            yield text
 
 
 def _code(seen: Sequence[_Values]) -> Iterator[str]:

@@ -95,7 +95,10 @@ def linear_axis(low: float, high: float, start: float, end: float, count: int = 
 
 
 def log_axis(low: float, high: float, start: float, end: float) -> Axis:
-    """Equal distances for equal ratios, of positive values; ticks at powers of ten, and between where these are few."""
+    """Equal distances for equal ratios, of positive values; ticks at powers of ten, and between where these are few.
+
+    What is not positive stands at the start.
+    """
     first, last = math.log10(low), math.log10(high)
     room = max(0.06 * (last - first), 0.08)
     first, last = first - room, last + room
@@ -105,9 +108,12 @@ def log_axis(low: float, high: float, start: float, end: float) -> Axis:
     places = [times * 10.0**power for power in decades if power % every == 0 for times in several]
 
     def at(value: float) -> float:
-        return start + (end - start) * min(1.0, max(0.0, (math.log10(value) - first) / (last - first)))
+        place = (math.log10(value) - first) / (last - first) if value > 0 else 0.0
+        return start + (end - start) * min(1.0, max(0.0, place))
 
     inside = [place for place in places if first <= math.log10(place) <= last]
+    if len(inside) < 3:  # all are much alike
+        inside = _even(10**first, 10**last, 4)
     return Axis(at=at, ticks=tuple((at(place), _tick(place)) for place in inside))
 
 
@@ -130,9 +136,7 @@ def accuracy_axis(values: Iterable[float], start: float, end: float, least: floa
 
     inside = [error for error in _ERRORS if best <= math.log10(error) <= worst]
     if len(inside) < 2:  # all are much alike
-        low, high = 1 - 10**worst, 1 - 10**best
-        step = _nice((high - low) / 3)
-        inside = [1 - step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+        inside = [1 - place for place in _even(1 - 10**worst, 1 - 10**best, 3)]
     return Axis(at=at, ticks=tuple((at(1 - error), _tick(100 * (1 - error))) for error in inside))
 
 
@@ -143,6 +147,12 @@ def apart(axis: Axis, least: float) -> Axis:
         if all(abs(place - other) >= least for other, _ in kept):
             kept.append((place, words))
     return Axis(at=axis.at, ticks=tuple(kept))
+
+
+def _even(low: float, high: float, count: int) -> list[float]:
+    """Round values in equal distances from `low` to `high`, about `count`."""
+    step = _nice((high - low) / count)
+    return [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _nice(step: float) -> float:
