@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from lab2.data.findings import Findings, write_findings
+from lab2.report.chapter import Chapter, Curve, Table
 from lab2.report.page.page import index_html
 from lab2.report.report import make_report
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir
 from tests.answered import among, answered
+from tests.conftest import make_trial
 
 A, B = among(1000, range(950)), among(1000, range(900))
 RIGHTS = {"a": A[None].repeat(3, 0), "b": B[None].repeat(3, 0), "c": among(1000, range(20, 890))[None].repeat(3, 0)}
@@ -25,6 +27,25 @@ NASTY = (
     *("<script>alert(1)</script>", "=cmd()", "quo\"te's", "שלום עולם", "x" * 80, "esc\x1b[31m", "a  b"),
     *("{{ 7 * 7 }}", "&amp;", "</script><img src=x onerror=alert(2)>"),
 )
+
+
+def chapters() -> tuple[Chapter, Chapter]:
+    """Of a study that is judged, and of one that searched; both with names that are hard to show."""
+    table = Table(title="All", columns=("what", *NASTY), rows=((NASTY[0], *NASTY),))
+    verdict = Chapter(
+        name="claim", title="The claim", headline="Supported: Seeds agree.", lead=NASTY[:2],
+        figures=(("difference", "1.25 points [0.5, 2]"), (NASTY[4], "not determined")), tables=(table,), notes=NASTY,
+    )  # fmt: skip
+    curves = [
+        Curve(job=name, conclusion=f"{name}: {top:.0%} after 3 settings.", x=(1, 2, 3), middle=(0.6, 0.75, top),
+              low=(0.2, 0.6, 0.75), high=(0.8, 0.9, 0.95))
+        for name, top in (("cnn", 0.8), ("vit", 0.9))
+    ]  # fmt: skip
+    jobs = tuple(make_trial(one.job).job for one in curves)
+    search = Chapter(
+        name="tuning", title="Tuning", lead=("The rule.",), curves=tuple(curves), x="settings tried", jobs=jobs
+    )
+    return verdict, search
 
 
 def page_of(run: RunDir) -> str:

@@ -10,13 +10,14 @@ import pytest
 
 from lab2.errors import ConfigError, DataError
 from lab2.models.cnn import CNNConfig
+from lab2.report.chapter import Table
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir, create_run, open_run
 from lab2.results.shard import write_shard
 from lab2.spec.job import DataConfig, Trial
 from lab2.spec.plan import Plan
 from lab2.study import claim as claim_module
-from lab2.study.claim import Claim, Conclusion, Figure, Table, Verdict, choose, claims, shown
+from lab2.study.claim import Claim, Conclusion, Figure, Verdict, choose, claims, shown
 from lab2.study.record import claim_of, read_record, record_of, write_record
 from lab2.study.report import study_json, study_md
 from lab2.study.stating import state
@@ -202,6 +203,9 @@ class TestCommand:
         assert code == 0
         assert "supported: two | seeds agree" in told
         assert {"study.md", "study.json", "table.csv"} <= {path.name for path in run.report.iterdir()}
+        page = (run.report / "index.html").read_text()
+        assert "<h1>Supported: Seeds agree.</h1>" in page
+        assert "<dt>difference</dt><dd>1.25 points [0.5, 2]</dd>" in page
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ from lab2.spec.job import DataConfig
 from tests.answered import answered, leave, seeds_of
 from tests.browser import Browser, browser, missing
 from tests.conftest import PATIENCE_S, make_run, make_trial
-from tests.paged import with_classes
+from tests.paged import chapters, with_classes
 
 pytestmark = [
     pytest.mark.page,
@@ -80,13 +80,14 @@ def one_seed(tmp_path_factory) -> RunDir:
 def pages(run: RunDir, failed: RunDir, one_seed: RunDir) -> dict[str, Path]:
     """The pages' files, by what they are of."""
     files = {}
-    for name, of in {"three": run, "failed": failed, "one seed": one_seed}.items():
-        files[name] = of.report / "index.html"
-        files[name].write_bytes(index_html(make_report(of, collect(of))))
+    kinds = {"three": (run, ()), "failed": (failed, ()), "one seed": (one_seed, ()), "study": (run, chapters())}
+    for name, (of, added) in kinds.items():
+        files[name] = of.report / f"{name}.html"
+        files[name].write_bytes(index_html(make_report(of, collect(of), added)))
     return files
 
 
-KINDS = ("three", "failed", "one seed")
+KINDS = ("three", "failed", "one seed", "study")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lab2.report.page.costs import cost_charts, pareto
-from lab2.report.page.curves import curve, draw_curves
+from lab2.report.page.curves import curve
 from lab2.report.page.labels import Label, labels
 from lab2.report.page.looks import look
 from lab2.report.page.svg import accuracy_axis, linear_axis, log_axis
@@ -106,12 +106,13 @@ def point(images: int, accuracy: float) -> CurvePoint:
 
 def test_a_curve_is_the_mean_over_seeds_between_the_lowest_and_the_highest():
     found = curve("cnn", [[point(10, 0.2), point(30, 0.8)], [point(10, 0.4), point(20, 0.5), point(30, 0.6)]])
-    assert found.images == (10, 20, 30)
-    assert found.mean == pytest.approx((0.3, 0.5, 0.7))  # at 20 the first is at 0.5, between its points
+    assert found.x == (10, 20, 30)
+    assert found.middle == pytest.approx((0.3, 0.5, 0.7))  # at 20 the first is at 0.5, between its points
     assert found.low == pytest.approx((0.2, 0.5, 0.6))
     assert found.high == pytest.approx((0.4, 0.5, 0.8))
 
 
 def test_one_validation_is_said_once():
-    drawn = draw_curves([curve("cnn", [[point(1_000, 0.9)]])], {"cnn": look(make_trial("cnn").job)}, 0.001)
-    assert drawn.panels[0].conclusion == "cnn: validation accuracy 90.00% after 1,000 training images."
+    assert (
+        curve("cnn", [[point(1_000, 0.9)]]).conclusion == "cnn: validation accuracy 90.00% after 1,000 training images."
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import re
+from base64 import b64decode
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from lab2.measure.predictions import Predictions, read_predictions, write_predic
 from lab2.report.page.answers import BINS, read_answers
 from lab2.report.page.calibration import conclusion
 from lab2.report.page.looks import COLOURS, look
-from lab2.report.page.pictures import HARDEST, MOST_BYTES, choose, draw_sprite
+from lab2.report.page.pictures import EACH, HARDEST, MOST_BYTES, choose, draw_pictures
 from lab2.report.report import make_report
 from lab2.results.collect import collect
 from lab2.results.correctness import Correctness
@@ -144,16 +146,30 @@ class TestPictures:
 
     def test_they_are_found_by_what_they_show_and_are_small(self, tmp_path: Path):
         pixels = open_source(DataConfig()).read("test").pixels[5:149]
-        sprite = draw_sprite([DataConfig()], identities(pixels))
+        sprite, _ = draw_pictures([DataConfig()], identities(pixels))
         assert (sprite.count, sprite.side, sprite.note) == (144, 28, "")
         assert len(sprite.address) < 4 / 3 * MOST_BYTES + 100
 
+    def test_samples_are_the_first_of_each_class(self):
+        images = open_source(DataConfig()).read("test")
+        _, samples = draw_pictures([DataConfig()], identities(images.pixels[:1]))
+        assert [label for label, _ in samples.places] == list(range(10))
+        assert {len(places) for _, places in samples.places} == {EACH}
+        sprite = samples.sprite
+        with Image.open(io.BytesIO(b64decode(sprite.address.partition(",")[2]))) as sheet:
+            pixels = np.asarray(sheet)
+        for label, places in samples.places:
+            found = np.flatnonzero(images.labels == label)[:EACH]
+            for place, number in zip(places, found, strict=True):
+                top, left = place // sprite.columns * 28, place % sprite.columns * 28
+                assert (pixels[top : top + 28, left : left + 28] == images.pixels[number, 0]).all()
+
     def test_a_data_set_that_is_not_here_is_named(self):
-        sprite = draw_sprite([DataConfig(dataset="/no/such/folder")], np.zeros(1, np.uint64))
+        sprite, _ = draw_pictures([DataConfig(dataset="/no/such/folder")], np.zeros(1, np.uint64))
         assert "/no/such/folder: no such data set and no such path" in sprite.note
 
     def test_nothing_is_decoded_for_a_report(self, tmp_path: Path, image_folder: Path):
-        sprite = draw_sprite([DataConfig(dataset=str(image_folder))], np.zeros(1, np.uint64))
+        sprite, _ = draw_pictures([DataConfig(dataset=str(image_folder))], np.zeros(1, np.uint64))
         assert sprite.note.startswith("Pictures are not shown: that would take reading again")
         assert not (tmp_path / "cache" / "decoded").exists() or not list((tmp_path / "cache/decoded").glob("*/pixels"))
         with Image.open(image_folder / "test" / "left" / "0.png") as image:

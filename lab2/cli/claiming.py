@@ -26,7 +26,7 @@ from lab2.spec.job import Trial
 from lab2.spec.profile import Profile
 from lab2.study.claim import Claim, Size, Verdict, claims
 from lab2.study.record import record_of, write_record
-from lab2.study.report import provenance, write_study_report
+from lab2.study.report import provenance, study_chapter, write_study_report
 from lab2.study.stating import state
 
 _STYLES = {Verdict.SUPPORTED: "bold green", Verdict.REFUTED: "bold red", Verdict.UNDECIDED: "bold yellow"}
@@ -141,7 +141,7 @@ def show_claim(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None
         warn(f"warning: not written: {error.filename}: {error.strerror}")
     if written:
         say(f"in {run.report}: {', '.join(written)}")
-    show_table(run, (comparison, unreported), quiet=True)
+    show_table(run, (comparison, unreported), quiet=True, chapters=(study_chapter(stated),))
 
 
 def _folded(text: str) -> str:

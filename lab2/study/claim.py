@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from lab2.errors import ConfigError
+from lab2.report.chapter import Table
 from lab2.spec.job import Trial
 from lab2.study.evidence import Evidence
 
@@ -53,15 +54,6 @@ class Figure:
         if self.low is None or self.high is None:
             return f"{shown(self.value)}{unit}"
         return f"{shown(self.value)}{unit} [{shown(self.low)}, {shown(self.high)}]"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """Rows of text under their titles."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from lab2.foreign_text import for_markdown
+from lab2.report.chapter import Chapter, Table
 from lab2.results.run_dir import RunDir
-from lab2.study.claim import Table
 from lab2.study.stating import Statement
 from lab2.whole_file import write_files
 
@@ -17,6 +17,20 @@ def write_study_report(run: RunDir, stated: Statement) -> tuple[list[str], list[
     """Write the files; returns the names of those that were written, and the errors of the others."""
     files = {"study.md": study_md(stated), "study.json": study_json(stated)}
     return write_files(run.report, ((name, text.encode()) for name, text in files.items()))
+
+
+def study_chapter(stated: Statement) -> Chapter:
+    """The statement as a section of the run's page, which its verdict heads."""
+    found = stated.conclusion
+    return Chapter(
+        name="claim",
+        title="The claim",
+        headline=f"{found.verdict.value.capitalize()}: {stated.claim.text}",
+        lead=(found.sentence,),
+        figures=tuple((one.name, one.text) for one in found.figures),
+        tables=found.tables,
+        notes=(*found.notes, *filter(None, provenance(stated))),
+    )
 
 
 def study_md(stated: Statement) -> str:

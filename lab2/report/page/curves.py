@@ -1,13 +1,17 @@
-"""Learning curves: of each row the mean over its seeds and the band between the lowest and the highest of them."""
+"""Curves with bands, a panel a job; and the learning curves of a run.
+
+A learning curve is the mean over a row's seeds, its band goes from the lowest to the highest of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
 
+from lab2.report.chapter import Curve
 from lab2.report.page.looks import Look
 from lab2.report.page.svg import Axis, accuracy_axis, apart, chart, element, line, linear_axis, mark, path, text
 from lab2.report.report import Report
@@ -19,18 +23,6 @@ MOST_POINTS = 60  # of a curve that are drawn
 MOST_PANELS = 60
 MOST_TRIALS = 5000  # whose histories are read
 MOST_BEHIND = 12  # curves that are drawn grey behind each one
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
-    """Validation accuracies in [0, 1] of one job by the training images seen."""
-
-    job: str
-    seeds: int
-    images: tuple[float, ...]
-    mean: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,61 +74,55 @@ def curve(job: str, histories: Sequence[Sequence[CurvePoint]]) -> Curve:
             for one in map(_ordered, histories)
         ]
     )
-    return Curve(
-        job=job,
-        seeds=len(histories),
-        images=tuple(x.tolist()),
-        mean=tuple(each.mean(0).tolist()),
-        low=tuple(each.min(0).tolist()),
-        high=tuple(each.max(0).tolist()),
-    )
+    middle, low, high = (tuple(one.tolist()) for one in (each.mean(0), each.min(0), each.max(0)))
+    images = tuple(x.tolist())
+    both = dict.fromkeys((0, len(images) - 1))  # one place if it validated once
+    ends = [f"{middle[place]:.2%} after {images[place]:,.0f}" for place in both]
+    ends[0] += " training images"
+    seeds = len(histories)
+    several = f", mean of {seeds} seeds, at the end {low[-1]:.2%} to {high[-1]:.2%}" if seeds > 1 else ""
+    conclusion = f"{job}: validation accuracy {', '.join(ends)}{several}."
+    return Curve(job=job, conclusion=conclusion, x=images, middle=middle, low=low, high=high)
 
 
-def draw_curves(curves: Sequence[Curve], looks: Mapping[str, Look], least: float) -> Curves:
-    """A panel a curve, all with the same axes. `least`: half a validation image, as a share."""
+def draw_curves(curves: Sequence[Curve], looks: Mapping[str, Look], least: float, *, name: str, x_title: str) -> Curves:
+    """A panel a curve, all with the same axes. `least`: half a validation image, as a share.
+
+    `name` is a word of which the page has no other element; `x_title` says what x is.
+    """
     if not curves:
         return Curves(panels=(), behind=Markup(""), left_out=0)
-    most = max(one.images[-1] for one in curves) if all(one.images for one in curves) else 1.0
+    most = max(one.x[-1] for one in curves) if all(one.x for one in curves) else 1.0
     x = apart(linear_axis(0, most, _LEFT, _RIGHT, 3), 44)
     y = apart(accuracy_axis([v for one in curves for v in (*one.low, *one.high)], _BOTTOM, _TOP, least), 14)
-    parts = [path(_points(one.images, one.mean, x, y), "behind") for one in curves[:MOST_BEHIND]]
-    behind = element("g", {"id": "curves"}, Markup("").join(parts))
-    panels = tuple(_panel(one, looks[one.job], x, y) for one in curves[:MOST_PANELS])
+    parts = [path(_points(one.x, one.middle, x, y), "behind") for one in curves[:MOST_BEHIND]]
+    behind = element("g", {"id": name}, Markup("").join(parts))
+    background = Markup("").join((*_frame(x, y, x_title), element("use", {"href": f"#{name}"})))
+    panels = tuple(_panel(one, looks[one.job], x, y, background) for one in curves[:MOST_PANELS])
     return Curves(panels=panels, behind=behind, left_out=max(0, len(curves) - MOST_PANELS))
 
 
-def _panel(one: Curve, look: Look, x: Axis, y: Axis) -> Panel:
-    conclusion = _conclusion(one)
-    parts: list[Markup] = []
+def _frame(x: Axis, y: Axis, title: str) -> Iterator[Markup]:
     for place, words in y.ticks:
-        parts += [line(_LEFT, place, _RIGHT, place, "grid"), text(_LEFT - 5, place + 4, words, "tick end")]
+        yield line(_LEFT, place, _RIGHT, place, "grid")
+        yield text(_LEFT - 5, place + 4, words, "tick end")
     for place, words in x.ticks:
-        parts += [line(place, _BOTTOM, place, _BOTTOM + 3, "axis"), text(place, _BOTTOM + 16, words, "tick middle")]
-    parts += [
-        line(_LEFT, _BOTTOM, _RIGHT, _BOTTOM, "axis"),
-        text((_LEFT + _RIGHT) / 2, HEIGHT - 5, "training images seen", "label middle"),
-        text(2, 10, "%", "label"),
-        element("use", {"href": "#curves"}),
-    ]
-    if one.seeds > 1 and len(one.images) > 1:
-        there = [*_points(one.images, one.low, x, y), *reversed(_points(one.images, one.high, x, y))]
-        parts.append(path(there, f"band {look.colour}", closed=True))
-    points = _points(one.images, one.mean, x, y)
+        yield line(place, _BOTTOM, place, _BOTTOM + 3, "axis")
+        yield text(place, _BOTTOM + 16, words, "tick middle")
+    yield line(_LEFT, _BOTTOM, _RIGHT, _BOTTOM, "axis")
+    yield text((_LEFT + _RIGHT) / 2, HEIGHT - 5, title, "label middle")
+    yield text(2, 10, "%", "label")
+
+
+def _panel(one: Curve, look: Look, x: Axis, y: Axis, background: Markup) -> Panel:
+    parts, points = [background], _points(one.x, one.middle, x, y)
     if len(points) > 1:
+        if one.low != one.high:
+            there = [*_points(one.x, one.low, x, y), *reversed(_points(one.x, one.high, x, y))]
+            parts.append(path(there, f"band {look.colour}", closed=True))
         parts.append(path(points, f"curve {look.colour}"))
     parts.append(mark(look.shape, *points[-1], 4, f"mark {look.colour}"))
-    return Panel(job=one.job, picture=chart(WIDTH, HEIGHT, conclusion, parts), conclusion=conclusion)
-
-
-def _conclusion(one: Curve) -> str:
-    ends = [
-        f"{one.mean[place]:.2%} after {one.images[place]:,.0f}" for place in dict.fromkeys((0, len(one.images) - 1))
-    ]
-    ends[0] += " training images"
-    several = (
-        f", mean of {one.seeds} seeds, at the end {one.low[-1]:.2%} to {one.high[-1]:.2%}" if one.seeds > 1 else ""
-    )
-    return f"{one.job}: validation accuracy {', '.join(ends)}{several}."
+    return Panel(job=one.job, picture=chart(WIDTH, HEIGHT, one.conclusion, parts), conclusion=one.conclusion)
 
 
 def _points(places: Sequence[float], values: Sequence[float], x: Axis, y: Axis) -> list[tuple[float, float]]:

@@ -26,13 +26,14 @@ from lab2.report.answer import answer, caveats, points
 from lab2.report.caption import caption, remarks
 from lab2.report.page.answers import Answers, read_answers
 from lab2.report.page.calibration import reliability
+from lab2.report.page.chapters import sections
 from lab2.report.page.classes import MOST_COLUMNS, f1_rows, hardest, matrices
 from lab2.report.page.costs import cost_charts
 from lab2.report.page.curves import MOST_TRIALS, draw_curves, read_curves
 from lab2.report.page.differences import comparison_data, matrix, picture_data, too_much
 from lab2.report.page.looks import Look, looks
 from lab2.report.page.origin import counts, recipes
-from lab2.report.page.pictures import Chosen, Sprite, choose, draw_sprite
+from lab2.report.page.pictures import Chosen, Sprite, choose, draw_pictures
 from lab2.report.page.rows import page_table
 from lab2.report.page.svg import mark
 from lab2.report.report import Report
@@ -102,7 +103,7 @@ def _content(report: Report) -> dict[str, object]:
         classes=class_names(findings, answers, int(read.truth.max()) + 1 if read.truth is not None else 0),
         order=[row.job for row in table.rows],
     )
-    sprite = draw_sprite(list(dict.fromkeys(trial.data for trial in plan.trials)), wanted)
+    sprite, samples = draw_pictures(list(dict.fromkeys(trial.data for trial in plan.trials)), wanted)
     return {
         **_head(report),
         "table": table,
@@ -110,8 +111,11 @@ def _content(report: Report) -> dict[str, object]:
         "notes": _notes(report, answers),
         "charts": cost_charts(report.summary, look),
         "sprite": sprite,
+        "samples": samples,
+        "classes": found.classes,
         **_pairs(found, chosen, sprite),
-        "curves": draw_curves(read_curves(report), look, found.least),
+        "curves": draw_curves(read_curves(report), look, found.least, name="curves", x_title="training images seen"),
+        "sections": sections(report.chapters, found.least),
         **_classes(found, chosen),
         "reliability": reliability(answers, look),
         "counts": [counts(one) for one in findings],
@@ -136,7 +140,7 @@ def _head(report: Report) -> dict[str, object]:
 
 def _notes(report: Report, answers: Answers) -> list[str]:
     """What is not shown and why, and what is wrong with files."""
-    notes = [*report.finding.notes, *answers.notes, *report.comparison.warnings]
+    notes = [*report.notes, *answers.notes, *report.comparison.warnings]
     if report.finding.judged is not None and too_much(report.finding.read):
         notes.append("the page does not hold which row is right about which image, because that is too much for a page")
     if len(report.comparison.plan.trials) > MOST_TRIALS:
@@ -153,6 +157,7 @@ def _pairs(found: _Read, chosen: Chosen, sprite: Sprite) -> dict[str, object]:
         "judged": judged,
         "matrix": matrix(judged) if judged else [],
         "margin": points(judged.margin) if judged else "",
+        "has_looks": bool(finding.looks),
         "data": _as_json(data),
         "choosable": data is not None,
     }

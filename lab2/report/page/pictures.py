@@ -1,4 +1,4 @@
-"""Pictures of test images: the hardest ones, and those that tell rows apart, side by side in one PNG.
+"""Pictures of test images: the hardest ones, those that tell rows apart, and some of each class; two PNGs.
 
 They are taken from the data set, if it is on this machine and its pictures are decoded already: a report downloads and
 decodes nothing. An image is found by its identity, so that a changed data set shows no wrong picture.
@@ -10,7 +10,7 @@ import io
 import math
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +18,16 @@ from PIL import Image
 
 from lab2.data.identity import identities
 from lab2.data.places import open_source
+from lab2.data.source import Images
 from lab2.errors import Lab2Error
 from lab2.results.correctness import Correctness
 from lab2.spec.job import DataConfig
 
 HARDEST = 24  # images that fewest networks are right about
 MOST_IMAGES = 144  # in all
-MOST_BYTES = 150_000  # of the PNG
+EACH = 8  # samples of a class
+MOST_CLASSES = 20  # of which samples are shown
+MOST_BYTES = 150_000  # of a PNG
 MOST_READ = 2**30  # bytes of test images that a report reads
 LARGEST_SIDE = 48  # pixels; larger images are made smaller
 
@@ -41,6 +44,7 @@ class Chosen:
 class Sprite:
     """The pictures of the chosen images in one, row by row; empty where they cannot be shown, and `note` says why."""
 
+    name: str = "sprite"  # of its element in the page
     address: str = ""  # data:image/png;base64,...
     columns: int = 1
     rows: int = 1
@@ -87,34 +91,53 @@ def _take(turn: Iterator[int], found: dict[int, None]) -> bool:
     return False
 
 
-def draw_sprite(configs: Sequence[DataConfig], wanted: NDArray[np.uint64] | None) -> Sprite:
-    """The `wanted` images, (W,) identities, of the first of the data sets that has all of them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """Test images of each class, the first ones: places in their sprite."""
+
+    sprite: Sprite = field(default_factory=Sprite)
+    places: tuple[tuple[int, tuple[int, ...]], ...] = ()  # by class
+
+
+def draw_pictures(configs: Sequence[DataConfig], wanted: NDArray[np.uint64] | None) -> tuple[Sprite, Samples]:
+    """The `wanted` images, (W,) identities, of the first of the data sets that has all of them; and samples of it."""
     if wanted is None:
-        return Sprite(
-            note="Pictures are not shown: the predictions, of an older version, do not identify their images."
-        )
-    if not len(wanted):
-        return Sprite()
+        note = "Pictures are not shown: the predictions, of an older version, do not identify their images."
+        return Sprite(note=note), Samples()
     why = "the data set holds other images now"
     for config in configs:
         try:
-            pixels = _pixels(config, wanted)
+            images = _test_images(config)
         except (Lab2Error, OSError) as error:
             why = str(error)
             continue
-        if pixels is not None:
-            return _packed([_small(one) for one in pixels])
-    return Sprite(note=f"Pictures are not shown: {why}.")
+        known = {identity: place for place, identity in enumerate(identities(images.pixels).tolist())}
+        places = [known.get(identity) for identity in wanted.tolist()]
+        if None not in places:
+            chosen = _packed([_small(images.pixels[place]) for place in places if place is not None])
+            return chosen, _samples(images)
+    return Sprite(note=f"Pictures are not shown: {why}."), Samples()
 
 
-def _pixels(config: DataConfig, wanted: NDArray[np.uint64]) -> list[NDArray[np.uint8]] | None:
-    """(C, S, S) pixels of each wanted image; None where one is not there. Raises `Lab2Error` and `OSError`."""
+def _test_images(config: DataConfig) -> Images:
+    """Raises `Lab2Error` and `OSError` where they are not there, or not at once."""
     images = open_source(config, _refuse).read("test")
     if images.pixels.nbytes > MOST_READ:
         raise Lab2Error("its test images are more than a report reads")
-    known = {identity: place for place, identity in enumerate(identities(images.pixels).tolist())}
-    places = [known.get(identity) for identity in wanted.tolist()]
-    return [images.pixels[place] for place in places if place is not None] if None not in places else None
+    return images
+
+
+def _samples(images: Images) -> Samples:
+    """Of each class as many, fewer where there is no room for all; none of more than `MOST_CLASSES` classes."""
+    labels = np.unique(images.labels).tolist()
+    if len(labels) > MOST_CLASSES:
+        return Samples()
+    members = {label: np.flatnonzero(images.labels == label)[:EACH].tolist() for label in labels}
+    order = [(label, which[turn]) for turn in range(EACH) for label, which in members.items() if turn < len(which)]
+    sprite = _packed([_small(images.pixels[place]) for _, place in order])
+    shown = [label for label, _ in order[: sprite.count]]
+    places = tuple((label, tuple(n for n, of in enumerate(shown) if of == label)) for label in labels)
+    return Samples(sprite=replace(sprite, name="samples"), places=places)
 
 
 def _refuse(what: str, _done: int, _total: int) -> None:
@@ -132,6 +155,8 @@ def _small(pixels: NDArray[np.uint8]) -> Image.Image:
 
 def _packed(tiles: Sequence[Image.Image]) -> Sprite:
     """As many of the tiles as fit into `MOST_BYTES`, the first ones."""
+    if not tiles:
+        return Sprite()
     count = len(tiles)
     while True:
         side, columns = tiles[0].width, min(12, count)

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from lab2.compare.comparison import Comparison, compare
 from lab2.measure.corrupted import read_corrupted
+from lab2.report.chapter import Table
 from lab2.spec.job import DataConfig, Trial
 from lab2.study import networks
-from lab2.study.claim import Claim, Conclusion, Figure, Size, Table, Verdict
+from lab2.study.claim import Claim, Conclusion, Figure, Size, Verdict
 from lab2.study.evidence import Evidence
 
 MARGIN = 0.02  # accuracy: by less than two points another one may be better everywhere

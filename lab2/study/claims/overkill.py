@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from lab2.compare.joint import DRAWS, joint
 from lab2.compare.pareto import cost_draws, on_front
+from lab2.report.chapter import Table
 from lab2.spec.job import DataConfig, Trial
 from lab2.study import networks
-from lab2.study.claim import Claim, Conclusion, Figure, Size, Table, Verdict
+from lab2.study.claim import Claim, Conclusion, Figure, Size, Verdict
 from lab2.study.evidence import Evidence
 
 MARGIN = 0.005  # accuracy: half a point less is a price worth paying

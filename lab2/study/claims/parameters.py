@@ -6,9 +6,10 @@ from pathlib import Path
 
 from lab2.compare.joint import joint
 from lab2.compare.rank_correlation import RankCorrelation, rank_correlation
+from lab2.report.chapter import Table
 from lab2.spec.job import DataConfig, Trial
 from lab2.study import networks
-from lab2.study.claim import Claim, Conclusion, Figure, Size, Table, Verdict
+from lab2.study.claim import Claim, Conclusion, Figure, Size, Verdict
 from lab2.study.evidence import Evidence
 
 PREDICTS = 0.5  # |tau|: of two networks the larger one is the better one in three of four cases

@@ -12,9 +12,10 @@ import numpy as np
 from lab2.compare.growth import Measured, exponent, where_quadratic_outweighs
 from lab2.models.resnet20 import ResNet20Config
 from lab2.models.vit import ViTConfig
+from lab2.report.chapter import Table
 from lab2.spec.architectures import ModelConfig
 from lab2.spec.job import DataConfig, JobSpec, Resources, TrainConfig, Trial
-from lab2.study.claim import Claim, Conclusion, Figure, Size, Table, Verdict
+from lab2.study.claim import Claim, Conclusion, Figure, Size, Verdict
 from lab2.study.evidence import Evidence
 
 SIDE = 28  # pixels of MNIST

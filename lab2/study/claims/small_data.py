@@ -13,10 +13,11 @@ from lab2.compare.contrast import paired_contrast
 from lab2.compare.joint import Joint, joint
 from lab2.compare.learning_curve import Crossing, Curves, crossing, fit_curves
 from lab2.compare.resampling import Estimate
+from lab2.report.chapter import Table
 from lab2.spec.catalogue import read_catalogue
 from lab2.spec.job import DataConfig, Trial
 from lab2.spec.shipped import shipped
-from lab2.study.claim import Claim, Conclusion, Figure, Size, Table, Verdict
+from lab2.study.claim import Claim, Conclusion, Figure, Size, Verdict
 from lab2.study.evidence import Evidence
 
 CNN, VIT = "cnn", "vit"
