@@ -11,7 +11,7 @@ import pytest
 from lab2.report.page.costs import cost_charts, pareto
 from lab2.report.page.curves import curve
 from lab2.report.page.labels import Label, labels
-from lab2.report.page.looks import look
+from lab2.report.page.styles import style_of
 from lab2.report.page.svg import accuracy_axis, linear_axis, log_axis
 from lab2.report.report import make_report
 from lab2.results.collect import collect
@@ -58,8 +58,8 @@ class TestCost:
 
     def test_the_front_is_what_nothing_cheaper_beats(self, tmp_path: Path):
         report = self.frame(tmp_path, cnn=10.0, vit=20.0, faster_rcnn=30.0)
-        looks = {trial.job.name: look(trial.job) for trial in report.comparison.plan.trials}
-        chart = cost_charts(report.summary, looks)[0]
+        styles = {trial.job.name: style_of(trial.job) for trial in report.comparison.plan.trials}
+        chart = cost_charts(report.summary, styles)[0]
         assert chart.conclusion == (
             "Training time (seconds) and test accuracy. Nothing that costs as little is more accurate than "
             "cnn (10, 90.00%) and faster_rcnn (30, 95.00%)."
@@ -68,8 +68,8 @@ class TestCost:
 
     def test_a_cost_of_nothing_has_no_place_on_a_logarithmic_axis(self, tmp_path: Path):
         report = self.frame(tmp_path, cnn=10.0, vit=0.0)
-        looks = {trial.job.name: look(trial.job) for trial in report.comparison.plan.trials}
-        log, straight = cost_charts(report.summary, looks)
+        styles = {trial.job.name: style_of(trial.job) for trial in report.comparison.plan.trials}
+        log, straight = cost_charts(report.summary, styles)
         assert log.conclusion.endswith("Without a figure here: vit.")
         assert "Without" not in straight.conclusion
 
@@ -79,7 +79,7 @@ class TestCost:
         for trial, seconds in zip(trials, (10.0, 11.0, 30.0), strict=True):
             write_shard(run.shard(trial.name), finished(trial, 0.9, train_seconds=seconds))
         report = make_report(run, collect(run))
-        for chart in cost_charts(report.summary, {"cnn": look(trials[0].job)}):
+        for chart in cost_charts(report.summary, {"cnn": style_of(trials[0].job)}):
             # By hand: 17 ± 4.303 x 11.27 / sqrt(3), which begins at 0 and ends beyond twice the cost.
             assert "90.00% [90.00, 90.00], 17 [0, 45]" in chart.picture
             ends = re.findall(r'x1="([\d.]+)" y1="([\d.]+)" x2="([\d.]+)" y2="\2" class="bar', chart.picture)

@@ -20,8 +20,8 @@ from lab2.data.places import open_source
 from lab2.measure.predictions import Predictions, read_predictions, write_predictions
 from lab2.report.page.answers import BINS, read_answers
 from lab2.report.page.calibration import conclusion
-from lab2.report.page.looks import COLOURS, look
 from lab2.report.page.pictures import EACH, HARDEST, MOST_BYTES, choose, draw_pictures
+from lab2.report.page.styles import COLOURS, style_of
 from lab2.report.report import make_report
 from lab2.results.collect import collect
 from lab2.results.correctness import Correctness
@@ -91,11 +91,11 @@ class TestColours:
     def test_a_row_keeps_its_look_and_the_architectures_of_lab2_differ(self):
         jobs = {name: entry.job for name, entry in read_catalogue(ROOT / "jobs").items()}
         more = {name: entry.job for name, entry in read_catalogue(ROOT / "jobs" / "more").items()}
-        found = {name: look(job) for name, job in (jobs | more).items()}
+        found = {name: style_of(job) for name, job in (jobs | more).items()}
         assert len({one.colour for one in found.values()}) == len(found) == COLOURS
         tuned = replace(jobs["cnn"], name="cnn_tuned")
-        assert (look(tuned).colour, look(jobs["cnn"])) == (found["cnn"].colour, found["cnn"])
-        assert {look(job).colour for job in baselines()} == {"cg"}
+        assert (style_of(tuned).colour, style_of(jobs["cnn"])) == (found["cnn"].colour, found["cnn"])
+        assert {style_of(job).colour for job in baselines()} == {"cg"}
 
 
 def test_a_reliability_says_by_how_much_it_is_too_sure():

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from lab2.report.page.answers import Answers
-from lab2.report.page.looks import Look
+from lab2.report.page.styles import Style
 from lab2.report.page.svg import chart, line, mark, path, text
 
 WIDTH, HEIGHT = 200, 214
@@ -31,13 +31,13 @@ class Reliability:
     conclusion: str
 
 
-def reliability(answers: Answers, looks: Mapping[str, Look]) -> list[Reliability]:
+def reliability(answers: Answers, styles: Mapping[str, Style]) -> list[Reliability]:
     """A chart for each job whose scores are probabilities."""
     found = []
     for job, one in list(answers.jobs.items())[:MOST_PANELS]:
         if one.bins is not None:
             words = conclusion(job, one.bins, one.seeds)
-            found.append(Reliability(job=job, picture=_picture(one.bins, looks[job], words), conclusion=words))
+            found.append(Reliability(job=job, picture=_picture(one.bins, styles[job], words), conclusion=words))
     return found
 
 
@@ -53,7 +53,7 @@ def conclusion(job: str, bins: NDArray[np.float64], seeds: int) -> str:
     return f"{words}: {most}. Calibration error {100 * error:.1f} points{pooled}."
 
 
-def _picture(bins: NDArray[np.float64], look: Look, words: str) -> Markup:
+def _picture(bins: NDArray[np.float64], style: Style, words: str) -> Markup:
     parts: list[Markup] = []
     for share in (0.0, 0.5, 1.0):
         parts += [
@@ -68,11 +68,11 @@ def _picture(bins: NDArray[np.float64], look: Look, words: str) -> Markup:
     ]
     filled = np.flatnonzero(bins[0] > 0)
     points = [(_x(bins[1, place] / bins[0, place]), _y(bins[2, place] / bins[0, place])) for place in filled]
-    parts.append(path(points, f"curve {look.colour}"))
+    parts.append(path(points, f"curve {style.colour}"))
     for place, (x, y) in zip(filled.tolist(), points, strict=True):
         few = " few" if bins[0, place] < FEW else ""
         title = f"{bins[0, place]:,.0f} answers: says {bins[1, place] / bins[0, place]:.1%}"
-        parts.append(mark(look.shape, x, y, 3.5, f"mark {look.colour}{few}", title))
+        parts.append(mark(style.shape, x, y, 3.5, f"mark {style.colour}{few}", title))
     return chart(WIDTH, HEIGHT, words, parts)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lab2.report.chapter import Chapter
 from lab2.report.page.curves import Curves, draw_curves
-from lab2.report.page.looks import looks
+from lab2.report.page.styles import styles_of
 
 NEAR = 4.0  # the axis of curves goes on to so much less than the least error in their middles
 
@@ -26,7 +26,7 @@ def sections(chapters: Sequence[Chapter], least: float) -> list[Section]:
         Section(
             chapter=one,
             curves=draw_curves(
-                one.curves, looks(one.jobs), max(least, _room(one)), name=f"{one.name}-curves", x_title=one.x
+                one.curves, styles_of(one.jobs), max(least, _room(one)), name=f"{one.name}-curves", x_title=one.x
             ),
         )
         for one in chapters

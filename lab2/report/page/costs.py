@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from lab2.report.answer import listed
 from lab2.report.page.labels import Box, Label, labels
-from lab2.report.page.looks import Look
+from lab2.report.page.styles import Style
 from lab2.report.page.svg import (
     Axis,
     accuracy_axis,
@@ -71,7 +71,7 @@ class _Point:
     dear: float | None
 
 
-def cost_charts(summary: pd.DataFrame, looks: Mapping[str, Look]) -> list[CostChart]:
+def cost_charts(summary: pd.DataFrame, styles: Mapping[str, Style]) -> list[CostChart]:
     """Of each cost that at least one row has: logarithmic first, then linear."""
     found = []
     images = summary["test_images"].dropna()
@@ -84,7 +84,7 @@ def cost_charts(summary: pd.DataFrame, looks: Mapping[str, Look]) -> list[CostCh
                 absent = [job for job in summary["job"] if job not in {point.job for point in shown}]
                 front = pareto(shown)
                 conclusion = _conclusion(cost, front, len(shown), absent)
-                picture = _picture(cost, shown, front, looks, log, least, conclusion)
+                picture = _picture(cost, shown, front, styles, log, least, conclusion)
                 found.append(CostChart(cost=cost, log=log, picture=picture, conclusion=conclusion))
     return found
 
@@ -137,7 +137,7 @@ def _picture(
     cost: Cost,
     points: Sequence[_Point],
     front: Sequence[_Point],
-    looks: Mapping[str, Look],
+    styles: Mapping[str, Style],
     log: bool,
     least: float,
     conclusion: str,
@@ -147,11 +147,11 @@ def _picture(
     y = accuracy_axis([v for p in points for v in (p.low, p.high)], _BOTTOM, _TOP, least)
     stairs, bars = _stairs(front, x, y), [(point, bar) for point in points for bar in _bars(point, x, y)]
     parts = [*frame(apart(x, 38), apart(y, 15), f"{cost.title.lower()}, {cost.unit}"), path(stairs, "front")]
-    parts += [line(*bar, f"bar {looks[point.job].colour}") for point, bar in bars]
+    parts += [line(*bar, f"bar {styles[point.job].colour}") for point, bar in bars]
     for point in points:
-        look = looks[point.job]
+        style = styles[point.job]
         title = f"{point.job}: {point.accuracy:.2%} [{100 * point.low:.2f}, {100 * point.high:.2f}], {_cost(point)}"
-        parts.append(mark(look.shape, x.at(point.cost), y.at(point.accuracy), 5, f"mark {look.colour}", title))
+        parts.append(mark(style.shape, x.at(point.cost), y.at(point.accuracy), 5, f"mark {style.colour}", title))
     named = sorted(points if len(points) <= MOST_LABELS else front, key=lambda point: -point.accuracy)
     lines = [_thick(bar) for _, bar in bars] + [_thick((*one, *other)) for one, other in pairwise(stairs)]
     parts += labels(

@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 
 from lab2.report.chapter import Curve
-from lab2.report.page.looks import Look
+from lab2.report.page.styles import Style
 from lab2.report.page.svg import Axis, accuracy_axis, apart, chart, element, line, linear_axis, mark, path, text
 from lab2.report.report import Report
 from lab2.results.journal import CurvePoint, read_history
@@ -85,7 +85,9 @@ def curve(job: str, histories: Sequence[Sequence[CurvePoint]]) -> Curve:
     return Curve(job=job, conclusion=conclusion, x=images, middle=middle, low=low, high=high)
 
 
-def draw_curves(curves: Sequence[Curve], looks: Mapping[str, Look], least: float, *, name: str, x_title: str) -> Curves:
+def draw_curves(
+    curves: Sequence[Curve], styles: Mapping[str, Style], least: float, *, name: str, x_title: str
+) -> Curves:
     """A panel a curve, all with the same axes. `least`: half a validation image, as a share.
 
     `name` is a word of which the page has no other element; `x_title` says what x is.
@@ -98,7 +100,7 @@ def draw_curves(curves: Sequence[Curve], looks: Mapping[str, Look], least: float
     parts = [path(_points(one.x, one.middle, x, y), "behind") for one in curves[:MOST_BEHIND]]
     behind = element("g", {"id": name}, Markup("").join(parts))
     background = Markup("").join((*_frame(x, y, x_title), element("use", {"href": f"#{name}"})))
-    panels = tuple(_panel(one, looks[one.job], x, y, background) for one in curves[:MOST_PANELS])
+    panels = tuple(_panel(one, styles[one.job], x, y, background) for one in curves[:MOST_PANELS])
     return Curves(panels=panels, behind=behind, left_out=max(0, len(curves) - MOST_PANELS))
 
 
@@ -114,14 +116,14 @@ def _frame(x: Axis, y: Axis, title: str) -> Iterator[Markup]:
     yield text(2, 10, "%", "label")
 
 
-def _panel(one: Curve, look: Look, x: Axis, y: Axis, background: Markup) -> Panel:
+def _panel(one: Curve, style: Style, x: Axis, y: Axis, background: Markup) -> Panel:
     parts, points = [background], _points(one.x, one.middle, x, y)
     if len(points) > 1:
         if one.low != one.high:
             there = [*_points(one.x, one.low, x, y), *reversed(_points(one.x, one.high, x, y))]
-            parts.append(path(there, f"band {look.colour}", closed=True))
-        parts.append(path(points, f"curve {look.colour}"))
-    parts.append(mark(look.shape, *points[-1], 4, f"mark {look.colour}"))
+            parts.append(path(there, f"band {style.colour}", closed=True))
+        parts.append(path(points, f"curve {style.colour}"))
+    parts.append(mark(style.shape, *points[-1], 4, f"mark {style.colour}"))
     return Panel(job=one.job, picture=chart(WIDTH, HEIGHT, one.conclusion, parts), conclusion=one.conclusion)
 
 

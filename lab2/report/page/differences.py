@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from lab2.compare.comparison import Comparison, Pair, Verdict
 from lab2.report.finding import Finding
 from lab2.report.page.answers import Answers
-from lab2.report.page.looks import Look
 from lab2.report.page.pictures import Chosen, Sprite
+from lab2.report.page.styles import Style
 from lab2.results.correctness import Correctness
 from lab2.spec.plan import Plan
 
@@ -82,7 +82,7 @@ def interval(low: float, high: float) -> str:
 
 
 def comparison_data(
-    finding: Finding, plan: Plan, looks: Mapping[str, Look], classes: Sequence[str]
+    finding: Finding, plan: Plan, styles: Mapping[str, Style], classes: Sequence[str]
 ) -> dict[str, Any] | None:
     """What page.js compares with, the most accurate row first; None where nothing is compared, or it is too much."""
     read, judged = finding.read, finding.judged
@@ -103,7 +103,7 @@ def comparison_data(
         "rows": [
             {
                 "job": row.name,
-                "colour": looks[row.name].colour,
+                "colour": styles[row.name].colour,
                 "fixed": row.name in finding.fixed,
                 "seeds": [seeds[one.trial] for one in read.trials if one.arm == row.name],
                 "right": [_base64(np.packbits(one, bitorder="little")) for one in read.right[row.name]],

@@ -10,7 +10,7 @@ import pandas as pd
 
 from lab2.data.findings import Findings, remarks
 from lab2.report.notes import MACHINE
-from lab2.report.page.looks import Look
+from lab2.report.page.styles import Style
 from lab2.spec.effort import NOT_RECORDED
 from lab2.spec.fields import as_set_takes_it, settable
 from lab2.spec.job import JobSpec
@@ -39,7 +39,7 @@ class Recipe:
     """One job: what was asked for, and on what it ran."""
 
     job: str
-    look: Look
+    style: Style
     architecture: str
     seeds: str
     effort: str
@@ -79,7 +79,7 @@ def _facts(findings: Findings) -> Iterator[tuple[str, str]]:
             yield name, ", ".join(f"{key}: {count:,}" for key, count in values.items())
 
 
-def recipes(plan: Plan, frame: pd.DataFrame, looks: Mapping[str, Look], order: Sequence[str]) -> list[Recipe]:
+def recipes(plan: Plan, frame: pd.DataFrame, styles: Mapping[str, Style], order: Sequence[str]) -> list[Recipe]:
     """A recipe a job, in that order."""
     jobs = {trial.job.name: trial for trial in plan.trials}
     seeds: dict[str, list[int]] = {}
@@ -94,7 +94,7 @@ def recipes(plan: Plan, frame: pd.DataFrame, looks: Mapping[str, Look], order: S
         found.append(
             Recipe(
                 job=name,
-                look=looks[name],
+                style=styles[name],
                 architecture=trial.job.model.architecture,
                 seeds=", ".join(map(str, seeds[name][:20])) + (" …" if len(seeds[name]) > 20 else ""),
                 effort=_effort(trial.job),

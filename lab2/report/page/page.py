@@ -31,10 +31,10 @@ from lab2.report.page.classes import MOST_COLUMNS, f1_rows, hardest, matrices
 from lab2.report.page.costs import cost_charts
 from lab2.report.page.curves import MOST_TRIALS, draw_curves, read_curves
 from lab2.report.page.differences import comparison_data, matrix, picture_data, too_much
-from lab2.report.page.looks import Look, looks
 from lab2.report.page.origin import counts, recipes
 from lab2.report.page.pictures import Chosen, Sprite, choose, draw_pictures
 from lab2.report.page.rows import page_table
+from lab2.report.page.styles import Style, styles_of
 from lab2.report.page.svg import mark
 from lab2.report.report import Report
 
@@ -68,7 +68,7 @@ class _Read:
     """What several sections are made of."""
 
     report: Report
-    looks: Mapping[str, Look]
+    styles: Mapping[str, Style]
     findings: list[Findings]
     answers: Answers
     classes: list[str]
@@ -89,15 +89,15 @@ class _Read:
 def _content(report: Report) -> dict[str, object]:
     """What the templates get, by name."""
     plan, read = report.comparison.plan, report.finding.read
-    look = looks(trial.job for trial in plan.trials)
+    styles = styles_of(trial.job for trial in plan.trials)
     chosen = choose(read, report.finding.fixed)
     wanted = None if read.images is None else read.images[list(chosen.all)]
     answers = read_answers(report, np.zeros(0, np.uint64) if wanted is None else wanted)
     findings = _findings(report)
-    table = page_table(report.summary, look)
+    table = page_table(report.summary, styles)
     found = _Read(
         report=report,
-        looks=look,
+        styles=styles,
         findings=findings,
         answers=answers,
         classes=class_names(findings, answers, int(read.truth.max()) + 1 if read.truth is not None else 0),
@@ -109,17 +109,17 @@ def _content(report: Report) -> dict[str, object]:
         "table": table,
         "remarks": remarks(report.summary),
         "notes": _notes(report, answers),
-        "charts": cost_charts(report.summary, look),
+        "charts": cost_charts(report.summary, styles),
         "sprite": sprite,
         "samples": samples,
         "classes": found.classes,
         **_pairs(found, chosen, sprite),
-        "curves": draw_curves(read_curves(report), look, found.least, name="curves", x_title="training images seen"),
+        "curves": draw_curves(read_curves(report), styles, found.least, name="curves", x_title="training images seen"),
         "sections": sections(report.chapters, found.least),
         **_classes(found, chosen),
-        "reliability": reliability(answers, look),
+        "reliability": reliability(answers, styles),
         "counts": [counts(one) for one in findings],
-        "recipes": recipes(plan, report.comparison.frame, look, found.order),
+        "recipes": recipes(plan, report.comparison.frame, styles, found.order),
     }
 
 
@@ -150,7 +150,7 @@ def _notes(report: Report, answers: Answers) -> list[str]:
 
 def _pairs(found: _Read, chosen: Chosen, sprite: Sprite) -> dict[str, object]:
     finding, plan = found.report.finding, found.report.comparison.plan
-    judged, data = finding.judged, comparison_data(finding, plan, found.looks, found.classes)
+    judged, data = finding.judged, comparison_data(finding, plan, found.styles, found.classes)
     if data is not None:
         data["pictures"] = picture_data(chosen, sprite, found.answers, [row["job"] for row in data["rows"]])
     return {

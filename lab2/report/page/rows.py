@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from lab2.measure.metrics import METRICS
 from lab2.report.columns import ABSENT, ALWAYS, COLUMNS
-from lab2.report.page.looks import BASELINE, Look
+from lab2.report.page.styles import BASELINE, Style
 from lab2.report.page.svg import accuracy_axis, element, line, mark
 
 BAR_WIDTH, BAR_HEIGHT = 132, 16
@@ -42,7 +42,7 @@ class TableRow:
     """One job. The cells are in the order of the table's titles, without the first, the job's name."""
 
     job: str
-    look: Look
+    style: Style
     status: str
     reason: str
     notes: str
@@ -59,7 +59,7 @@ class PageTable:
     statuses: tuple[str, ...]  # that occur
 
 
-def page_table(summary: pd.DataFrame, looks: Mapping[str, Look]) -> PageTable:
+def page_table(summary: pd.DataFrame, styles: Mapping[str, Style]) -> PageTable:
     """Without columns that are empty in all rows; the most accurate row first, those without accuracy last."""
     ordered = summary.sort_values("accuracy", ascending=False, kind="stable", na_position="last")
     rows = [row for _, row in ordered.iterrows()]
@@ -69,7 +69,7 @@ def page_table(summary: pd.DataFrame, looks: Mapping[str, Look]) -> PageTable:
         for column in COLUMNS
         if column.title != "model" and (column.rank == ALWAYS or any(text != ABSENT for text in texts[column.title]))
     ]
-    bars = _bars(ordered, looks)
+    bars = _bars(ordered, styles)
     published = _published(rows)
     found = []
     for number, row in enumerate(rows):
@@ -83,7 +83,7 @@ def page_table(summary: pd.DataFrame, looks: Mapping[str, Look]) -> PageTable:
             cells.insert(1, Cell(text=ABSENT if known is None else f"{known:.2%}", value=known))
         found.append(
             TableRow(
-                job=job, look=looks[job], status=str(row["status"]), reason=str(row["reason"] or ""),
+                job=job, style=styles[job], status=str(row["status"]), reason=str(row["reason"] or ""),
                 notes=str(row["notes"] or ""), cells=tuple(cells),
             )
         )  # fmt: skip
@@ -109,12 +109,12 @@ def _value(row: pd.Series, title: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _bars(summary: pd.DataFrame, looks: Mapping[str, Look]) -> dict[str, Markup]:
+def _bars(summary: pd.DataFrame, styles: Mapping[str, Style]) -> dict[str, Markup]:
     """By job: its interval as a bar. All bars have one scale, that of the rows that were trained."""
     known = summary[summary["accuracy"].notna()]
     images = known["test_images"].dropna()
     least = 0.5 / max(1, int(images.max()) if len(images) else 1)
-    trained = known[[looks[str(job)].colour != BASELINE for job in known["job"]]]
+    trained = known[[styles[str(job)].colour != BASELINE for job in known["job"]]]
     scale = known if trained.empty else trained
     ends = [float(value) for name in ("accuracy_low", "accuracy_high") for value in scale[name]]
     axis = accuracy_axis(ends, 5, BAR_WIDTH - 5, least)
@@ -125,11 +125,11 @@ def _bars(summary: pd.DataFrame, looks: Mapping[str, Look]) -> dict[str, Markup]
     middle = BAR_HEIGHT / 2
     columns = known[["job", "accuracy", "accuracy_low", "accuracy_high"]]
     for job, mean, low, high in columns.itertuples(index=False):
-        look = looks[str(job)]
+        style = styles[str(job)]
         parts = [
             line(0, middle, BAR_WIDTH, middle, "grid"),
-            line(axis.at(low), middle, axis.at(high), middle, f"bar {look.colour}"),
-            mark(look.shape, axis.at(mean), middle, 4, f"mark {look.colour}"),
+            line(axis.at(low), middle, axis.at(high), middle, f"bar {style.colour}"),
+            mark(style.shape, axis.at(mean), middle, 4, f"mark {style.colour}"),
         ]
         bars[str(job)] = element("svg", size, Markup("").join(parts))
     return bars

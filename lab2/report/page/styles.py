@@ -19,23 +19,23 @@ _SALT = "91"  # with it the architectures of lab2 have different ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Style:
     """How a row is drawn."""
 
     colour: str  # a class of page.css: c0 to c6, or `BASELINE`
     shape: str  # one of SHAPES
 
 
-def look(job: JobSpec) -> Look:
+def style_of(job: JobSpec) -> Style:
     """A function of the job alone."""
     known = job.name if job.model.code else job.model.architecture
     colour = BASELINE if job.model.fitted else f"c{_number(known) % COLOURS}"
-    return Look(colour=colour, shape=SHAPES[_number(job.name) % len(SHAPES)])
+    return Style(colour=colour, shape=SHAPES[_number(job.name) % len(SHAPES)])
 
 
-def looks(jobs: Iterable[JobSpec]) -> dict[str, Look]:
+def styles_of(jobs: Iterable[JobSpec]) -> dict[str, Style]:
     """By the jobs' names."""
-    return {job.name: look(job) for job in jobs}
+    return {job.name: style_of(job) for job in jobs}
 
 
 def _number(text: str) -> int:
