@@ -28,8 +28,9 @@ from lab2.results.correctness import Correctness
 from lab2.results.shard import write_shard
 from lab2.spec.catalogue import baselines, read_catalogue
 from lab2.spec.job import DataConfig
-from tests.answered import among
+from tests.answered import among, answered
 from tests.conftest import finished, make_run, make_trial
+from tests.paged import Page, page_of
 
 ROOT = Path(__file__).parents[1]
 STYLE = (Path(lab2.report.page.__file__).parent / "page.css").read_text()
@@ -163,6 +164,19 @@ class TestPictures:
             for place, number in zip(places, found, strict=True):
                 top, left = place // sprite.columns * 28, place % sprite.columns * 28
                 assert (pixels[top : top + 28, left : left + 28] == images.pixels[number, 0]).all()
+
+    def test_a_detectors_best_box_is_drawn_in_the_hardest_images(self, tmp_path: Path):
+        identity = identities(open_source(DataConfig()).read("test").pixels[:20])
+        run = answered(
+            tmp_path, {"a": among(20, range(1, 20))[None], "b": among(20, range(2, 20))[None]}, images=identity
+        )
+        path = run.predictions("a-seed1")
+        boxes = np.full((20, 4), np.nan, np.float32)
+        boxes[0] = 0.25, 0.5, 0.75, 1
+        write_predictions(path, replace(read_predictions(path), boxes=boxes))
+        (box,) = [attributes for tag, attributes in Page(page_of(run)).elements if tag == "rect"]
+        # The hardest image is the first of its sprite, whose tiles are 28 pixels wide.
+        assert (box["x"], box["y"], box["width"], box["height"]) == ("7.0", "14.0", "14.0", "14.0")
 
     def test_a_data_set_that_is_not_here_is_named(self):
         sprite, _ = draw_pictures([DataConfig(dataset="/no/such/folder")], np.zeros(1, np.uint64))

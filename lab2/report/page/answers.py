@@ -35,6 +35,7 @@ class JobAnswers:
     # (3, BINS): images, sum of confidence, right answers; summed over seeds. None: its scores are no probabilities
     bins: NDArray[np.float64] | None
     said: NDArray[np.int64]  # (W,) what most seeds said of each wanted image; -2: not known
+    boxes: NDArray[np.float32]  # (W, 4) a detector's, of the first seed; NaN where there is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -87,6 +88,7 @@ class _Sums:
         self.matrix = np.zeros((classes, classes + 1))
         self.bins: NDArray[np.float64] | None = np.zeros((3, BINS))
         self.said = np.zeros((wanted, classes + 1), np.int64)
+        self.boxes = np.full((wanted, 4), np.nan, np.float32)
 
     def add(self, predictions: Predictions, wanted: NDArray[np.uint64]) -> None:
         """Raises `ShardError` where it has other classes than the seeds before."""
@@ -101,6 +103,8 @@ class _Sums:
         self._add_confidence(predictions)
         for number, place in _places(predictions, wanted):
             self.said[number, column[place]] += 1
+            if predictions.boxes is not None and self.seeds == 1:
+                self.boxes[number] = predictions.boxes[place]
 
     def _add_confidence(self, predictions: Predictions) -> None:
         scores = predictions.probabilities
@@ -132,6 +136,7 @@ class _Sums:
             confusions=tuple((i, j, float(wrong[i, j])) for i, j in worst if wrong[i, j] > 0),
             bins=self.bins,
             said=np.where(said == classes, NO_PREDICTION, said),
+            boxes=self.boxes,
         )
 
 

@@ -26,6 +26,7 @@ class Shaded:
     text: str
     heat: int = 0
     right: bool = False  # a right answer
+    box: tuple[float, ...] = ()  # a detector's: left, top, right, bottom as shares of the side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,12 +139,20 @@ def hardest(
     found = []
     for place, number in enumerate(chosen.hardest):
         label = int(read.truth[number])
-        said = [int(answers.jobs[job].said[place]) if len(answers.jobs[job].said) else -2 for job in jobs]
-        cells = tuple(
-            Shaded(text="–" if one == -2 else _named(one, classes, len(classes)), right=one == label) for one in said
-        )
+        cells = tuple(_said(answers.jobs[job], place, label, classes) for job in jobs)
         found.append(Hard(place=place, number=number, truth=classes[label], share=float(share[number]), said=cells))
     return found
+
+
+def _said(one: JobAnswers, place: int, truth: int, classes: Sequence[str]) -> Shaded:
+    """What a job said of the wanted image number `place`, which is `truth`."""
+    said = int(one.said[place]) if len(one.said) else -2
+    box = one.boxes[place].tolist() if len(one.boxes) else [math.nan]
+    return Shaded(
+        text="–" if said == -2 else _named(said, classes, len(classes)),
+        right=said == truth,
+        box=tuple(box) if all(map(math.isfinite, box)) else (),
+    )
 
 
 def _named(label: int, classes: Sequence[str], count: int) -> str:
