@@ -1,5 +1,5 @@
 # lab2: which vision architecture for this data, this budget, this machine?
-# Variables: JOBS= SEEDS= DATASET= RUN= QUICK=1 PARALLEL= PROFILE= DRYRUN=1 ACCOUNTING=1 IMAGE= BASE= ARCHIVE= ONLY= REPEATS= SAMPLE= SEED= PYTHON=
+# Variables: JOBS= SEEDS= DATASET= RUN= QUICK=1 STUDY= FULL=1 PARALLEL= PROFILE= DRYRUN=1 ACCOUNTING=1 IMAGE= BASE= ARCHIVE= ONLY= REPEATS= SAMPLE= SEED= PYTHON=
 
 PYTHON ?= python3
 VENV := .venv
@@ -16,7 +16,7 @@ ENGINE = $(shell for tool in docker podman buildah; do $$tool info >/dev/null 2>
 TAG = $(or $(IMAGE),lab2:$(VERSION))
 quote = '$(subst ','\'',$(1))'# as one word for the shell, whatever is in it
 IN_IMAGE = slurm/containers/here-in-image $(if $(filter %.sif,$(IMAGE)),apptainer,$(or $(ENGINE),docker)) $(call quote,$(value IMAGE))
-FAST_TESTS := OMP_NUM_THREADS=1 $(VENV)/bin/pytest -q -n auto --dist worksteal -m 'not slow and not slurm and not image'
+FAST_TESTS := OMP_NUM_THREADS=1 $(VENV)/bin/pytest -q -n auto --dist worksteal -m 'not slow and not slurm and not image and not page'
 SLURM_TESTS := slurm-others slurm-ends slurm-ends-unaccounted slurm-study
 READY := $(if $(wildcard $(SETUP_LOGIN)),$(SETUP_LOGIN),$(SETUP))# a login node may have no torch
 option = $(if $(value $(2)),$(1) $(call quote,$(value $(2))))# of lab2, where the variable is given
@@ -24,7 +24,7 @@ CHOICE = $(call option,--jobs,JOBS) $(call option,--seeds,SEEDS) $(call option,-
   $(if $(QUICK),--quick) $(call option,--parallel,PARALLEL)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-login run-local submit resume status cancel report doctor test test-export test-slurm test-image check \
+.PHONY: help setup setup-login run-local submit resume status cancel report study doctor test test-export test-report test-slurm test-image check \
   $(SLURM_TESTS) lint format docs lock bench mutants image image-archive image-sif cluster-up cluster-down clean
 
 help: ## show this
@@ -58,6 +58,10 @@ cancel: $(READY) ## stop what is queued or running in RUN
 report: $(READY) ## show the comparison table of RUN
 	@$(LAB2) report $(call quote,$(value RUN))
 
+study: $(if $(PROFILE),$(READY),$(SETUP)) ## measure the lab's six claims, or STUDY=parameters one; FULL=1 for a cluster
+	@$(LAB2) study $(if $(value STUDY),$(call quote,$(value STUDY)),all) $(if $(FULL),--full) \
+	  $(call option,--profile,PROFILE) $(call option,--parallel,PARALLEL)
+
 doctor: $(SETUP) ## what this machine can do, and what is missing
 	@$(LAB2) doctor
 
@@ -89,6 +93,9 @@ image-archive: image ## one file of it, lab2.tar, for nodes without a registry
 image-sif: $(if $(ARCHIVE),,image-archive) ## one file of it, lab2.sif, for Apptainer; of ARCHIVE= where that is built
 	@command -v apptainer >/dev/null || { echo 'make image-sif needs apptainer' >&2; exit 2; }
 	@apptainer build --force --build-arg $(call quote,ARCHIVE=$(or $(ARCHIVE),lab2.tar)) lab2.sif slurm/containers/lab2.def
+
+test-report: $(SETUP_DEV) ## look at the page of a report with a real browser (needs chromium and chromedriver)
+	@$(VENV)/bin/pytest -m page tests/test_page_browser.py
 
 test-image: $(SETUP_DEV) ## build the image on a base made here, and test it (needs root)
 	@slurm/containers/test-base localhost/lab2:test VERSION=$(VERSION) COMMIT=$(COMMIT) $(call quote,SOURCE=$(SOURCE))

@@ -92,7 +92,7 @@ class TrialAttempt:
         """
         run, trial = self.run, self.trial
         clear_path(run.shard(trial.name))  # of a failed attempt
-        for path_of in (run.predictions, run.history, run.weights, run.checkpoint):
+        for path_of in (run.predictions, run.corrupted, run.history, run.weights, run.checkpoint):
             if path_of(trial.name).is_dir():  # otherwise writing the file would fail, after hours of training
                 clear_path(path_of(trial.name))
         known = time_taken(run, trial.name)

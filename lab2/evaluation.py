@@ -8,12 +8,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from lab2.data.corruptions import CORRUPTIONS, STRENGTHS, corrupted
 from lab2.data.datasets import TrainingData, load_test
 from lab2.data.identity import identities
 from lab2.data.places import open_source
+from lab2.data.rearranged import rearranged
+from lab2.data.source import Images
+from lab2.data.stored import StoredPixels
 from lab2.errors import InputError, RunError
+from lab2.measure.corrupted import write_corrupted
 from lab2.measure.cost import THROUGHPUT_BATCH, latency, throughput
 from lab2.measure.flops import flops_per_image
 from lab2.measure.metrics import from_predictions
@@ -42,16 +48,19 @@ def with_test_scores(
     of test-set uses notes it. `step` is the number of the last training step. Raises `TrainingError` where logits are
     not finite, `InputError` where the data set changed during the training.
     """
-    test = load_test(trial.data)
+    plain = load_test(trial.data)
     if (now := open_source(trial.data).sha256()) != data.sha256:
         raise InputError(
             f"{trial.data.dataset}: its files changed while the trial trained (SHA-256 {data.sha256[:12]}, now "
             f"{now[:12]}); start a new run, or restore them, then lab2 resume"
         )
     _note_use(run, trial, data.sha256)
-    predictions = replace(trainer.predict(test), images=identities(test.pixels), groups=test.groups)
+    test = rearranged(plain, trial.data)
+    predictions = replace(trainer.predict(test), images=identities(plain.pixels), groups=test.groups)
     check_answers(predictions, step)
     write_predictions(run.predictions(trial.name), predictions)
+    if trial.data.corrupted:
+        write_corrupted(run.corrupted(trial.name), _right_if_corrupted(trial, trainer, plain))
     detects = isinstance(trainer, DetectorTrainer)
     measured: dict[str, Any] = from_predictions(predictions, detects=detects)
     if isinstance(trainer, DetectorTrainer):
@@ -67,6 +76,18 @@ def _note_use(run: RunDir, trial: Trial, dataset_sha256: str) -> None:
         note_use(run, trial, dataset_sha256)
     except (OSError, RunError) as error:
         LOG.warning("could not note in %s that the test images were read: %s", run.ledger, error)
+
+
+def _right_if_corrupted(trial: Trial, trainer: Trainer, plain: Images) -> dict[str, NDArray[np.bool_]]:
+    """By corruption, (L, N) whether the trainer's network is right about the N test images at each of L strengths."""
+    pixels = plain.pixels
+    assert not isinstance(pixels, StoredPixels)  # `rearranged` refuses it
+    found: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in CORRUPTIONS}
+    for name, right in found.items():
+        for strength in range(STRENGTHS):
+            images = replace(plain, pixels=corrupted(pixels, name, strength))
+            right.append(trainer.predict(rearranged(images, trial.data)).right)
+    return {name: np.stack(right) for name, right in found.items()}
 
 
 def with_inference_cost(shard: Shard, trainer: Trainer, images: Tensor) -> Shard:

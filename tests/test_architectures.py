@@ -146,12 +146,13 @@ def test_more_jobs_stand_beside_the_default_ones():
 def test_the_list_of_jobs_names_those_beside_them(run_cli):
     code, out, _ = run_cli("jobs")
     assert code == 0
-    assert out.splitlines()[-3:] == [
+    assert out.splitlines()[-4:] == [
         "commonest_class, logistic_regression, nearest_neighbour: --jobs jobs/baselines",
+        "lab_vit: --jobs jobs/controls",
         "mobilenet_v3_small, resnet20: --jobs jobs/more",
         "cnn_strong, vit_strong: --jobs jobs/strong",
     ]
-    for line in out.splitlines()[-3:]:
+    for line in out.splitlines()[-4:]:
         names, _, folder = line.partition(": --jobs ")
         assert all(name in run_cli("jobs", "--jobs", folder)[1] for name in names.split(", "))
 

@@ -112,7 +112,7 @@ class TestHelp:
         assert found == {
             "Options": [],
             "Start": ["init", "doctor", "prepare", "jobs", "inspect"],
-            "Run": ["run-local", "train", "submit", "resume", "cancel", "tune", "more"],
+            "Run": ["run-local", "train", "submit", "resume", "cancel", "tune", "more", "study"],
             "Watch": ["status", "logs"],
             "Results": ["report", "recommend", "compare", "import", "export"],
         }
@@ -202,7 +202,8 @@ class TestCompletion:
     @pytest.mark.parametrize(
         ("line", "wanted"),
         [
-            ("lab2 st", ["status"]),
+            ("lab2 sta", ["status"]),
+            ("lab2 study par", ["parameters"]),
             ("lab2 train v", ["vgg16", "vit"]),
             ("lab2 train --jobs jobs/strong/ v", ["vit_strong"]),
             ("lab2 jobs c", ["cnn"]),

@@ -110,6 +110,26 @@ def test_map_is_of_the_test_images_own_boxes(tmp_path: Path, monkeypatch):
     assert (scores.map_50, scores.map_50_95) == pytest.approx((0.5, 0.5))
 
 
+def test_predictions_hold_the_best_box_as_shares_of_the_side(tmp_path: Path, monkeypatch):
+    trial = boxed_trial(make_coco(tmp_path))
+    data, test = load_training(trial.data), load_test(trial.data)
+    model = build(trial.job.model, data.shape).model
+    trainer = DetectorTrainer(model, trial.job.train, data.train, device=CPU, precision="fp32", seed=1)
+    boxes = SIDE * torch.tensor([[0.0, 0.0, 0.5, 0.5], [0.25, 0.5, 0.75, 1.0]])
+
+    def infer(images: torch.Tensor) -> list[dict[str, torch.Tensor]]:
+        """Two boxes in the first image, the second of them the better one; none in the others."""
+        counts = [2, *[0] * (len(images) - 1)]
+        return [{"boxes": boxes[:n], "labels": torch.tensor([0, 1])[:n], "scores": torch.tensor([0.3, 0.6])[:n]}
+                for n in counts]  # fmt: skip
+
+    monkeypatch.setattr(trainer, "infer", infer)
+    found = trainer.predict(test)
+    assert found.boxes is not None
+    assert (found.y_pred[0], found.boxes[0].tolist()) == (1, [0.25, 0.5, 0.75, 1.0])
+    assert np.isnan(found.boxes[1:]).all()
+
+
 def test_a_classifier_names_the_largest_box(tmp_path: Path):
     trial = replace(boxed_trial(make_coco(tmp_path / "data")), job=make_trial("cnn", batch_size=4).job)
     shard = run_trial(trial, make_run(tmp_path / "runs", trial), device="cpu", threads=1)

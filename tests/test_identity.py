@@ -87,6 +87,14 @@ class TestPredictions:
         with pytest.raises(ShardError, match="not the predictions of a trial: images are"):
             read_predictions(tmp_path / "p")
 
+    def test_boxes_come_back_and_others_are_refused(self, tmp_path: Path):
+        boxes = np.array([[0, 0.25, 0.5, 1], [np.nan] * 4], np.float32)
+        write_predictions(tmp_path / "p", replace(self.WRITTEN, boxes=boxes))
+        assert np.array_equal(read_predictions(tmp_path / "p").boxes, boxes, equal_nan=True)
+        write_predictions(tmp_path / "p", replace(self.WRITTEN, boxes=boxes[:1]))
+        with pytest.raises(ShardError, match=r"boxes are float16 of shape \(1, 4\), wanted float16 of shape \(2, 4\)"):
+            read_predictions(tmp_path / "p")
+
 
 def test_a_trial_keeps_those_of_its_test_images(tmp_path: Path):
     trial = make_trial()

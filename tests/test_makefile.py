@@ -85,6 +85,12 @@ class TestOneWord:
     def test_the_id_of_a_run(self, checkout: Path, command: str, word: str):
         assert asked(checkout, command, f"RUN={word}") == [command, word]
 
+    def test_the_study_of_one_claim_or_of_all(self, checkout: Path):
+        assert asked(checkout, "study") == ["study", "all"]
+        given = ("STUDY=small-data", "FULL=1", "PARALLEL=2", "PROFILE=my cluster")
+        wanted = ["study", "small-data", "--full", "--profile", "my cluster", "--parallel", "2"]
+        assert asked(checkout, "study", *given) == wanted
+
     def test_what_is_not_given_is_not_passed(self, checkout: Path):
         assert asked(checkout, "run-local") == ["run-local"]
         assert asked(checkout, "run-local", "QUICK=1", "SEEDS=3") == ["run-local", "--seeds", "3", "--quick"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab2.launch.planning import start_run
-from lab2.launch.reuse import Finished, reuse
+from lab2.launch.reuse import Finished, Here, reuse
 from lab2.launch.submission import Submission, place_of, write_submission
 from lab2.report.caption import caption
 from lab2.results.collect import collect
@@ -244,3 +244,38 @@ def test_a_shard_that_is_no_file_is_none(tmp_path: Path):
     trial = make_trial()
     put(fifo, finish(tmp_path, trial).shard(trial.name))
     assert taken(make_run(tmp_path, trial, run_id="second"), trial) == []
+
+
+class TestOnThisMachine:
+    """Trials that are not submitted, as those of `lab2 study`."""
+
+    def taken(self, folder: Path, *, device: str = "auto", **theirs: object) -> list[Finished]:
+        trial = make_trial()
+        first = make_run(folder, trial, run_id="first")
+        own = {"scheduler_job_id": None, "host": "mine", "threads": 2}
+        write_shard(first.shard(trial.name), finished(trial, **{**HERE, **own, **theirs}))
+        run = make_run(folder, trial, run_id="second")
+        place = Here(host="mine", image_digest=None, threads=2)
+        return reuse(run, [trial], place, device=device, commit=COMMIT)
+
+    def test_the_same_is_taken_over(self, tmp_path: Path):
+        assert self.taken(tmp_path) == [Finished("cnn-seed1", "first")]
+        assert RunDir(tmp_path / "second").shard("cnn-seed1").exists()
+
+    @pytest.mark.parametrize(
+        ("theirs", "against"),
+        [
+            ({"git_dirty": True}, "with other code (commit cccccccccccc, changed; here cccccccccccc)"),
+            ({"scheduler_job_id": "17"}, "but as a job on Slurm"),
+            ({"host": "yours"}, "on another machine (yours)"),
+            ({"all_machines": "yours, then mine"}, "on another machine (yours, then mine)"),
+            ({"threads": 1}, "with 1 threads (here 2)"),
+            ({"image_digest": "sha256:1"}, "in another image"),
+            ({"torch_version": "1.0"}, f"with torch 1.0 (here {version('torch')})"),
+        ],
+    )
+    def test_what_came_about_otherwise_is_not(self, tmp_path: Path, theirs, against: str):
+        assert self.taken(tmp_path, **theirs) == [Finished("cnn-seed1", "first", against)]
+
+    def test_what_ran_on_another_kind_of_device_is_not(self, tmp_path: Path):
+        assert self.taken(tmp_path, device="cpu")[0].against == "with --device auto (here cpu)"

@@ -128,6 +128,7 @@ def test_what_comes_out(tmp_path: Path, runs: Path):
     said = lab2(*tune(tmp_path, "--trials", "3", "--seeds", "2", jobs=("a_cnn",)), "--runs", str(runs)).stdout
     run = open_run(runs, "latest")
     assert max(map(len, said[said.index("the search, judged") :].split("in /")[0].splitlines())) <= 80
+    assert '<section id="tuning"' in (run.report / "index.html").read_text()
     told = json.loads((run.report / "tuning.json").read_text())
     assert told["study"] == read_study(run.study).sha256
     (one,) = told["jobs"]

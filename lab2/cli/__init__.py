@@ -11,6 +11,7 @@ import typer
 import lab2
 from lab2.cache import cache_folder
 from lab2.cli import (
+    claims,
     comparing,
     deciding,
     exporting,
@@ -36,7 +37,10 @@ app = typer.Typer(
     help="Which vision architecture for this data, this budget, this machine?",
     epilog="Begin with: lab2 run-local --quick",
 )
-PARTS = (machine, inspecting, running, tuning, deciding, watching, recommending, comparing, importing, exporting)
+PARTS = (
+    *(machine, inspecting, running, tuning, deciding, claims, watching),
+    *(recommending, comparing, importing, exporting),
+)
 for part in PARTS:
     app.add_typer(part.app)
 
@@ -61,7 +65,7 @@ def _advice(error: OSError) -> str:
     cache = cache_folder()
     if error.filename and Path(str(error.filename)).is_relative_to(cache):
         return f"that is in the cache, {cache}; let $LAB2_CACHE name a folder that can be written"
-    if any(word in ("run-local", "submit", "resume", "train", "tune", "more") for word in sys.argv[1:2]):
+    if any(word in ("run-local", "submit", "resume", "train", "tune", "more", "study") for word in sys.argv[1:2]):
         return "mend that and try again; results are kept, lab2 resume runs the rest"
     return "mend that and try again"
 

@@ -8,7 +8,7 @@ from lab2.cli.screen import err, say, warn
 from lab2.data.places import NAMED, open_source
 from lab2.errors import DataError, InputError
 from lab2.launch.planning import plan_trials, resolve_weights
-from lab2.launch.reuse import reuse
+from lab2.launch.reuse import Here, reuse
 from lab2.measure.inputs import check_inputs, pinned
 from lab2.measure.provenance import source_commit
 from lab2.results.run_dir import RunDir
@@ -87,12 +87,12 @@ def refuse_changed(trials: Sequence[Trial]) -> None:
         )
     digests: dict[DataConfig, str | None] = {}
     for trial in trials:
-        if trial.inputs and trial.data not in digests:
-            digests[trial.data] = _dataset_now(trial.data)
+        if trial.inputs and trial.data.source not in digests:
+            digests[trial.data.source] = _dataset_now(trial.data)
     checked: list[Trial] = []
     for trial in trials:
         if not checked or (trial.job, trial.inputs) != (checked[-1].job, checked[-1].inputs):
-            check_inputs(trial, digests.get(trial.data))
+            check_inputs(trial, digests.get(trial.data.source))
             checked.append(trial)
 
 
@@ -105,10 +105,10 @@ def _dataset_now(config: DataConfig) -> str | None:
         raise
 
 
-def take_over(run: RunDir, trials: list[Trial], profile: Profile, device: str) -> list[Trial]:
+def take_over(run: RunDir, trials: list[Trial], place: Profile | Here, device: str) -> list[Trial]:
     """Take over trials that other runs have finished, and say why others are not taken over. Returns the rest."""
     commit, changed = source_commit()
-    found = reuse(run, trials, profile, device=device, commit=None if changed else commit)
+    found = reuse(run, trials, place, device=device, commit=None if changed else commit)
     names: dict[tuple[str, str], list[str]] = {}
     for one in found:
         names.setdefault((one.run, one.against), []).append(one.trial)

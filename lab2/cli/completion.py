@@ -59,6 +59,13 @@ def dataset(incomplete: str) -> list[str]:
     return _beginning(incomplete, NAMED)
 
 
+def claim(incomplete: str) -> list[str]:
+    """A claim that `lab2 study` measures."""
+    from lab2.study.claim import claims  # loads scipy
+
+    return _beginning(incomplete, ["all", *claims()])
+
+
 def prepared(incomplete: str) -> list[str]:
     """What `lab2 prepare` brings."""
     return _beginning(incomplete, [*(name for name, one in NAMED.items() if not one.embedded), *IMAGENET])

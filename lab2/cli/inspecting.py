@@ -75,7 +75,7 @@ def inspected(trials: Sequence[Trial]) -> list[tuple[Findings, Images]]:
 
     found = []
     with progress_bar() as progress:
-        for config in dict.fromkeys(trial.data.unfolded for trial in trials):
+        for config in dict.fromkeys(trial.data.source for trial in trials):
             found.append(look_into(config, progress))
     # The same pictures at another side have mostly the same findings: each is said once.
     for text in dict.fromkeys(text for findings, _ in found for text in leaks(findings)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -42,7 +44,8 @@ def start(
 ) -> RunDir:
     """A new run of `trials`, with what was found in their data; `before` writes what must be there with the plan."""
     found = inspected(trials)
-    run = start_run(runs, trials, smoke=smoke, device=device, margin=margin, before=before)
+    typed = shlex.join(["lab2", *sys.argv[1:]])
+    run = start_run(runs, trials, smoke=smoke, device=device, margin=margin, command=typed, before=before)
     keep_findings(run, found)
     return run
 
@@ -53,13 +56,23 @@ def launching(run: RunDir) -> AbstractContextManager[None]:
 
 
 def launch(run: RunDir, plan: Plan, trials: list[Trial], parallel: int, gpus: list[int]) -> None:
-    """Run `trials`, show their progress, then the table. Exits with 1 if any trial has not ended well."""
+    """Run `trials`, show their progress, then what they found. Exits with 1 if any trial has not ended well."""
     smoke = " (smoke run: a fraction of the data)" if plan.smoke else ""
     say(f"run {plan.run_id}: {len(trials)} trial{'s' * (len(trials) > 1)}{smoke}, {run.path}")
     run_here(run, plan, trials, parallel, gpus)
-    show_table(run)
+    show_results(run)
     if not all(line.finished for line in status(run, plan).trials):
         raise typer.Exit(1)
+
+
+def show_results(run: RunDir) -> None:
+    """The table of a run; of the study of a claim its verdict."""
+    if run.claim.exists():
+        from lab2.cli.claiming import show_claim  # loads scipy
+
+        show_claim(run)
+    else:
+        show_table(run)
 
 
 def run_here(run: RunDir, plan: Plan, trials: Sequence[Trial], parallel: int, gpus: list[int]) -> None:

@@ -10,7 +10,7 @@ import typer
 from lab2.cli import completion
 from lab2.cli.checking import check_for_elsewhere, check_here, planned, refuse_changed, take_over
 from lab2.cli.command import RUN, command
-from lab2.cli.launching import Cluster, launch, launching, resubmit, start, submit_trials
+from lab2.cli.launching import Cluster, launch, launching, resubmit, show_results, start, submit_trials
 from lab2.cli.options import (
     DEFAULT_RUNS,
     BudgetOption,
@@ -189,7 +189,7 @@ def resume(
         if not trials:
             done = sum(line.finished for line in states.values())
             say(f"nothing to resume: {done} of {len(states)} trials are finished")
-            show_table(run)
+            show_results(run)
             return
         refuse_changed(trials)
         if cluster is None:

@@ -22,6 +22,7 @@ from lab2.spec.job import Trial
 from lab2.spec.plan import Plan
 
 if TYPE_CHECKING:
+    from lab2.report.chapter import Chapter
     from lab2.report.report import Report
     from lab2.results.collect import Comparison
     from lab2.trace import Trace
@@ -93,15 +94,24 @@ def gather(run: RunDir) -> tuple[Comparison, RunStatus]:
     return collect(run, explain_missing), unreported
 
 
-def show_table(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None, *, quiet: bool = False) -> None:
-    """Print the table, unless `quiet`, and write the report. A disk that refuses the report does not stop the table."""
+def show_table(
+    run: RunDir,
+    gathered: tuple[Comparison, RunStatus] | None = None,
+    *,
+    quiet: bool = False,
+    chapters: tuple[Chapter, ...] = (),
+) -> None:
+    """Print the table, unless `quiet`, and write the report. A disk that refuses the report does not stop the table.
+
+    `chapters`: what a study adds to the page.
+    """
     from lab2.report.caption import caption, failures, remarks
     from lab2.report.report import make_report
     from lab2.report.terminal import terminal_table
     from lab2.report.writers import write_report
 
     comparison, unreported = gathered or gather(run)
-    report = make_report(run, comparison)
+    report = make_report(run, comparison, chapters)
     summary = report.summary
     if not quiet:
         for leak in comparison.leaks:

@@ -29,7 +29,7 @@ from lab2.spec.job import JobSpec, Trial
 from lab2.spec.plan import Plan, some_of
 from lab2.spec.profile import Profile
 from lab2.tune.outcome import job_outcomes, write_tuned
-from lab2.tune.report import TITLES, rule_text, summary_rows, write_tuning
+from lab2.tune.report import TITLES, rule_text, summary_rows, tuning_chapter, write_tuning
 from lab2.tune.stages import grown, left, stages
 from lab2.tune.study import Study, Validation, default_validation, make_study, read_study, write_study
 
@@ -161,7 +161,7 @@ def show_study(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None
     written = [f"report/{name}" for name in reports] + [f"tuned/{name}" for name in jobs]
     say(f"in {run.path}: {', '.join(['study.json', *written])}")
     if (tested := comparison.tested()) is not None:
-        show_table(run, (tested, unreported), quiet=quiet)
+        show_table(run, (tested, unreported), quiet=quiet, chapters=(tuning_chapter(study, outcomes),))
     else:
         show_warnings(comparison, unreported)
     return [one.job for one in outcomes if one.complete and one.chosen is None]

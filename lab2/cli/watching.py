@@ -84,6 +84,10 @@ def report(
         from lab2.cli.studying import show_study  # loads scipy
 
         show_study(run, _with_shards(run), quiet=quiet)
+    elif run.claim.exists():
+        from lab2.cli.claiming import show_claim  # loads scipy
+
+        show_claim(run, _with_shards(run), quiet=quiet)
     else:
         show_table(run, _with_shards(run), quiet=quiet)
 

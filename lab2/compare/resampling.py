@@ -61,12 +61,8 @@ def jackknife(
         _same_blocks(sums, against)
         split = estimate([first, second]).between(0, 1)
         return _estimate(first.mean - second.mean, math.sqrt(split.variance), split.df, level, JACKKNIFE)
-    variances, n = estimate([first]), sums.shape[1]
-    by_image, residual = float(variances.images[0, 0]), float(variances.residual[0, 0])
-    seeds, images = max(float(variances.seeds[0, 0]), residual / n), max(0.0, by_image - residual) / n
-    spread = images**2 / (n - 1) + seeds**2 / max(1, first.seeds - 1)
-    df = (seeds + images) ** 2 / spread if spread > 0 else math.inf
-    return _estimate(first.mean, math.sqrt(seeds + images), df, level, JACKKNIFE)
+    variance, df = estimate([first]).alone(0)
+    return _estimate(first.mean, math.sqrt(variance), df, level, JACKKNIFE)
 
 
 def pigeonhole(

@@ -93,6 +93,14 @@ class Variances:
             all_images=max(0.0, seeds - residual / n),
         )  # fmt: skip
 
+    def alone(self, k: int) -> tuple[float, float]:
+        """The variance of one mean, of seeds and images, and its degrees of freedom."""
+        n, count = self.cases, self.samples[k].seeds
+        by_image, residual = float(self.images[k, k]), float(self.residual[k, k])
+        seeds, images = max(float(self.seeds[k, k]), residual / n), max(0.0, by_image - residual) / n
+        spread = images**2 / (n - 1) + seeds**2 / max(1, count - 1)
+        return seeds + images, (seeds + images) ** 2 / spread if spread > 0 else math.inf
+
     def _seed_parts(self, k: int, m: int) -> list[tuple[float, int]]:
         """s2 / S and S, of each architecture or of the differences of paired seeds.
 

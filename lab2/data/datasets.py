@@ -6,12 +6,14 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lab2.data.places import open_source
-from lab2.data.source import Facts, Images
+from lab2.data.rearranged import rearranged
+from lab2.data.source import Facts, Images, Source
 from lab2.data.split import draw, split
 from lab2.data.stored import StoredPixels
 from lab2.errors import DataError
@@ -49,14 +51,25 @@ class TrainingData:
     facts: Facts
 
 
-def load_training(config: DataConfig) -> TrainingData:
-    """Training and validation images; the test images are not read. Raises `DataError`."""
-    source = open_source(config)
+class _Once:
+    """A data set of which each part is read once."""
+
+    def __init__(self, source: Source) -> None:
+        self.classes, self.facts = source.classes, source.facts
+        self.read, self.sha256 = cache(source.read), cache(source.sha256)
+
+
+def load_training(config: DataConfig, source: Source | None = None) -> TrainingData:
+    """Training and validation images; the test images are not read. Raises `DataError`.
+
+    `source`: the data set that `config` names, where it is open.
+    """
+    source = source or open_source(config)
     facts = source.facts
     if config.fold is not None:
         facts = replace(facts, split=f"{facts.split}; fold {config.fold} of {config.folds} validates")
     given = source.read("validation") if facts.validation else None
-    train, validation = split(source.read("train"), config, given)
+    train, validation = (rearranged(one, config) for one in split(source.read("train"), config, given))
     pixels = train.pixels
     if isinstance(pixels, StoredPixels):
         black = pixels.black_rim_share()
@@ -90,9 +103,13 @@ def mean_and_deviation(pixels: NDArray[np.uint8]) -> tuple[float, float]:
     return total / number, math.sqrt(number * squares - total * total) / number
 
 
-def load_test(config: DataConfig) -> Images:
-    """The test images, to be read once, at the end of a trial. Raises `DataError`."""
-    return draw(open_source(config).read("test"), config.test_images, config.dataset, "data.test_images")
+def load_test(config: DataConfig, source: Source | None = None) -> Images:
+    """The test images as they are read, once, at the end of a trial; `rearranged` gives them the form of a trial.
+
+    Raises `DataError`.
+    """
+    images = (source or open_source(config)).read("test")
+    return draw(images, config.test_images, config.dataset, "data.test_images")
 
 
 def check_data(trials: Sequence[Trial]) -> Iterator[tuple[Trial, TrainingData]]:
@@ -101,11 +118,14 @@ def check_data(trials: Sequence[Trial]) -> Iterator[tuple[Trial, TrainingData]]:
     Each data set is read once, also where jobs with one side stand between jobs with another. Its test images are read
     where a trial is tested on them.
     """
+    sources: dict[DataConfig, Source] = {}
     for config in dict.fromkeys(trial.data for trial in trials):
-        data = load_training(config)
+        if config.source not in sources:
+            sources = {config.source: _Once(open_source(config))}  # the last one alone: a set may fill the memory
+        data = load_training(config, sources[config.source])
         group = [trial for trial in trials if trial.data == config]
         if not all(trial.search for trial in group):
-            load_test(config)
+            load_test(config, sources[config.source])
         for _, seeds in itertools.groupby(group, key=lambda trial: trial.job):
             trial = next(seeds)
             check_batch(trial, data.train)

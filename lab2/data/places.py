@@ -11,6 +11,7 @@ from pathlib import Path
 from lab2.cache import cache_folder
 from lab2.data.cifar import CifarSource
 from lab2.data.coco import is_coco, read_coco
+from lab2.data.digits import DigitsSource
 from lab2.data.idx import IdxSource
 from lab2.data.layouts import read_folder
 from lab2.data.listing import Listing, checked
@@ -77,6 +78,7 @@ NAMED = {
     ),
     "kmnist": _Named((Path("KMNIST/raw"), Path("kmnist")), lambda folder: IdxSource(folder, _KANA)),
     "emnist-letters": _Named((Path("EMNIST/raw"), Path("emnist-letters")), _letters),
+    "optdigits": _Named((Path(__file__).resolve().parent,), lambda _: DigitsSource(), embedded=True),
     "cifar10": _Named((Path("cifar-10-batches-py"), Path("cifar-10-batches-bin")), CifarSource),
 }
 

@@ -26,7 +26,7 @@ def split(images: Images, config: DataConfig, given: Images | None = None) -> tu
         return _one_fold(images, config, given)
     if given is not None:
         validation = draw(given, config.validation_images, config.dataset, "data.validation_images")
-        return draw(images, config.train_images, config.dataset, "data.train_images"), validation
+        return _drawn_to_train(images, config), validation
     classes = len(np.unique(images.labels))
     size = config.validation_images or max(len(images) // ONE_IN, classes)
     if images.groups is not None and size < len(images):
@@ -39,7 +39,7 @@ def split(images: Images, config: DataConfig, given: Images | None = None) -> tu
         train, validation = images.take(np.setdiff1d(np.arange(len(images)), taken)), images.take(taken)
     else:
         train, validation = _part(images, size, config.dataset, "data.validation_images", single_taken=False)
-    return draw(train, config.train_images, config.dataset, "data.train_images"), validation
+    return _drawn_to_train(train, config), validation
 
 
 def _one_fold(images: Images, config: DataConfig, given: Images | None) -> tuple[Images, Images]:
@@ -50,9 +50,30 @@ def _one_fold(images: Images, config: DataConfig, given: Images | None) -> tuple
         )
     train, validation = fold_sides(images, config)
     return (
-        draw(images.take(train), config.train_images, config.dataset, "data.train_images"),
+        _drawn_to_train(images.take(train), config),
         draw(images.take(validation), config.validation_images, config.dataset, "data.validation_images"),
     )
+
+
+def _drawn_to_train(images: Images, config: DataConfig) -> Images:
+    limit = config.train_images
+    if config.train_draw is None or limit is None or limit >= len(images):
+        return draw(images, limit, config.dataset, "data.train_images")
+    return images.take(nested_draw(images.labels, limit, config.train_draw))
+
+
+def nested_draw(labels: NDArray[np.int64], limit: int, number: int) -> NDArray[np.int64]:
+    """(limit,) which of the (N,) images are in draw `number`, sorted; those of a smaller limit are among them.
+
+    The images of each class stand in a drawn order. All images are sorted by their place in it over the size of their
+    class, so the first of any number hold each class in its share.
+    """
+    generator = np.random.default_rng((SPLIT_SEED, number))
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = generator.permutation(np.flatnonzero(labels == label))
+        place[members] = (np.arange(len(members)) + generator.random()) / len(members)
+    return np.sort(np.argsort(place, kind="stable")[:limit])
 
 
 def draw(images: Images, limit: int | None, dataset: str, setting: str) -> Images:

@@ -170,12 +170,13 @@ def start_run(
     smoke: bool,
     device: str,
     margin: float | None = None,
+    command: str = "",
     before: Callable[[RunDir], None] | None = None,
 ) -> RunDir:
     """Make a new run directory with the plan of `trials`; `before` writes into it what must be there with the plan.
 
-    `margin` is in points of accuracy: a difference that is shown to be smaller counts as equal. Raises `RunError` where
-    the directory cannot be made.
+    `margin` is in points of accuracy: a difference that is shown to be smaller counts as equal. `command`: what was
+    typed. Raises `RunError` where the directory cannot be made.
     """
     plan = Plan(
         run_id=new_run_id(runs, trials[0].data.dataset if trials else ""),
@@ -185,5 +186,6 @@ def start_run(
         device=device,
         digests=tuple(trial.digest for trial in trials),
         margin_points=margin,
+        command=command,
     )
     return create_run(runs, plan, before)

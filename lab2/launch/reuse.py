@@ -4,13 +4,14 @@ A finished trial is copied if all of the following are the same in its run and i
 
 - its digest: configuration, seed, and the files that it reads (`lab2/measure/inputs.py`);
 - the commit of lab2, with no uncommitted changes;
-- the request to Slurm (`place_of`): partition, constraint, gres, GPUs and cores, the other options that may choose
+- on Slurm, the request (`place_of`): partition, constraint, gres, GPUs and cores, the other options that may choose
   nodes, set-up lines, python, the image's content, `--device`. The nodes themselves are not known here. But the same
   request gets the same kind of node, and there "auto" becomes the same precision, device and threads. A trial that ran
   without a profile, on some machine or in a job that the user wrote, was not requested in this way and is not copied;
 - the versions of torch and torchvision, if the nodes use the python of this process. If the profile names another
   python, its versions are not known here. They may differ then; `trials.csv` shows them. A trial whose network comes
-  from a package of the user's is not copied in this case.
+  from a package of the user's is not copied in this case;
+- on this machine (`Here`): the host, the image, `--device` and the number of threads.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from lab2.spec.job import Trial
 from lab2.spec.profile import Profile
 from lab2.whole_file import whole_file, write_whole
 
-COPIED = ("predictions", "history", "weights")  # copied with the shard, where they exist
+COPIED = ("predictions", "corrupted", "history", "weights")  # copied with the shard, where they exist
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,18 @@ class Finished:
     against: str = ""  # why it is run again; empty if it is reused
 
 
-def reuse(run: RunDir, trials: Sequence[Trial], profile: Profile, *, device: str, commit: str | None) -> list[Finished]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Here:
+    """This machine, as the place of trials that are not submitted."""
+
+    host: str
+    image_digest: str | None  # None: in no image
+    threads: int  # that each trial gets
+
+
+def reuse(
+    run: RunDir, trials: Sequence[Trial], place: Profile | Here, *, device: str, commit: str | None
+) -> list[Finished]:
     """Copy into `run` those of `trials` that other runs in the same folder have finished, and record their origin.
 
     `commit` is the commit of this code; None where it has uncommitted changes or none is known. Returns one entry for
@@ -69,7 +81,11 @@ def reuse(run: RunDir, trials: Sequence[Trial], profile: Profile, *, device: str
                 gone = f"which had it from run {copied.run}, which has it no more"
                 copies.append(Finished(trial.name, other.path.name, gone))
                 continue
-            differences = _differences(submissions(other), shard, trial, profile, device, commit)
+            differences = _of_code(shard, commit)
+            if isinstance(place, Here):
+                differences = chain(differences, _of_machine(other, shard, place, device))
+            else:
+                differences = chain(differences, _of_request(submissions(other), shard, trial, place, device))
             against = next(chain(differences, _not_copyable(other, trial.name)), "")
             if not against:
                 sources[trial.name] = other, shard
@@ -86,15 +102,48 @@ def reuse(run: RunDir, trials: Sequence[Trial], profile: Profile, *, device: str
     return found
 
 
-def _differences(
-    submissions: dict[str, Submission], shard: Shard, trial: Trial, profile: Profile, device: str, commit: str | None
-) -> Iterator[str]:
-    """The reasons against reusing a shard: what differs from a new trial, or cannot be known."""
+def _of_code(shard: Shard, commit: str | None) -> Iterator[str]:
+    """The reasons against reusing a shard that lie in lab2's code."""
     if commit is None:
         yield "but no commit describes the code here"
     elif shard.git_commit != commit or shard.git_dirty:
         old_commit = (shard.git_commit or "unknown")[:12] + ", changed" * bool(shard.git_dirty)
         yield f"with other code (commit {old_commit}; here {commit[:12]})"
+
+
+def _of_machine(other: RunDir, shard: Shard, here: Here, device: str) -> Iterator[str]:
+    """The reasons that lie in the machine on which the shard of run `other` was made."""
+    asked = _asked_device(other)
+    if shard.scheduler_job_id is not None:
+        yield "but as a job on Slurm"
+    if shard.all_machines is not None or shard.host != here.host:
+        yield f"on another machine ({shard.all_machines or shard.host})"
+    if asked != device:
+        yield f"with --device {asked or 'unknown'} (here {device})"
+    if shard.threads != here.threads:
+        yield f"with {shard.threads} threads (here {here.threads})"
+    if shard.image_digest != here.image_digest:
+        yield "in another image"
+    yield from _of_torch(shard)
+
+
+def _asked_device(run: RunDir) -> str | None:
+    try:
+        return run.read_plan().device
+    except RunError:
+        return None
+
+
+def _of_torch(shard: Shard) -> Iterator[str]:
+    for name, ran_with in (("torch", shard.torch_version), ("torchvision", shard.torchvision_version)):
+        if ran_with != _installed(name):
+            yield f"with {name} {ran_with} (here {_installed(name)})"
+
+
+def _of_request(
+    submissions: dict[str, Submission], shard: Shard, trial: Trial, profile: Profile, device: str
+) -> Iterator[str]:
+    """The reasons that lie in what was asked of Slurm: what differs from a new trial, or cannot be known."""
     machine = f"on {shard.device_name or 'an unknown machine'}"
     submission = submissions.get((shard.scheduler_job_id or "").partition("_")[0])
     if submission is None or trial.name not in submission.trials:
@@ -111,9 +160,7 @@ def _differences(
         yield f"but which {', '.join(packages)} the nodes' python has is not known here"
     if profile.python or profile.container:
         return
-    for name, ran_with in (("torch", shard.torch_version), ("torchvision", shard.torchvision_version)):
-        if ran_with != _installed(name):
-            yield f"with {name} {ran_with} (here {_installed(name)})"
+    yield from _of_torch(shard)
 
 
 def _installed(name: str) -> str | None:

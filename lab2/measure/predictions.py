@@ -34,6 +34,8 @@ class Predictions:
     probabilities: NDArray[np.float32] | None = None  # (N, K)
     images: NDArray[np.uint64] | None = None  # (N,) identities (`lab2/data/identity.py`); None: not known
     groups: NDArray[np.int64] | None = None  # (N,) images of one writer, patient or scene have one number; None: none
+    # (N, 4) a detector's best box: left, top, right and bottom as shares of the side, NaN where it found none.
+    boxes: NDArray[np.float32] | None = None
 
     @property
     def right(self) -> NDArray[np.bool_]:
@@ -43,14 +45,15 @@ class Predictions:
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write them as safetensors: int16 labels, float16 probabilities, uint64 identities.
+    """Write them as safetensors: int16 labels, float16 probabilities, uint64 identities, float16 boxes.
 
-    That is 32 bytes per image for ten classes. Raises `OSError` where the file cannot be written.
+    That is 32 bytes per image for ten classes, 40 with boxes. Raises `OSError` where the file cannot be written.
     """
     shares = predictions.probabilities
     scored = {} if shares is None else {"probabilities": shares.astype(np.float16)}
     known = {} if predictions.images is None else {"images": predictions.images.astype(np.uint64)}
     grouped = {} if predictions.groups is None else {"groups": predictions.groups.astype(np.int64)}
+    boxed = {} if predictions.boxes is None else {"boxes": predictions.boxes.astype(np.float16)}
     content = save(
         {
             "y_true": predictions.y_true.astype(np.int16),
@@ -58,6 +61,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
             **scored,
             **known,
             **grouped,
+            **boxed,
         },
         metadata={"lab2": UNSCORED if not scored else "predictions 2" if known else "predictions 1"},
     )
@@ -78,7 +82,8 @@ def read_predictions(path: Path, *, probabilities: bool = True) -> Predictions:
             of_scores = (*truth.shape, MOST_CLASSES) if unscored else shapes["probabilities"]
             read_scores = probabilities and not unscored
             scores = file.get_tensor("probabilities").astype(np.float32) if read_scores else None
-            images, groups = (file.get_tensor(name) if name in shapes else None for name in ("images", "groups"))
+            more = ("images", "groups", "boxes")
+            images, groups, boxes = (file.get_tensor(name) if name in shapes else None for name in more)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ShardError(f"{path}: not the predictions of a trial: {error}") from error
     classes = of_scores[-1:]
@@ -87,13 +92,17 @@ def read_predictions(path: Path, *, probabilities: bool = True) -> Predictions:
         raise ShardError(f"{path}: not the predictions of a trial: found {found}, wanted (N,), (N,) and (N, K)")
     if truth.min() < 0 or max(truth.max(), answer.max()) >= classes[0] or answer.min() < NO_PREDICTION:
         raise ShardError(f"{path}: not the predictions of a trial: labels beyond its {classes[0]} classes")
-    for name, found_of, wanted in (("images", images, np.uint64), ("groups", groups, np.int64)):
-        if found_of is not None and (found_of.shape != truth.shape or found_of.dtype != wanted):
+    for name, found_of, wanted, shape in (
+        ("images", images, np.uint64, truth.shape),
+        ("groups", groups, np.int64, truth.shape),
+        ("boxes", boxes, np.float16, (*truth.shape, 4)),
+    ):
+        if found_of is not None and (found_of.shape != shape or found_of.dtype != wanted):
             raise ShardError(
                 f"{path}: not the predictions of a trial: {name} are {found_of.dtype} of shape {found_of.shape}, "
-                f"wanted {np.dtype(wanted)} of shape {truth.shape}"
+                f"wanted {np.dtype(wanted)} of shape {shape}"
             )
-    return Predictions(truth, answer, scores, images, groups)
+    return Predictions(truth, answer, scores, images, groups, None if boxes is None else boxes.astype(np.float32))
 
 
 def count_probabilities(path: Path) -> int:

@@ -141,8 +141,8 @@ def costs_over_seeds(good: pd.DataFrame, mixed: bool) -> dict[str, object]:
     """
     found: dict[str, object] = {}
     for name in COSTS:
-        values = good[name].dropna().tolist()
-        one = over_seeds(values, math.inf) if len(values) > 1 and len(values) == len(good) and not mixed else None
+        values = good[name].dropna().tolist() if len(good) > 1 and not mixed else []
+        one = over_seeds(values, math.inf) if len(values) == len(good) > 1 else None
         found[f"{name}_low"] = one.low if one else None
         found[f"{name}_high"] = one.high if one else None
         found[f"{name}_method"] = OVER_SEEDS if one else None

@@ -71,7 +71,8 @@ def notes(good: pd.DataFrame, chance: Chance | None) -> Iterator[str]:
 
 def on_several_machines(good: pd.DataFrame) -> bool:
     """Whether the trials, or the attempts of one, ran on different machines."""
-    return len(good[list(MACHINE)].drop_duplicates()) > 1 or bool(good["all_machines"].notna().any())
+    several = len(good) > 1 and len(good[list(MACHINE)].drop_duplicates()) > 1
+    return several or bool(good["all_machines"].notna().any())
 
 
 def commonest_share(frame: pd.DataFrame) -> float | None:

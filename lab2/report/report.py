@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from lab2.compare.doubtful import Doubts
+from lab2.report.chapter import Chapter
 from lab2.report.finding import Finding, find
 from lab2.report.judged import Judged, count_judged
 from lab2.report.outputs import read_outputs
@@ -27,6 +28,7 @@ class Report:
     doubts: Doubts | None  # of which test labels; None: nobody can judge them
     summary: pd.DataFrame  # a row a job
     judged: Judged  # how many configurations have been judged on its test images
+    chapters: tuple[Chapter, ...] = ()  # what a study adds to the page
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -34,8 +36,8 @@ class Report:
         return (*self.finding.notes, *self.judged.notes)
 
 
-def make_report(run: RunDir, comparison: Comparison) -> Report:
-    """The report of a run that was collected; reads the predictions of its trials."""
+def make_report(run: RunDir, comparison: Comparison, chapters: tuple[Chapter, ...] = ()) -> Report:
+    """The report of a run that was collected; reads the predictions of its trials. `chapters` are what a study adds."""
     finding, judged = find(Collected(run=run, comparison=comparison)), count_judged(run, comparison)
     outputs = read_outputs(finding)
     notes = (*finding.notes, *outputs.notes)
@@ -43,4 +45,4 @@ def make_report(run: RunDir, comparison: Comparison) -> Report:
         notes = (*notes, sentence)
     finding = replace(finding, notes=notes)
     summary = summarise(comparison, finding.rows, outputs.intervals, judged.counts)
-    return Report(run, comparison, finding, outputs.doubts, summary, judged)
+    return Report(run, comparison, finding, outputs.doubts, summary, judged, chapters)

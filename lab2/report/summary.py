@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from lab2.compare.comparison import Row
@@ -87,9 +88,10 @@ def _summary(
         "worst_rank": compared.worst_rank if compared else None,
     }
     mixed = on_several_machines(good)
+    columns = good[[metric.name for metric in METRICS]].to_dict("list")
     for metric in METRICS:
         if metric.name != "accuracy":
-            table[metric.name] = _over_seeds(metric, good[metric.name], mixed)
+            table[metric.name] = _over_seeds(metric, columns[metric.name], mixed)
     table |= figures_over_images(good, intervals) | costs_over_seeds(good, mixed)
     for name in TEXTS:
         values = good[name].dropna().unique().tolist()
@@ -101,14 +103,14 @@ def _summary(
     return {**table, "dataset": rows["dataset"].iloc[0], "smoke": smoke}
 
 
-def _over_seeds(metric: Metric, column: pd.Series, mixed: bool) -> float | int | None:
+def _over_seeds(metric: Metric, column: Sequence[float | int | None], mixed: bool) -> float | int | None:
     """The value of `metric` for a row, from its trials' values; None where it has none. `mixed`: different machines."""
-    values = column.dropna()
-    if values.empty or (metric.every_seed and len(values) < len(column)):
+    values = [value for value in column if not pd.isna(value)]
+    if not values or (metric.every_seed and len(values) < len(column)):
         return None
     if metric.over == "same":
-        return values.iloc[0] if values.nunique() == 1 else None
-    return None if metric.over == "machine" and mixed else float(values.mean())
+        return values[0] if len(set(values)) == 1 else None
+    return None if metric.over == "machine" and mixed else float(np.mean(values))
 
 
 def _accuracy(good: pd.DataFrame) -> Interval | None:

@@ -11,6 +11,7 @@ from lab2.report.answer import answer, caveats
 from lab2.report.caption import caption, failures, remarks
 from lab2.report.columns import COLUMNS
 from lab2.report.latex import latex
+from lab2.report.page.page import index_html
 from lab2.report.pairs import pair_table
 from lab2.report.report import Report
 from lab2.report.sensitivity import doubtful_table
@@ -88,6 +89,7 @@ WRITERS: dict[str, Writer] = {
     "trials.csv": trials_csv,
     "trials.parquet": trials_parquet,
     "doubtful.csv": doubtful_csv,
+    "index.html": index_html,
 }
 
 

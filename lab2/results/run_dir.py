@@ -66,6 +66,10 @@ class RunDir:
     def predictions(self, trial: str) -> Path:
         return self.path / "predictions" / f"{trial}.safetensors"
 
+    def corrupted(self, trial: str) -> Path:
+        """Which corrupted test images it is right about, where `data.corrupted` asks for it."""
+        return self.path / "predictions" / f"{trial}.corrupted.safetensors"
+
     def history(self, trial: str) -> Path:
         return self.path / "history" / f"{trial}.jsonl"
 
@@ -144,6 +148,11 @@ class RunDir:
     def study(self) -> Path:
         """The study of `lab2 tune`; other runs have none."""
         return self.path / "study.json"
+
+    @property
+    def claim(self) -> Path:
+        """What a study of a claim (`lab2 study`) fixed before it started; other runs have none."""
+        return self.path / "claim.json"
 
     @property
     def tuned(self) -> Path:

@@ -59,7 +59,10 @@ class Resources:
 class DataConfig:
     """The images to use. A limit takes the first images of a seeded, stratified draw, the same for every trial."""
 
-    ADDED: ClassVar[frozenset[str]] = frozenset({"broken", "background", "test_share", "fold", "folds", "fold_draw"})
+    ADDED: ClassVar[frozenset[str]] = frozenset({
+        *("broken", "background", "test_share", "fold", "folds", "fold_draw"),
+        *("train_draw", "permutation", "enlarge", "corrupted"),
+    })  # fmt: skip
 
     # A name that `lab2 doctor` lists, the path of an image folder (with boxes: COCO, VOC, YOLO), a CSV or TSV table or
     # Parquet, or torchvision:NAME.
@@ -76,6 +79,13 @@ class DataConfig:
     fold: int | None = None  # The first is 0.
     folds: int = 5  # with data.fold: into how many equal parts the training images are dealt, each class in its share
     fold_draw: int = 0  # with data.fold: another number deals them anew, for repeated validation
+    # With data.train_images: which of many draws; fewer images of one number are always among more of it. None: the one
+    # fixed draw.
+    train_draw: int | None = None
+    # The pixels of all images in one other order, drawn with this number; None: as they are. Sets in memory only.
+    permutation: int | None = None
+    enlarge: int = 1  # each pixel becomes so many by so many, to measure what larger images cost; sets in memory only
+    corrupted: bool = False  # also test on fifteen corruptions at five strengths each; sets in memory only
 
     def __post_init__(self) -> None:
         require(self.broken in get_args(Broken), f"data.broken={self.broken!r}, wanted {', '.join(get_args(Broken))}")
@@ -89,6 +99,16 @@ class DataConfig:
             f"data.fold={self.fold} is not in [0, {self.folds}); data.folds={self.folds}, counted from 0",
         )
         require(self.fold_draw >= 0, f"data.fold_draw={self.fold_draw} is negative")
+        for name in ("train_draw", "permutation"):
+            value = getattr(self, name)
+            require(value is None or 0 <= value < 2**31, f"data.{name}={value} is not in [0, 2^31)")
+        require(
+            self.train_draw is None or self.train_images is not None,
+            f"data.train_draw={self.train_draw} draws nothing without a limit; set data.train_images, too",
+        )
+        require(
+            0 < self.enlarge <= 64, f"data.enlarge={self.enlarge} is not in [1, 64]; 1 leaves the images as they are"
+        )
         require(0 < self.test_share < 1, f"data.test_share={self.test_share} is not in (0, 1); a fifth is 0.2")
         for name in ("image_side", "train_images", "validation_images", "test_images"):
             value = getattr(self, name)
@@ -98,6 +118,17 @@ class DataConfig:
     def unfolded(self) -> DataConfig:
         """The same data without a fold: what is read, and tested on, in all folds."""
         return replace(self, fold=None, folds=5, fold_draw=0)
+
+    @property
+    def source(self) -> DataConfig:
+        """What is read, whatever part of it is used and in whatever form: configs of one source share their files."""
+        return DataConfig(
+            dataset=self.dataset,
+            image_side=self.image_side,
+            broken=self.broken,
+            background=self.background,
+            test_share=self.test_share,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

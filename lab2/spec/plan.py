@@ -34,6 +34,7 @@ class Plan:
     # Points of accuracy: a difference that is shown to be smaller counts as equal. None: 100 / sqrt(test images), at
     # least 0.1.
     margin_points: float | None = None
+    command: str = ""  # that was typed to start the run, as a shell takes it; "": not known, or no command was
 
     def __post_init__(self) -> None:
         check_margin(self.margin_points)
@@ -102,6 +103,7 @@ class _File:
     jobs: tuple[_Seeds, ...]
     schema: int = PLAN_SCHEMA
     margin_points: float | None = None  # plans of older versions have none
+    command: str = ""  # the same
 
 
 _FILE: TypeAdapter[_File] = TypeAdapter(_File)
@@ -124,6 +126,7 @@ def dump_plan(plan: Plan) -> bytes:
         device=plan.device,
         jobs=tuple(jobs),
         margin_points=plan.margin_points,
+        command=plan.command,
     )
     return _FILE.dump_json(file, indent=2)
 
@@ -143,4 +146,5 @@ def load_plan(text: bytes) -> Plan:
         ),
         digests=tuple(digest for entry in file.jobs for digest in entry.digests),
         margin_points=file.margin_points,
+        command=one_line(file.command),
     )

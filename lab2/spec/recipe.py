@@ -15,15 +15,16 @@ Optimizer = Literal["adamw", "sgd", "muon"]
 MemoryFormat = Literal["auto", "channels_last", "channels_first"]
 Convolution = Literal["auto", "winograd", "direct"]
 CudaGraph = Literal["auto", "on", "off"]
+Schedule = Literal["one_cycle", "constant"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """The training recipe. The learning rate rises to its peak and falls to about 0: one cycle (arXiv:1708.07120)."""
+    """The training recipe."""
 
     ADDED: ClassVar[frozenset[str]] = frozenset({
         *("flip", "crop_scale", "jitter", "trivial_augment", "mixup", "cutmix"),
-        *("image_side", "memory_format", "convolution", "images", "budget", "patience", "cuda_graph"),
+        *("image_side", "memory_format", "convolution", "images", "budget", "patience", "schedule", "cuda_graph"),
     })  # fmt: skip
 
     # The length, where neither `images` nor `budget` gives one: passes over the training images; 1.5 is one and a half.
@@ -36,7 +37,9 @@ class TrainConfig:
     # Validations: the training ends early after so many in a row without a better accuracy. None: it never does.
     patience: int | None = None
     batch_size: int = 256  # images a step
-    learning_rate: float = 1e-3  # the peak of the cycle
+    learning_rate: float = 1e-3  # the peak of the cycle, or that of all steps
+    # Of the learning rate. one_cycle: it rises to its peak and falls to about 0 (arXiv:1708.07120); constant: it stays.
+    schedule: Schedule = "one_cycle"
     optimizer: Optimizer = "adamw"  # muon: Muon for the matrices of hidden layers, AdamW for the rest; classifiers
     weight_decay: float = 0.01  # of matrices; biases and gains have none
     warmup: float = 0.2  # share of the steps in which the learning rate rises, [0, 1)
@@ -121,4 +124,5 @@ _CHOICES = {
     "memory_format": MemoryFormat,
     "convolution": Convolution,
     "cuda_graph": CudaGraph,
+    "schedule": Schedule,
 }

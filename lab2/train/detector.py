@@ -150,12 +150,14 @@ class DetectorTrainer(Trainer):
         """
         labels = torch.full((len(images),), NO_PREDICTION)
         scores = torch.zeros(len(images), len(self.model.shape.classes))
+        boxes = torch.full((len(images), 4), torch.nan)
         size = images.pixels.shape[-1]
         for i, found in enumerate(self._detect(batches(images.pixels, _batch_size(size)))):
             scores[i].scatter_reduce_(0, found["labels"], found["scores"].float(), "amax")
             if len(found["scores"]):
-                labels[i] = found["labels"][found["scores"].argmax()]
-        return Predictions(images.labels, labels.numpy(), scores.numpy())
+                best = found["scores"].argmax()
+                labels[i], boxes[i] = found["labels"][best], found["boxes"][best].float() / size
+        return Predictions(images.labels, labels.numpy(), scores.numpy(), boxes=boxes.numpy())
 
     def detect(self, images: Images) -> tuple[list[Found], list[Found]]:
         """Its detections in `images` and the boxes in them; where they have none, those of `detect_scenes`."""

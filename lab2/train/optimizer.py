@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.optim import SGD, AdamW, Optimizer
-from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
 from torch.profiler import record_function
 
 from lab2.spec.job import TrainConfig
@@ -69,7 +69,7 @@ def outer_layers(model: nn.Module, images: Tensor) -> set[nn.Parameter]:
 
 
 class OneCycle:
-    """Optimisers whose learning rates rise to their peaks and fall to about 0 within `steps`.
+    """Optimisers whose learning rates rise to their peaks and fall to about 0 within `steps`, or stay where they are.
 
     Source: Smith and Topin 2018 (arXiv:1708.07120); for loss scaling in fp16 Micikevicius et al. 2018
     (arXiv:1710.03740). On a CPU gradients are set to zero and not to None after a step, so that their memory is kept:
@@ -96,18 +96,7 @@ class OneCycle:
         self.skipped = False
         self.total = max(steps, 2)
         self.pace = 1.0  # by how many of the schedule's steps one step moves on
-        self.schedules: list[LRScheduler] = [
-            OneCycleLR(
-                optimizer,
-                max_lr=[group["max_lr"] for group in optimizer.param_groups],
-                total_steps=self.total,
-                # A warm-up of exactly one step is left out: OneCycleLR divides by the steps of the warm-up minus one.
-                pct_start=0.0 if math.isclose(config.warmup * self.total, 1) else config.warmup,
-                cycle_momentum=False,
-                final_div_factor=1e3,
-            )
-            for optimizer in self.optimizers
-        ]
+        self.schedules = [_schedule(optimizer, config, self.total) for optimizer in self.optimizers]
 
     def update(self, loss: Tensor) -> Tensor:
         """Backward pass, clipping, update, gradients set to zero; returns the norm before clipping, a scalar tensor.
@@ -174,6 +163,20 @@ class OneCycle:
             for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
                 group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32, device=self.device)
                 group["capturable"] = True
+
+
+def _schedule(optimizer: Optimizer, config: TrainConfig, steps: int) -> LRScheduler:
+    if config.schedule == "constant":
+        return ConstantLR(optimizer, factor=1.0)
+    return OneCycleLR(
+        optimizer,
+        max_lr=[group["max_lr"] for group in optimizer.param_groups],
+        total_steps=steps,
+        # A warm-up of exactly one step is left out: OneCycleLR divides by the steps of the warm-up minus one.
+        pct_start=0.0 if math.isclose(config.warmup * steps, 1) else config.warmup,
+        cycle_momentum=False,
+        final_div_factor=1e3,
+    )
 
 
 def _optimizers(

@@ -10,6 +10,7 @@ from typing import Any
 
 from lab2.foreign_text import for_csv, for_markdown
 from lab2.measure.metrics import seconds as seconds_text
+from lab2.report.chapter import Chapter, Curve, Table
 from lab2.results.run_dir import RunDir
 from lab2.spec.space import settings_text
 from lab2.tune.outcome import JobOutcome, SettingOutcome
@@ -61,6 +62,47 @@ def write_tuning(run: RunDir, study: Study, outcomes: Sequence[JobOutcome]) -> t
         "tuning.json": tuning_json(study, outcomes),
     }
     return write_files(run.report, ((name, text.encode()) for name, text in files.items()))
+
+
+def tuning_chapter(study: Study, outcomes: Sequence[JobOutcome]) -> Chapter:
+    """What the page of the chosen recipes has of the search for them."""
+    curves = [_drawn(one) for one in outcomes if one.curve is not None]
+    lead = [rule_text(study)]
+    if curves:
+        lead.append("Curves: the best validation accuracy after so many settings, with a 95 % simultaneous band.")
+    return Chapter(
+        name="tuning",
+        title="Tuning",
+        lead=tuple(lead),
+        tables=(Table(title="What the search found", columns=TITLES, rows=tuple(summary_rows(study, outcomes))),),
+        curves=tuple(curves),
+        x="settings tried",
+        jobs=tuple(study.candidate(one.job).job for one in outcomes),
+        notes=tuple(
+            f"{one.job}: setting {it.number} failed: {it.reason or 'no reason is known'}"
+            for one in outcomes
+            for it in one.failed
+        ),
+    )
+
+
+def _drawn(one: JobOutcome) -> Curve:
+    curve = one.curve
+    assert curve is not None
+    x, middle, low, high = (
+        tuple(float(value) for value in values) for values in (curve.settings, curve.median, curve.lower, curve.upper)
+    )
+    return Curve(
+        job=one.job,
+        conclusion=(
+            f"{one.job}: {middle[-1]:.2%} after {x[-1]:.0f} settings, median over searches like this; the second half "
+            f"of them raises it by {100 * curve.late_gain:.2f} points."
+        ),
+        x=x,
+        middle=middle,
+        low=low,
+        high=high,
+    )
 
 
 def tuning_md(study: Study, outcomes: Sequence[JobOutcome]) -> str:

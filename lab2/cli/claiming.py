@@ -1,0 +1,148 @@
+"""What `lab2 study`, `lab2 resume` and `lab2 report` do with the study of a claim: start it, show what it found."""
+
+from __future__ import annotations
+
+import os
+import socket
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table as Lines
+from rich.text import Text
+
+from lab2.cli.checking import check_for_elsewhere, check_here, take_over
+from lab2.cli.launching import launching, run_here, start, submit_trials
+from lab2.cli.screen import gather, out, say, show_table, show_warnings, warn
+from lab2.foreign_text import for_terminal
+from lab2.launch.planning import resolve_weights, with_side
+from lab2.launch.reuse import Here
+from lab2.launch.slurm import check_submission, write_profile
+from lab2.launch.status import RunStatus, status
+from lab2.results.collect import Comparison
+from lab2.results.run_dir import RunDir, new_run_id
+from lab2.spec.job import Trial
+from lab2.spec.profile import Profile
+from lab2.study.claim import Claim, Size, Verdict, claims
+from lab2.study.record import record_of, write_record
+from lab2.study.report import provenance, study_chapter, write_study_report
+from lab2.study.stating import state
+
+_STYLES = {Verdict.SUPPORTED: "bold green", Verdict.REFUTED: "bold red", Verdict.UNDECIDED: "bold yellow"}
+
+
+def list_claims() -> None:
+    """Print the claims: name, text, number of trials."""
+    table = Lines(box=SIMPLE_HEAD, pad_edge=False)
+    for title in ("name", "the claim", "trials, small", "full"):
+        table.add_column(title, justify="left" if title in ("name", "the claim") else "right")
+    for claim in claims().values():
+        table.add_row(claim.name, claim.text, str(len(claim.plan("small"))), str(len(claim.plan("full"))))
+    out.print(table)
+
+
+def run_study(
+    claim: Claim,
+    size: Size,
+    runs: Path,
+    cluster: Profile | None,
+    *,
+    parallel: int | None,
+    device: str,
+    rerun: bool,
+    dry_run: bool,
+) -> bool:
+    """Start the study of `claim` in a run of its own, here to its end. Returns whether a trial did not end well."""
+    trials, starts = resolve_weights([with_side(trial) for trial in claim.plan(size)])
+    if cluster:
+        trials = cluster.applied_to(trials)
+    say(f"{claim.name}: {claim.text}", "bold")
+    say(f"rule: {claim.rule}")
+    if dry_run:
+        say(f"{len(trials)} trials: {', '.join(trial.name for trial in trials)}")
+        return False
+    if starts:
+        say(starts)
+    if cluster:
+        _submit(claim, size, runs, trials, cluster, parallel=parallel, device=device, rerun=rerun)
+        return False
+    trials, gpus = check_here(trials, device)
+    run = _begin(claim, size, runs, trials, device)
+    with launching(run):
+        left = trials if rerun else take_over(run, trials, _here(parallel or 1), device)
+        plan = run.read_plan()
+        say(f"run {plan.run_id}: {len(left)} of {len(trials)} trials to run, {run.path}")
+        run_here(run, plan, left, parallel or 1, gpus)
+    show_claim(run)
+    return not all(line.finished for line in status(run, plan).trials)
+
+
+def _submit(
+    claim: Claim,
+    size: Size,
+    runs: Path,
+    trials: Sequence[Trial],
+    cluster: Profile,
+    *,
+    parallel: int | None,
+    device: str,
+    rerun: bool,
+) -> None:
+    checked = check_for_elsewhere(trials, cluster)
+    where = RunDir((runs / new_run_id(runs, claim.name)).absolute())
+    check_submission(where, checked, cluster, parallel=parallel)  # a run that Slurm refuses is none
+    run = _begin(claim, size, runs, checked, device)
+    with launching(run):
+        write_profile(run, cluster)
+        left = checked if rerun else take_over(run, checked, cluster, device)
+        submit_trials(run, left, cluster, parallel)
+
+
+def _begin(claim: Claim, size: Size, runs: Path, trials: Sequence[Trial], device: str) -> RunDir:
+    """The run, with what the study fixes in it before its plan."""
+    record = record_of(claim, size, trials)
+    run = start(runs, trials, smoke=False, device=device, before=lambda run: write_record(run.claim, record))
+    say(f"fixed before it starts: {run.claim}, study {record.sha256[:12]}")
+    return run
+
+
+def _here(parallel: int) -> Here:
+    from lab2.measure.cores import available_cores
+
+    threads = max(1, available_cores() // parallel)
+    return Here(host=socket.gethostname(), image_digest=os.environ.get("LAB2_IMAGE_DIGEST"), threads=threads)
+
+
+def show_claim(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None, *, quiet: bool = False) -> None:
+    """Print the verdict of the study in `run` and what it rests on, and write its files beside those of the table."""
+    comparison, unreported = gathered or gather(run)
+    stated = state(run, comparison)
+    found = stated.conclusion
+    if not quiet:
+        say(_folded(stated.claim.text), "bold")
+        say(_folded(f"{found.verdict.value}: {found.sentence}"), _STYLES[found.verdict])
+        for figure in found.figures:
+            say(f"  {figure.name}: {figure.text}")
+        for one in found.tables:
+            table = Lines(box=SIMPLE_HEAD, pad_edge=False, title=for_terminal(one.title), title_justify="left")
+            for number, title in enumerate(one.columns):
+                table.add_column(title, justify="right" if number else "left", overflow="fold")
+            for row in one.rows:
+                table.add_row(*(Text(for_terminal(cell)) for cell in row))
+            out.print(table)
+        for note in found.notes:
+            warn(f"note: {note}")
+        for line in provenance(stated):
+            say(_folded(line), "dim")
+        show_warnings(comparison, unreported)
+    written, refused = write_study_report(run, stated)
+    for error in refused:
+        warn(f"warning: not written: {error.filename}: {error.strerror}")
+    if written:
+        say(f"in {run.report}: {', '.join(written)}")
+    show_table(run, (comparison, unreported), quiet=True, chapters=(study_chapter(stated),))
+
+
+def _folded(text: str) -> str:
+    return textwrap.fill(text, max(20, out.width) if out.is_terminal else 80)

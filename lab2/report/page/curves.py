@@ -1,0 +1,140 @@
+"""Curves with bands, a panel a job; and the learning curves of a run.
+
+A learning curve is the mean over a row's seeds, its band goes from the lowest to the highest of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from lab2.report.chapter import Curve
+from lab2.report.page.styles import Style
+from lab2.report.page.svg import Axis, accuracy_axis, apart, chart, element, line, linear_axis, mark, path, text
+from lab2.report.report import Report
+from lab2.results.journal import CurvePoint, read_history
+
+WIDTH, HEIGHT = 240, 170
+_LEFT, _RIGHT, _TOP, _BOTTOM = 42, 232, 10, 132
+MOST_POINTS = 60  # of a curve that are drawn
+MOST_PANELS = 60
+MOST_TRIALS = 5000  # whose histories are read
+MOST_BEHIND = 12  # curves that are drawn grey behind each one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """One row's curve before the others', which are grey."""
+
+    job: str
+    picture: Markup
+    conclusion: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curves:
+    """What the section shows."""
+
+    panels: tuple[Panel, ...]
+    behind: Markup  # the grey curves, once for all panels
+    left_out: int  # curves for which there is no room
+
+
+def read_curves(report: Report) -> list[Curve]:
+    """Of each job of which some trial has validated, in the order of the plan; baselines have no curve.
+
+    None of a run of more than `MOST_TRIALS`.
+    """
+    if len(report.comparison.plan.trials) > MOST_TRIALS:
+        return []
+    histories: dict[str, list[list[CurvePoint]]] = {}
+    for trial in report.comparison.plan.trials:
+        if not trial.job.model.fitted and (history := read_history(report.run, trial.name)):
+            histories.setdefault(trial.job.name, []).append(history)
+    return [curve(job, of_seeds) for job, of_seeds in histories.items()]
+
+
+def curve(job: str, histories: Sequence[Sequence[CurvePoint]]) -> Curve:
+    """Mean and range over seeds. Where seeds validated after different numbers of images, values between are linear.
+
+    It ends where the first seed ends.
+    """
+    places = sorted({_seen(point) for history in histories for point in history})
+    end = min(max(_seen(point) for point in history) for history in histories)
+    start = max(min(_seen(point) for point in history) for history in histories)
+    x = np.array([place for place in places if start <= place <= end])
+    if len(x) > MOST_POINTS:
+        x = x[np.unique(np.linspace(0, len(x) - 1, MOST_POINTS).round().astype(int))]
+    each = np.stack(
+        [
+            np.interp(x, [_seen(p) for p in one], [p.validation_accuracy for p in one])
+            for one in map(_ordered, histories)
+        ]
+    )
+    middle, low, high = (tuple(one.tolist()) for one in (each.mean(0), each.min(0), each.max(0)))
+    images = tuple(x.tolist())
+    both = dict.fromkeys((0, len(images) - 1))  # one place if it validated once
+    ends = [f"{middle[place]:.2%} after {images[place]:,.0f}" for place in both]
+    ends[0] += " training images"
+    seeds = len(histories)
+    several = f", mean of {seeds} seeds, at the end {low[-1]:.2%} to {high[-1]:.2%}" if seeds > 1 else ""
+    conclusion = f"{job}: validation accuracy {', '.join(ends)}{several}."
+    return Curve(job=job, conclusion=conclusion, x=images, middle=middle, low=low, high=high)
+
+
+def draw_curves(
+    curves: Sequence[Curve], styles: Mapping[str, Style], least: float, *, name: str, x_title: str
+) -> Curves:
+    """A panel a curve, all with the same axes. `least`: half a validation image, as a share.
+
+    `name` is a word of which the page has no other element; `x_title` says what x is.
+    """
+    if not curves:
+        return Curves(panels=(), behind=Markup(""), left_out=0)
+    most = max(one.x[-1] for one in curves) if all(one.x for one in curves) else 1.0
+    x = apart(linear_axis(0, most, _LEFT, _RIGHT, 3), 44)
+    y = apart(accuracy_axis([v for one in curves for v in (*one.low, *one.high)], _BOTTOM, _TOP, least), 14)
+    parts = [path(_points(one.x, one.middle, x, y), "behind") for one in curves[:MOST_BEHIND]]
+    behind = element("g", {"id": name}, Markup("").join(parts))
+    background = Markup("").join((*_frame(x, y, x_title), element("use", {"href": f"#{name}"})))
+    panels = tuple(_panel(one, styles[one.job], x, y, background) for one in curves[:MOST_PANELS])
+    return Curves(panels=panels, behind=behind, left_out=max(0, len(curves) - MOST_PANELS))
+
+
+def _frame(x: Axis, y: Axis, title: str) -> Iterator[Markup]:
+    for place, words in y.ticks:
+        yield line(_LEFT, place, _RIGHT, place, "grid")
+        yield text(_LEFT - 5, place + 4, words, "tick end")
+    for place, words in x.ticks:
+        yield line(place, _BOTTOM, place, _BOTTOM + 3, "axis")
+        yield text(place, _BOTTOM + 16, words, "tick middle")
+    yield line(_LEFT, _BOTTOM, _RIGHT, _BOTTOM, "axis")
+    yield text((_LEFT + _RIGHT) / 2, HEIGHT - 5, title, "label middle")
+    yield text(2, 10, "%", "label")
+
+
+def _panel(one: Curve, style: Style, x: Axis, y: Axis, background: Markup) -> Panel:
+    parts, points = [background], _points(one.x, one.middle, x, y)
+    if len(points) > 1:
+        if one.low != one.high:
+            there = [*_points(one.x, one.low, x, y), *reversed(_points(one.x, one.high, x, y))]
+            parts.append(path(there, f"band {style.colour}", closed=True))
+        parts.append(path(points, f"curve {style.colour}"))
+    parts.append(mark(style.shape, *points[-1], 4, f"mark {style.colour}"))
+    return Panel(job=one.job, picture=chart(WIDTH, HEIGHT, one.conclusion, parts), conclusion=one.conclusion)
+
+
+def _points(places: Sequence[float], values: Sequence[float], x: Axis, y: Axis) -> list[tuple[float, float]]:
+    return [(x.at(place), y.at(value)) for place, value in zip(places, values, strict=True)]
+
+
+def _seen(point: CurvePoint) -> float:
+    """Training images; passes over them in runs that did not count images."""
+    return float(point.images or point.epoch)
+
+
+def _ordered(history: Sequence[CurvePoint]) -> list[CurvePoint]:
+    return sorted(history, key=_seen)

@@ -1,0 +1,247 @@
+"""`report/index.html`: all of a run in one file, readable without a network and without JavaScript.
+
+The same run gives the same bytes, on an installation with the same libraries. Nothing in it is loaded from elsewhere: a
+content security policy (CSP, W3C) forbids it, and allows no other script and style than those two whose SHA-256 it
+names. All text is escaped by Jinja2, and what cannot be seen, such as ESC or a change of direction, is written out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from lab2.data.findings import Findings, read_findings
+from lab2.errors import DataError
+from lab2.foreign_text import for_terminal
+from lab2.report.answer import answer, caveats, points
+from lab2.report.caption import caption, remarks
+from lab2.report.page.answers import Answers, read_answers
+from lab2.report.page.calibration import reliability
+from lab2.report.page.chapters import sections
+from lab2.report.page.classes import MOST_COLUMNS, f1_rows, hardest, matrices
+from lab2.report.page.costs import cost_charts
+from lab2.report.page.curves import MOST_TRIALS, draw_curves, read_curves
+from lab2.report.page.differences import comparison_data, matrix, picture_data, too_much
+from lab2.report.page.origin import counts, recipes
+from lab2.report.page.pictures import Chosen, Sprite, choose, draw_pictures
+from lab2.report.page.rows import page_table
+from lab2.report.page.styles import Style, styles_of
+from lab2.report.page.svg import mark
+from lab2.report.report import Report
+
+_FOLDER = Path(__file__).parent
+_SCRIPTS = ("statistics.js", "page.js")  # one after the other in one element
+_STYLE = "page.css"
+
+
+def index_html(report: Report) -> bytes:
+    """The page. What it cannot show, because a file is broken or the data are not there, it names."""
+    script = "".join((_FOLDER / name).read_text() for name in _SCRIPTS)
+    style = (_FOLDER / _STYLE).read_text()
+    page = (
+        _templates()
+        .get_template("page.html.j2")
+        .render(
+            **_content(report),
+            script=Markup(script),
+            style=Markup(style),
+            policy=(
+                f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; img-src data:; "
+                "base-uri 'none'; form-action 'none'"
+            ),
+        )
+    )
+    return page.encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Read:
+    """What several sections are made of."""
+
+    report: Report
+    styles: Mapping[str, Style]
+    findings: list[Findings]
+    answers: Answers
+    classes: list[str]
+    order: list[str]  # the jobs, as the table has them
+
+    @property
+    def answered(self) -> list[str]:
+        """The jobs whose answers could be read."""
+        return [job for job in self.order if job in self.answers.jobs]
+
+    @property
+    def least(self) -> float:
+        """Half a test image, as a share: an error that no row has."""
+        images = self.report.summary["test_images"].dropna()
+        return 0.5 / max(1, int(images.max()) if len(images) else 1000)
+
+
+def _content(report: Report) -> dict[str, object]:
+    """What the templates get, by name."""
+    plan, read = report.comparison.plan, report.finding.read
+    styles = styles_of(trial.job for trial in plan.trials)
+    chosen = choose(read, report.finding.fixed)
+    wanted = None if read.images is None else read.images[list(chosen.all)]
+    answers = read_answers(report, np.zeros(0, np.uint64) if wanted is None else wanted)
+    findings = _findings(report)
+    table = page_table(report.summary, styles)
+    found = _Read(
+        report=report,
+        styles=styles,
+        findings=findings,
+        answers=answers,
+        classes=class_names(findings, answers, int(read.truth.max()) + 1 if read.truth is not None else 0),
+        order=[row.job for row in table.rows],
+    )
+    sprite, samples = draw_pictures(list(dict.fromkeys(trial.data for trial in plan.trials)), wanted)
+    return {
+        **_head(report),
+        "table": table,
+        "remarks": remarks(report.summary),
+        "notes": _notes(report, answers),
+        "charts": cost_charts(report.summary, styles),
+        "sprite": sprite,
+        "samples": samples,
+        "classes": found.classes,
+        **_pairs(found, chosen, sprite),
+        "curves": draw_curves(read_curves(report), styles, found.least, name="curves", x_title="training images seen"),
+        "sections": sections(report.chapters, found.least),
+        **_classes(found, chosen),
+        "reliability": reliability(answers, styles),
+        "counts": [counts(one) for one in findings],
+        "recipes": recipes(plan, report.comparison.frame, styles, found.order),
+    }
+
+
+def _head(report: Report) -> dict[str, object]:
+    comparison, statuses = report.comparison, report.comparison.statuses
+    return {
+        "run_id": comparison.plan.run_id,
+        "created_at": comparison.plan.created_at,
+        "command": comparison.plan.command,
+        "leaks": comparison.leaks,
+        "caveats": caveats(report.summary),
+        "answer": _sentences(report),
+        "caption": caption(comparison).splitlines(),
+        "counted": len(statuses),
+        "finished": statuses.count("ok"),
+    }
+
+
+def _notes(report: Report, answers: Answers) -> list[str]:
+    """What is not shown and why, and what is wrong with files."""
+    notes = [*report.notes, *answers.notes, *report.comparison.warnings]
+    if report.finding.judged is not None and too_much(report.finding.read):
+        notes.append("the page does not hold which row is right about which image, because that is too much for a page")
+    if len(report.comparison.plan.trials) > MOST_TRIALS:
+        notes.append(f"learning curves are not drawn of a run of more than {MOST_TRIALS:,} trials; history/ has them")
+    return notes
+
+
+def _pairs(found: _Read, chosen: Chosen, sprite: Sprite) -> dict[str, object]:
+    finding, plan = found.report.finding, found.report.comparison.plan
+    judged, data = finding.judged, comparison_data(finding, plan, found.styles, found.classes)
+    if data is not None:
+        data["pictures"] = picture_data(chosen, sprite, found.answers, [row["job"] for row in data["rows"]])
+    return {
+        "judged": judged,
+        "matrix": matrix(judged) if judged else [],
+        "margin": points(judged.margin) if judged else "",
+        "has_looks": bool(finding.looks),
+        "data": _as_json(data),
+        "choosable": data is not None,
+    }
+
+
+def _classes(found: _Read, chosen: Chosen) -> dict[str, object]:
+    answers, names, jobs = found.answers, found.classes, found.answered[:MOST_COLUMNS]
+    read, fixed = found.report.finding.read, found.report.finding.fixed
+    return {
+        "f1_jobs": jobs,
+        "f1": f1_rows(answers, jobs, names),
+        "matrices": matrices(answers, jobs, names),
+        "hardest": hardest(read, chosen, answers, jobs, names, fixed),
+        "class_count": answers.classes,
+        "answered_count": len(found.answered),
+    }
+
+
+def class_names(findings: list[Findings], answers: Answers, least: int) -> list[str]:
+    """Of the data set, where it was inspected; else numbers. As many as any predictions have, and `least`."""
+    count = max(answers.classes, least)
+    known = [for_terminal(name) for name in findings[0].classes] if findings else []
+    return [*known, *(f"class {number}" for number in range(len(known), count))]
+
+
+def _findings(report: Report) -> list[Findings]:
+    """What was found in the data, once where the same pictures were decoded at several sides.
+
+    None where it cannot be read: `collect` has warned of it.
+    """
+    try:
+        found = read_findings(report.run.findings)
+    except DataError:
+        return []
+    unique = {(one.dataset, one.split, tuple(one.counts.items())): one for one in reversed(found)}
+    return list(reversed(unique.values()))
+
+
+def _sentences(report: Report) -> list[str]:
+    """The answer: its first claim, which is the title, then the rest."""
+    found = answer(report.finding)
+    if not found:
+        return [_without_answer(report)]
+    claim, _, more = found[0].partition(". ")
+    return [f"{claim}.", more, *found[1:]] if more else found
+
+
+def _without_answer(report: Report) -> str:
+    """What stands in the place of the answer where no rows are compared."""
+    summary = report.summary
+    good = summary[summary["accuracy"].notna()]
+    if good.empty:
+        return "No trial has finished with a result, so there is nothing to compare."
+    if len(good) == 1:
+        row = good.iloc[0]
+        low, high = 100 * row["accuracy_low"], 100 * row["accuracy_high"]
+        return f"{row['job']}: {row['accuracy']:.2%} of the test images, 95 % interval {low:.2f} to {high:.2f}."
+    return "The rows are not compared; the notes below the table say why."
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    found = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER / "templates"),
+        autoescape=True,
+        finalize=_visible,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.globals["mark"] = mark
+    return found
+
+
+def _visible(value: object) -> object:
+    return for_terminal(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _digest(text: str) -> str:
+    """As a CSP names what stands in the page."""
+    return f"sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _as_json(value: object) -> Markup:
+    """JSON within an element: no `<` could end it."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))

