@@ -118,20 +118,28 @@ class TestPrecision:
         assert ("which this GPU emulates" in caplog.text) == warned
 
 
-def test_a_gpus_random_numbers_are_part_of_where_a_trial_stands(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("device", [GPU, torch.device("mps")], ids=str)
+def test_an_accelerators_random_numbers_are_part_of_where_a_trial_stands(
+    device: torch.device, monkeypatch: pytest.MonkeyPatch
+):
     numbers, restored = torch.tensor([7]), []
     monkeypatch.setattr(torch.cuda, "get_rng_state", {GPU: numbers}.__getitem__)
     monkeypatch.setattr(torch.cuda, "set_rng_state", lambda *words: restored.append(words))
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: numbers)
+    monkeypatch.setattr(torch.mps, "set_rng_state", lambda *words: restored.append(words))
 
     def new_trainer() -> Trainer:
         data, job = load_training(SMALL), make_trial("cnn").job
         built = build(job.model, data.shape)
         return make_trainer(job, built, data.train, device=torch.device("cpu"), precision="fp32", seed=1)
 
-    first, second = new_trainer(), new_trainer()
+    first, second, third = new_trainer(), new_trainer(), new_trainer()
     next(first.fit())
-    assert first.state()["gpu_random"] is None
-    first.device = second.device = GPU
+    assert first.state()["accelerator_random"] == {}
+    first.device = second.device = device
     second.resume_from(first.state(), Path("checkpoint"))
     next(second.fit())
-    assert restored == [(numbers, GPU)]
+    assert restored == [(numbers, GPU) if device == GPU else (numbers,)]
+    third.resume_from(first.state(), Path("checkpoint"))  # on a CPU
+    next(third.fit())
+    assert len(restored) == 1

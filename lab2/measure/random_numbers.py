@@ -1,4 +1,4 @@
-"""The state of all random number generators that a network on the CPU may draw from."""
+"""The state of all random number generators that a network may draw from."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from torch import Tensor
 
 
 @contextmanager
@@ -20,3 +21,23 @@ def random_numbers_kept() -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
+
+
+def accelerator_random(device: torch.device) -> dict[str, Tensor]:
+    """The state of the device's own generator, by the type of the device; empty for a CPU."""
+    match device.type:
+        case "cuda":
+            return {"cuda": torch.cuda.get_rng_state(device)}
+        case "mps":
+            return {"mps": torch.mps.get_rng_state()}
+        case _:
+            return {}
+
+
+def restore_accelerator_random(device: torch.device, states: dict[str, Tensor]) -> None:
+    """Continue from what `accelerator_random` gave on a device of this type; one of another type is left as it is."""
+    if (state := states.get(device.type)) is not None:
+        if device.type == "cuda":
+            torch.cuda.set_rng_state(state, device)
+        else:
+            torch.mps.set_rng_state(state)

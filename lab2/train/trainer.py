@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lab2.data.source import Images
 from lab2.errors import CheckpointError
 from lab2.measure.predictions import Predictions
+from lab2.measure.random_numbers import accelerator_random, restore_accelerator_random
 from lab2.spec.job import TrainConfig
 from lab2.train.kernels import Kernels, default_kernels, use_kernels
 from lab2.train.optimizer import Group
@@ -102,7 +103,6 @@ class Trainer(ABC):
     def state(self) -> State:
         """The state of the training, with that of the random number generators. Call it between two steps of `fit`."""
         assert self._stage is not None
-        on_gpu = self.device.type == "cuda"
         return {
             "stage": self.stage_name,
             "earlier_steps": self.earlier_steps,
@@ -111,7 +111,7 @@ class Trainer(ABC):
             "moved": self._parameter_order(self._stage),
             "position": self._stage.state(),
             "random": torch.get_rng_state(),
-            "gpu_random": torch.cuda.get_rng_state(self.device) if on_gpu else None,
+            "accelerator_random": accelerator_random(self.device),
         }
 
     def resume_from(self, state: State, file: Path) -> None:
@@ -148,8 +148,7 @@ class Trainer(ABC):
             self.earlier_steps = state["earlier_steps"]
             self._stage.restore(state["position"])
             torch.set_rng_state(state["random"])
-            if state["gpu_random"] is not None:
-                torch.cuda.set_rng_state(state["gpu_random"], self.device)
+            restore_accelerator_random(self.device, state["accelerator_random"])
         return self._stage
 
     @property
