@@ -22,7 +22,7 @@ from lab2.check import local_gpus
 from lab2.data.datasets import load_training
 from lab2.errors import DataError, WeightsError
 from lab2.machine import prepare
-from lab2.machine.survey import survey
+from lab2.machine.survey import Finding, survey
 from lab2.spec.job import DataConfig
 from tests.test_data import write_idx
 
@@ -103,6 +103,37 @@ def test_gpus_are_numbered_as_the_driver_does(monkeypatch: pytest.MonkeyPatch):
     assert (local_gpus("auto"), local_gpus("cuda:1")) == ([0, 1], [1])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
     assert (local_gpus("auto"), local_gpus("cuda:1")) == ([2, 3], [3])
+
+
+class TestDriver:
+    OPEN = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build\nGCC version: 13"
+    CLOSED = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19 01:15:15 UTC 2023\nGCC version: 12"
+
+    def finding(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str | None, cuda: str) -> Finding | None:
+        if says is not None:
+            file = tmp_path / "proc" / "driver" / "nvidia" / "version"
+            file.parent.mkdir(parents=True)
+            file.write_text(says)
+        monkeypatch.setattr(torch.version, "cuda", cuda)
+        return next((found for found in survey(tmp_path) if found.what == "NVIDIA driver"), None)
+
+    @pytest.mark.parametrize(
+        ("says", "cuda", "there", "found"),
+        [
+            (OPEN, "13.0", True, "580.159.04; CUDA 13.0 of this torch needs 580 or newer"),
+            (CLOSED, "12.6", True, "535.104.05; CUDA 12.6 of this torch needs 525 or newer"),
+            (CLOSED, "13.0", False, "535.104.05; CUDA 13.0 of this torch needs 580 or newer"),
+            (None, "13.0", False, "none here; CUDA 13.0 of this torch needs 580 or newer"),
+            ("nonsense", "12.8", False, "of a version that lab2 cannot read; CUDA 12.8 of this torch needs 525"),
+        ],
+    )
+    def test_it_is_held_against_what_torch_needs(self, tmp_path, monkeypatch, says, cuda, there, found):
+        finding = self.finding(tmp_path, monkeypatch, says, cuda)
+        assert finding.there == there
+        assert finding.found.startswith(found)
+
+    def test_torch_without_cuda_needs_none(self, tmp_path, monkeypatch):
+        assert self.finding(tmp_path, monkeypatch, None, "") is None
 
 
 class TestImage:

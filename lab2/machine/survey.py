@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from lab2.regular_file import LISTS, read_regular
 
 _CONTAINER_TOOLS = ("apptainer", "enroot", "podman", "docker", "buildah")
 PRODUCT_SIDE = 2048  # of the largest matrices whose product is timed
+# By the major version of CUDA. Source: CUDA Toolkit release notes, "Minimum Required Driver Version for CUDA Minor
+# Version Compatibility".
+OLDEST_DRIVERS = {"11": 450, "12": 525, "13": 580}
 _NEEDED_DISK_GB = 2  # a run with saved weights of VGG16 and AlexNet
 
 
@@ -50,6 +54,8 @@ def survey(root: Path = ROOT) -> Iterator[Finding]:
     fp32, bf16 = (product_rate(dtype, PRODUCT_SIDE) / 1e12 for dtype in (torch.float32, torch.bfloat16))
     yield Finding("bf16", bf16 > fp32, f"matrix products: {bf16:.3g} TFLOP/s in bf16, {fp32:.3g} in fp32")
     yield _gpus(root)
+    if torch.version.cuda:
+        yield _driver(torch.version.cuda, root)
     yield _tools("Slurm", ("sbatch", "squeue", "sacct"))
     yield _tools("container tools", _CONTAINER_TOOLS)
     if bill := os.environ.get("LAB2_BILL"):
@@ -73,6 +79,21 @@ def _gpus(root: Path) -> Finding:
         return Finding("GPUs", False, str(error))
     why = unused_gpu(root)
     return Finding("GPUs", chosen != "cpu", ", ".join(names) or f"{why or 'no CUDA'}; trials run on {chosen}")
+
+
+def _driver(cuda: str, root: Path) -> Finding:
+    """NVIDIA's driver, against the oldest that the CUDA of this torch runs on."""
+    oldest = OLDEST_DRIVERS.get(cuda.partition(".")[0])
+    wanted = f"CUDA {cuda} of this torch needs {'one' if oldest is None else f'{oldest} or newer'}"
+    try:
+        # Such as "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.159.04  Release Build"
+        version = re.search(r"Kernel Module.*?\s(\d+)((?:\.\d+)+)", (root / "proc/driver/nvidia/version").read_text())
+    except OSError:
+        return Finding("NVIDIA driver", False, f"none here; {wanted}")
+    if version is None:
+        return Finding("NVIDIA driver", False, f"of a version that lab2 cannot read; {wanted}")
+    is_new_enough = oldest is None or int(version[1]) >= oldest
+    return Finding("NVIDIA driver", is_new_enough, f"{version[1]}{version[2]}; {wanted}")
 
 
 def _image(bill: Path) -> Finding:
