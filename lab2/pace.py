@@ -22,7 +22,7 @@ from lab2.train.trainer import Trainer
 
 # Shares of the budget at which the steps that are left are counted anew.
 MARKS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
-COUNTED = 2  # steps that are timed for a stage's first rate; not its first step, which also allocates memory
+COUNTED = 2  # steps that are timed for a stage's first rate, after those that take longer
 
 
 class Pace:
@@ -41,9 +41,12 @@ class Pace:
     def ends(self, step: Step, watch: Stopwatch, trainer: Trainer) -> bool:
         """Give the stage of `trainer` the steps that fit, where they are due; returns whether it ends with `step`."""
         if trainer.stage_name != self.stage:
-            self.stage, self.first_step, self.first_seconds = trainer.stage_name, step.number, watch.seconds
-            self.marked_step, self.marked_seconds = step.number, watch.seconds
+            self.stage, self.first_step = trainer.stage_name, step.number - 1 + trainer.uneven_steps
             self.counted = any(trainer.earlier_steps < known <= step.number for known in self.known)
+        if step.number <= self.first_step:
+            watch.await_device()
+            self.first_seconds = watch.seconds
+            self.marked_step, self.marked_seconds = step.number, watch.seconds
         if not self._is_due(step.number, watch.seconds):
             return step.last
         watch.await_device()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,9 @@ import numpy as np
 from lab2.measure.predictions import Predictions, write_predictions
 from lab2.results.run_dir import RunDir, create_run
 from lab2.results.shard import write_shard
-from lab2.spec.job import Trial
+from lab2.spec.job import DataConfig, Trial
 from lab2.spec.plan import Plan
-from tests.conftest import TINY, finished, make_trial
+from tests.conftest import SMALL, TINY, finished, make_trial
 
 DATA = "d" * 64  # SHA-256 of the data set
 
@@ -68,10 +69,12 @@ def answered(
     margin: float | None = None,
     smoke: bool = False,
     run_id: str = "run",
+    data: DataConfig = SMALL,
     **more: object,
 ) -> RunDir:
     """A run with a job for each name, and a seed for each row of its (S, N) array."""
     each = [pair for name, rows in rights.items() for pair in zip(seeds_of(name, len(rows)), rows, strict=True)]
+    each = [(replace(trial, data=data), right) for trial, right in each]
     trials = tuple(trial for trial, _ in each)
     plan = Plan(run_id=run_id, created_at="2026-01-01T00:00:00", smoke=smoke, trials=trials, margin_points=margin)
     run = create_run(folder, plan)

@@ -59,13 +59,15 @@ class Clock(Stopwatch):
 
 
 def paced(
-    pace: Pace, stage: Stage, rate: Any, stop_at: int | None = None, begun: float = 0.0
+    pace: Pace, stage: Stage, rate: Any, stop_at: int | None = None, begun: float = 0.0, uneven: int = 1
 ) -> tuple[float, list[float], int]:
     """Walk `stage` with steps of `rate(number)` seconds: the time, the learning rates, the steps."""
     watch, rates = Clock(), []
     watch.seconds = begun
     (weight,) = stage.optimizer.parameters
-    trainer: Any = SimpleNamespace(stage_name="all", end_in=stage.end_in, steps_left=1, earlier_steps=0)
+    trainer: Any = SimpleNamespace(
+        stage_name="all", end_in=stage.end_in, steps_left=1, earlier_steps=0, uneven_steps=uneven
+    )
     for _ in stage:
         rates.append(stage.optimizer.optimizers[0].param_groups[0]["lr"])
         watch.seconds += rate(stage.number + 1)
@@ -98,6 +100,15 @@ class TestPace:
         assert max(rates) == pytest.approx(0.1, rel=0.02)
         assert rates[-1] < 0.1 / 50
         assert stage.total == steps
+
+    def test_recording_a_graph_says_nothing_of_the_rate(self, tmp_path: Path):
+        """Two eager steps, one that is recorded, then replays."""
+        stage = make_stage(images=1000, batch_size=10, epochs=100)
+        costs = {1: 0.06, 2: 0.06, 3: 1.0}
+        seconds, rates, _ = paced(self.pace(tmp_path, 60), stage, lambda n: costs.get(n, 0.025), uneven=3)
+        assert seconds == pytest.approx(60, rel=0.02)
+        assert max(rates) == pytest.approx(0.1, rel=0.02)
+        assert rates.index(max(rates)) == pytest.approx(0.2 * len(rates), rel=0.1)
 
     def test_an_attempt_that_begins_anew_takes_the_steps_that_were_counted(self, tmp_path: Path):
         first = self.pace(tmp_path, 60)
@@ -143,7 +154,9 @@ class TestPace:
                 pace.ends(
                     step,
                     watch,
-                    SimpleNamespace(stage_name="head", end_in=stage.end_in, steps_left=left, earlier_steps=0),
+                    SimpleNamespace(
+                        stage_name="head", end_in=stage.end_in, steps_left=left, earlier_steps=0, uneven_steps=1
+                    ),
                 )
             assert stage.number == pytest.approx(wanted, abs=2)
 

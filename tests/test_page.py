@@ -14,8 +14,9 @@ import pytest
 from lab2.cli.launching import start
 from lab2.report.page.rows import PUBLISHED
 from lab2.results.shard import unfinished, write_shard
+from lab2.spec.job import DataConfig
 from tests.answered import among, answered, leave, seeds_of
-from tests.conftest import finished, make_run, make_trial, on_folder
+from tests.conftest import SMALL, finished, make_run, make_trial, on_folder
 from tests.paged import NASTY, RIGHTS, Page, page_of, paged, unpacked, with_classes
 
 ROOT = Path(__file__).parents[1]
@@ -134,8 +135,10 @@ class TestTable:
         assert {name.lower(): round(float(share) / 100, 4) for name, share in known.items()} == PUBLISHED
 
     def test_they_stand_beside_ours_on_mnist(self, tmp_path: Path):
-        assert "the lab’s accuracy" in Page(paged(tmp_path)).all_texts("th")
-        assert "the lab’s accuracy" not in Page(paged(tmp_path / "smoke", smoke=True)).all_texts("th")
+        whole = DataConfig()
+        assert "the lab’s accuracy" in Page(paged(tmp_path, data=whole)).all_texts("th")
+        assert "the lab’s accuracy" not in Page(paged(tmp_path / "smoke", data=whole, smoke=True)).all_texts("th")
+        assert "the lab’s accuracy" not in Page(paged(tmp_path / "part", data=SMALL)).all_texts("th")
 
 
 class TestPairs:

@@ -116,3 +116,14 @@ def test_one_validation_is_said_once():
     assert (
         curve("cnn", [[point(1_000, 0.9)]]).conclusion == "cnn: validation accuracy 90.00% after 1,000 training images."
     )
+
+
+def test_a_seed_that_ends_before_another_begins_is_left_out_of_the_curve():
+    found = curve("cnn", [[point(900, 0.2)], [point(1000, 0.8)]])
+    assert (found.x, found.middle) == ((1000,), (0.8,))
+    early, late, long = (
+        [point(1, 0.1), point(10, 0.2)],
+        [point(20, 0.3), point(30, 0.5)],
+        [point(5, 0.2), point(30, 0.7)],
+    )
+    assert curve("cnn", [early, late, long]).x == (20, 30)

@@ -68,12 +68,15 @@ def run_study(
         _submit(claim, size, runs, trials, cluster, parallel=parallel, device=device, rerun=rerun)
         return False
     trials, gpus = check_here(trials, device)
+    at_once = 1 if claim.timed else parallel or 1
+    if at_once != (parallel or 1):
+        say(f"one trial at a time, and not {parallel}: {claim.name} compares their times")
     run = _begin(claim, size, runs, trials, device)
     with launching(run):
-        left = trials if rerun else take_over(run, trials, _here(parallel or 1), device)
+        left = trials if rerun else take_over(run, trials, _here(at_once), device)
         plan = run.read_plan()
         say(f"run {plan.run_id}: {len(left)} of {len(trials)} trials to run, {run.path}")
-        run_here(run, plan, left, parallel or 1, gpus)
+        run_here(run, plan, left, at_once, gpus)
     show_claim(run)
     return not all(line.finished for line in status(run, plan).trials)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import time
@@ -44,7 +45,8 @@ def start(
 ) -> RunDir:
     """A new run of `trials`, with what was found in their data; `before` writes what must be there with the plan."""
     found = inspected(trials)
-    typed = shlex.join(["lab2", *sys.argv[1:]])
+    words = [os.fsencode(word).decode(errors="backslashreplace") for word in sys.argv[1:]]  # a plan is UTF-8
+    typed = shlex.join(["lab2", *words])
     run = start_run(runs, trials, smoke=smoke, device=device, margin=margin, command=typed, before=before)
     keep_findings(run, found)
     return run

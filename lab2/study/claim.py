@@ -78,6 +78,7 @@ class Claim:
     plan: Callable[[Size], tuple[Trial, ...]]  # its trials; a function of the size alone
     conclude: Callable[[Evidence], Conclusion]  # follows the rule; is called when all trials are finished
     file: Path
+    timed: bool = False  # its trials' times are compared, so on one machine they run one at a time
 
     @property
     def source_sha256(self) -> str:

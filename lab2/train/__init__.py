@@ -30,6 +30,7 @@ def make_trainer(
     trainer = _trainer(job, built, train, device=device, precision=precision, seed=seed)
     asked = job.train.cuda_graph
     trainer.graphed = asked == "on" or (asked == "auto" and not job.model.is_users_code)
+    trainer.warmed_up = not job.model.is_users_code
     return trainer
 
 

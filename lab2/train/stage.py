@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.profiler import record_function
 
 from lab2.spec.job import TrainConfig
-from lab2.train.graph import GraphedSteps, Steps
+from lab2.train.graph import EAGER_STEPS, GraphedSteps, LossOf
 from lab2.train.optimizer import Group, OneCycle
 
 State = dict[str, Any]  # tensors, numbers, strings, and dicts and lists of them: `torch.load` reads them as data
@@ -66,7 +66,7 @@ class Stage:
         self.optimizer = OneCycle(parameter_groups, config, self.total, precision=precision, outer=outer)
         device = self.optimizer.device
         can = graphed and device.type == "cuda" and precision != "fp16"  # fp16 looks at each gradient, and so waits
-        self._launch: Steps = GraphedSteps(self._update, device) if can else self._update
+        self._graph = GraphedSteps(self.optimizer.parameters, device) if can else None
         self.number = 0  # steps that are done
         self.left = torch.empty(0, dtype=torch.int64)  # indices of the current permutation that are not yet used
 
@@ -77,18 +77,26 @@ class Stage:
             batch, self.left = self.left[: self.batch_size], self.left[self.batch_size :]
             yield batch
 
-    def step(self, loss_of: Callable[..., Tensor], *inputs: Tensor) -> Step:
+    @property
+    def uneven_steps(self) -> int:
+        """How many steps take longer than those after them: they allocate memory, choose kernels, record a graph."""
+        return 1 if self._graph is None else EAGER_STEPS + 1
+
+    def step(self, loss_of: LossOf, *inputs: Tensor) -> Step:
         """Update the parameters by the gradient of the scalar loss of `inputs`.
 
         Within a stage `loss_of` is always the same function, and the inputs have the same shapes.
         """
-        loss, gradient_norm = self._launch(loss_of, inputs)
+        if self._graph is None:
+            loss, gradient_norm = self._update(loss_of, inputs)
+        else:
+            loss, gradient_norm = self._graph.step(self._update, loss_of, inputs)
         self.optimizer.advance()
         self.number += 1
         seen = self.number * self.batch_size
         return Step(self.number, self.total, seen, seen / self.images, loss, gradient_norm, self.optimizer.skipped)
 
-    def _update(self, loss_of: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    def _update(self, loss_of: LossOf, inputs: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """The loss of `inputs` and the norm of its gradient, by which the parameters are updated."""
         with record_function("forward"):
             loss = loss_of(*inputs)

@@ -43,6 +43,7 @@ class Trainer(ABC):
         self.images: Tensor | StreamedImages = in_memory_or_streamed(train.pixels)
         self.labels = torch.from_numpy(train.labels)
         self.graphed = False  # whether steps are replayed as a CUDA graph, on a GPU
+        self.warmed_up = True  # whether `warm_up` makes a step, on a GPU
         self.resumed: State | None = None  # the state from which `fit` continues
         self.outer: set[nn.Parameter] = set()  # matrices of the first and last layer; empty unless Muon is used
         self.trained_parameters = 0  # parameters that the optimiser updates, in the stage that updates the most
@@ -68,23 +69,29 @@ class Trainer(ABC):
     def warm_up(self) -> None:
         """On a GPU, make a step and throw it away: the first one loads libraries and kernels, which takes seconds.
 
-        Call it before `fit`, which then trains as if this had not been.
+        Call it before `fit`, which then trains as if this had not been: weights, buffers and torch's random numbers are
+        restored. What else a network's code may keep is not, so it is not done for a network of the user's.
         """
         self._throw_away(self.fit())
 
     def _throw_away(self, steps: Iterator[Step]) -> None:
         """Make the first of `steps`, and leave everything as it was before, on a GPU; elsewhere nothing."""
-        if self.device.type != "cuda":
+        if self.device.type != "cuda" or not self.warmed_up:
             return
         assert isinstance(steps, Generator)
-        model = {name: value.clone() for name, value in self.model.state_dict().items()}
-        generator, (resumed, self.resumed) = self.generator.get_state(), (self.resumed, None)
+        before = [value.detach().clone() for value in (*self.model.parameters(), *self.model.buffers())]
+        generator, trained_parameters = self.generator.get_state(), self.trained_parameters
+        resumed, self.resumed = self.resumed, None
         with torch.random.fork_rng(devices=[self.device]):
             next(steps)
             steps.close()
-        self.model.load_state_dict(model)
+        with torch.no_grad():
+            for value, was in zip((*self.model.parameters(), *self.model.buffers()), before, strict=True):
+                value.copy_(was)
+        self.model.zero_grad(set_to_none=True)
         self.generator.set_state(generator)
-        self.resumed, self._stage = resumed, None
+        self.resumed, self.trained_parameters = resumed, trained_parameters
+        self.stage_name, self._stage = "", None
 
     def release(self) -> None:
         """Free what only training needs: optimiser, images, gradients. Only `infer` and `predict` work after this."""
@@ -150,6 +157,11 @@ class Trainer(ABC):
             torch.set_rng_state(state["random"])
             restore_accelerator_random(self.device, state["accelerator_random"])
         return self._stage
+
+    @property
+    def uneven_steps(self) -> int:
+        """How many of the first steps of the current stage take longer than the others."""
+        return 1 if self._stage is None else self._stage.uneven_steps
 
     @property
     def steps_left(self) -> int:

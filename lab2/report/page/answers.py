@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from lab2.errors import ShardError
@@ -70,11 +71,13 @@ def read_answers(report: Report, wanted: NDArray[np.uint64]) -> Answers:
                 predictions = read_predictions(path)
                 check_predictions(predictions, path, accuracy, images)
                 scores = predictions.probabilities  # None where they were imported without
+                if scores is None and pd.isna(classes):
+                    raise ShardError(f"{path}: of a number of classes that is not known")
                 summed = summed or _Sums(int(classes) if scores is None else scores.shape[1], len(wanted))
                 summed.add(predictions, wanted)
             except (ShardError, OSError):
                 refused.append(trial)
-        if summed is not None:
+        if summed is not None and summed.seeds:
             found[str(job)] = summed.result()
     note = f"without predictions that can be read, so not in classes and calibration: {some_of(refused)}"
     return Answers(jobs=found, notes=(note,) if refused else ())

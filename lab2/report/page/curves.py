@@ -60,8 +60,9 @@ def read_curves(report: Report) -> list[Curve]:
 def curve(job: str, histories: Sequence[Sequence[CurvePoint]]) -> Curve:
     """Mean and range over seeds. Where seeds validated after different numbers of images, values between are linear.
 
-    It ends where the first seed ends.
+    It ends where the first seed ends. A seed that ends before another begins is left out.
     """
+    histories = _overlapping(histories)
     places = sorted({_seen(point) for history in histories for point in history})
     end = min(max(_seen(point) for point in history) for history in histories)
     start = max(min(_seen(point) for point in history) for history in histories)
@@ -83,6 +84,14 @@ def curve(job: str, histories: Sequence[Sequence[CurvePoint]]) -> Curve:
     several = f", mean of {seeds} seeds, at the end {low[-1]:.2%} to {high[-1]:.2%}" if seeds > 1 else ""
     conclusion = f"{job}: validation accuracy {', '.join(ends)}{several}."
     return Curve(job=job, conclusion=conclusion, x=images, middle=middle, low=low, high=high)
+
+
+def _overlapping(histories: Sequence[Sequence[CurvePoint]]) -> list[Sequence[CurvePoint]]:
+    """Without those that end first, until the others have a place in common."""
+    left = sorted(histories, key=lambda history: max(map(_seen, history)))
+    while max(map(_seen, left[0])) < max(min(map(_seen, history)) for history in left):
+        left.pop(0)
+    return left
 
 
 def draw_curves(

@@ -37,6 +37,7 @@ from lab2.report.page.rows import page_table
 from lab2.report.page.styles import Style, styles_of
 from lab2.report.page.svg import mark
 from lab2.report.report import Report
+from lab2.spec.job import DataConfig
 
 _FOLDER = Path(__file__).parent
 _SCRIPTS = ("statistics.js", "page.js")  # one after the other in one element
@@ -92,9 +93,14 @@ def _content(report: Report) -> dict[str, object]:
     styles = styles_of(trial.job for trial in plan.trials)
     chosen = choose(read, report.finding.fixed)
     wanted = None if read.images is None else read.images[list(chosen.all)]
-    answers = read_answers(report, np.zeros(0, np.uint64) if wanted is None else wanted)
+    if len({trial.data.dataset for trial in plan.trials}) == 1:
+        answers = read_answers(report, np.zeros(0, np.uint64) if wanted is None else wanted)
+        charts = cost_charts(report.summary, styles)
+    else:  # neither classes nor a front of the most accurate make sense across them
+        answers, charts = Answers(notes=("classes and costs are not drawn of a run with several data sets",)), []
     findings = _findings(report)
-    table = page_table(report.summary, styles)
+    mnist = {trial.job.name for trial in plan.trials if trial.data == DataConfig(dataset="mnist")}
+    table = page_table(report.summary, styles, mnist)
     found = _Read(
         report=report,
         styles=styles,
@@ -109,7 +115,7 @@ def _content(report: Report) -> dict[str, object]:
         "table": table,
         "remarks": remarks(report.summary),
         "notes": _notes(report, answers),
-        "charts": cost_charts(report.summary, styles),
+        "charts": charts,
         "sprite": sprite,
         "samples": samples,
         "classes": found.classes,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -59,8 +59,11 @@ class PageTable:
     statuses: tuple[str, ...]  # that occur
 
 
-def page_table(summary: pd.DataFrame, styles: Mapping[str, Style]) -> PageTable:
-    """Without columns that are empty in all rows; the most accurate row first, those without accuracy last."""
+def page_table(summary: pd.DataFrame, styles: Mapping[str, Style], comparable: Collection[str]) -> PageTable:
+    """Without columns that are empty in all rows; the most accurate row first, those without accuracy last.
+
+    The jobs that are `comparable` were trained on the data of the lab, so its accuracies stand beside theirs.
+    """
     ordered = summary.sort_values("accuracy", ascending=False, kind="stable", na_position="last")
     rows = [row for _, row in ordered.iterrows()]
     texts = {column.title: [column.text(row) for row in rows] for column in COLUMNS}
@@ -70,7 +73,7 @@ def page_table(summary: pd.DataFrame, styles: Mapping[str, Style]) -> PageTable:
         if column.title != "model" and (column.rank == ALWAYS or any(text != ABSENT for text in texts[column.title]))
     ]
     bars = _bars(ordered, styles)
-    published = _published(rows)
+    published = _published(rows, comparable)
     found = []
     for number, row in enumerate(rows):
         job = str(row["job"])
@@ -94,9 +97,9 @@ def page_table(summary: pd.DataFrame, styles: Mapping[str, Style]) -> PageTable:
     return PageTable(titles=tuple(titles), numbers=numbers, rows=tuple(found), statuses=statuses)
 
 
-def _published(rows: list[pd.Series]) -> list[float | None]:
+def _published(rows: list[pd.Series], comparable: Collection[str]) -> list[float | None]:
     return [
-        PUBLISHED.get(str(row["architecture"])) if row["dataset"] == "mnist" and not row["smoke"] else None
+        PUBLISHED.get(str(row["architecture"])) if row["job"] in comparable and not row["smoke"] else None
         for row in rows
     ]
 

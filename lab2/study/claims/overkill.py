@@ -136,4 +136,5 @@ CLAIM = Claim(
     plan=plan,
     conclude=conclude,
     file=Path(__file__),
+    timed=True,
 )
