@@ -124,7 +124,7 @@ class TestDriver:
             (CLOSED, "12.6", True, "535.104.05; CUDA 12.6 of this torch needs 525 or newer"),
             (CLOSED, "13.0", False, "535.104.05; CUDA 13.0 of this torch needs 580 or newer"),
             (None, "13.0", False, "none here; CUDA 13.0 of this torch needs 580 or newer"),
-            ("nonsense", "12.8", False, "of a version that lab2 cannot read; CUDA 12.8 of this torch needs 525"),
+            ("nonsense", "12.8", False, "its version cannot be read; CUDA 12.8 of this torch needs 525"),
         ],
     )
     def test_it_is_held_against_what_torch_needs(self, tmp_path, monkeypatch, says, cuda, there, found):

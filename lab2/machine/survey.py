@@ -91,7 +91,7 @@ def _driver(cuda: str, root: Path) -> Finding:
     except OSError:
         return Finding("NVIDIA driver", False, f"none here; {wanted}")
     if version is None:
-        return Finding("NVIDIA driver", False, f"of a version that lab2 cannot read; {wanted}")
+        return Finding("NVIDIA driver", False, f"its version cannot be read; {wanted}")
     is_new_enough = oldest is None or int(version[1]) >= oldest
     return Finding("NVIDIA driver", is_new_enough, f"{version[1]}{version[2]}; {wanted}")
 
