@@ -123,6 +123,11 @@ def slurm(*words: str) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=True, timeout=PATIENCE_S).stdout
 
 
+def queued() -> set[str]:
+    """The numbers of the jobs that wait or run."""
+    return set(slurm("squeue", "--noheader", "--states=PENDING,RUNNING", "--format=%i").split())
+
+
 def submissions(run: RunDir):
     from lab2.launch.submission import read_submissions
 

@@ -31,6 +31,7 @@ from tests.slurm_cluster import (
     all_ended,
     cluster_of,
     deep_in_training,
+    queued,
     reasons,
     shorten,
     slurm,
@@ -220,9 +221,6 @@ def test_a_python_that_cannot_start_says_so(tmp_path: Path, runs: Path):
 
 @pytest.mark.ends
 def test_what_can_never_be_scheduled_is_refused_or_named(tmp_path: Path, runs: Path):
-    def queued() -> set[str]:
-        return set(slurm("squeue", "--noheader", "--states=PENDING,RUNNING", "--format=%i").split())
-
     before = queued()  # a job of the test before this may still be ending
     greedy = SMALL_JOB.replace("memory_gb=1.9", "memory_gb=64")
     jobs = write_jobs(tmp_path / "greedy", {"small": TINY_JOBS["a_cnn"]}, resources=greedy)
