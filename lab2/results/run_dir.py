@@ -10,6 +10,7 @@ kernels/       what was measured to be fastest, a file a job and kind of machine
 collected.parquet  the cache of shards that `collect` has read
 
 Of `lab2 tune` also study.json (the study, written before anything starts) and tuned/ (the job files that it found).
+Of `lab2 study` also claim.json (the claim and its rule, written before anything starts).
 Of `lab2 more` also looks.json (the looks at a pair, written before any seed is added).
 
 On Slurm also profile.json (the profile of the submission), submissions/ (a record per sbatch call), exits/ (exit

@@ -75,7 +75,7 @@ class Claim:
     number: int  # its place in the lab's list
     text: str  # the claim, a sentence
     rule: str  # how the verdict follows from the data, with all thresholds
-    plan: Callable[[Size], tuple[Trial, ...]]  # its trials; a function of the size alone
+    plan: Callable[[Size], tuple[Trial, ...]]  # its trials, of the size and of the weights that are on this machine
     conclude: Callable[[Evidence], Conclusion]  # follows the rule; is called when all trials are finished
     file: Path
     timed: bool = False  # its trials' times are compared, so on one machine they run one at a time

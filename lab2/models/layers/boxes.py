@@ -31,8 +31,9 @@ def match(
 ) -> Tensor:
     """Which of the (B, M, 4) `objects` each of the (B, Q, 4) `boxes` is to find: (B, Q) indices, `BELOW` or `BETWEEN`.
 
-    It is the one that it overlaps most, by `high` or more. `best_of_each`: or by less, where no other box overlaps some
-    object more. `present` (B, M) says which of the objects there are.
+    A box is matched to the object with which it has the largest overlap, if that is `high` or more. With `best_of_each`
+    the box with the largest overlap with an object is matched, too, however small. `present` (B, M) says which of the
+    objects there are.
     """
     shared = overlaps(objects, boxes).masked_fill_(~present[..., None], -1)  # (B, M, Q)
     most, which = shared.max(1)  # (B, Q)

@@ -36,7 +36,7 @@ def propose(
     boxes = decode(pick(codes, best), anchors[best], coder.weights, coder.bbox_xform_clip).clamp(0, side)
     large = (boxes[..., 2:] - boxes[..., :2] >= rpn.min_size).all(-1)
     index, there = suppress(boxes, large, rpn.nms_thresh, rpn.post_nms_top_n())
-    # What diverges has boxes of numbers that are none. They count as too small, and sampling a map there would crash.
+    # A network that diverges gives boxes of NaN. They count as too small; sampling a map at NaN ends the process.
     return torch.where(there[..., None], pick(boxes, index), 0), there
 
 
@@ -64,7 +64,7 @@ def proposal_losses(
         taken = priority >= least.clamp(min=1)  # fewer where there are fewer
         total = taken.sum()
         wanted = encode(pick(objects, matched.clamp(min=0)), anchors, rpn.box_coder.weights)
-        # What is not to be moved wants to be where it is: no loss, no gradient.
+        # Where no object is to be found, the target is the code itself, so that loss and gradient are 0.
         wanted = wanted.where((taken & positive)[..., None], codes)
     which = F.binary_cross_entropy_with_logits(objectness, positive.float(), taken.float(), reduction="sum")
     return which / total, F.smooth_l1_loss(codes, wanted, beta=BETA, reduction="sum") / total

@@ -40,7 +40,7 @@ def region_losses(
     with torch.no_grad():
         classes = torch.arange(codes.shape[1], device=labels.device)
         moved = (labels[:, None] == classes) & (classes > 0)  # (B R, 1 + K)
-        # What is not to be moved wants to be where it is: no loss, no gradient.
+        # Where no object is to be found, the target is the code itself, so that loss and gradient are 0.
         targets = wanted[:, None].where(moved[..., None], codes)
         count = (labels != _IGNORED).sum()
     return which, F.smooth_l1_loss(codes, targets, beta=BETA, reduction="sum") / count

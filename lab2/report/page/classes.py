@@ -43,7 +43,6 @@ class Matrix:
     """The confusion matrix of a job; of many classes its largest entries alone."""
 
     job: str
-    seeds: int
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Shaded, ...]], ...]
     confusions: tuple[str, ...]  # sentences
@@ -95,7 +94,7 @@ def _matrix(job: str, one: JobAnswers, classes: Sequence[str]) -> Matrix:
         for truth, said, images in one.confusions
     )
     if one.matrix is None:
-        return Matrix(job=job, seeds=one.seeds, columns=(), rows=(), confusions=confusions)
+        return Matrix(job=job, columns=(), rows=(), confusions=confusions)
     count = len(one.f1)
     columns = count + bool(one.matrix[:, count].any())  # the last: no answer
     table = one.matrix[:, :columns]
@@ -117,7 +116,7 @@ def _matrix(job: str, one: JobAnswers, classes: Sequence[str]) -> Matrix:
         for truth, row in enumerate(table.tolist())
     )
     names = tuple(_named(said, classes, count) for said in range(columns))
-    return Matrix(job=job, seeds=one.seeds, columns=names, rows=rows, confusions=confusions)
+    return Matrix(job=job, columns=names, rows=rows, confusions=confusions)
 
 
 def hardest(

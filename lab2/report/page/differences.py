@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ from lab2.compare.comparison import Comparison, Pair, Verdict
 from lab2.report.finding import Finding
 from lab2.report.page.answers import Answers
 from lab2.report.page.pictures import Chosen, Sprite
-from lab2.report.page.styles import Style
 from lab2.results.correctness import Correctness
 from lab2.spec.plan import Plan
 
@@ -81,9 +80,7 @@ def interval(low: float, high: float) -> str:
     return f"[{signed(low)}, {signed(high)}]"
 
 
-def comparison_data(
-    finding: Finding, plan: Plan, styles: Mapping[str, Style], classes: Sequence[str]
-) -> dict[str, Any] | None:
+def comparison_data(finding: Finding, plan: Plan, classes: Sequence[str]) -> dict[str, Any] | None:
     """What page.js compares with, the most accurate row first; None where nothing is compared, or it is too much."""
     read, judged = finding.read, finding.judged
     if judged is None or read.truth is None or too_much(read):
@@ -103,7 +100,6 @@ def comparison_data(
         "rows": [
             {
                 "job": row.name,
-                "colour": styles[row.name].colour,
                 "fixed": row.name in finding.fixed,
                 "seeds": [seeds[one.trial] for one in read.trials if one.arm == row.name],
                 "right": [_base64(np.packbits(one, bitorder="little")) for one in read.right[row.name]],

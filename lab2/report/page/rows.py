@@ -45,7 +45,6 @@ class TableRow:
     style: Style
     status: str
     reason: str
-    notes: str
     cells: tuple[Cell, ...]
 
 
@@ -87,7 +86,7 @@ def page_table(summary: pd.DataFrame, styles: Mapping[str, Style], comparable: C
         found.append(
             TableRow(
                 job=job, style=styles[job], status=str(row["status"]), reason=str(row["reason"] or ""),
-                notes=str(row["notes"] or ""), cells=tuple(cells),
+                cells=tuple(cells),
             )
         )  # fmt: skip
     if any(published):
