@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from lab2.launch.place import place_of
 from lab2.launch.planning import start_run
 from lab2.launch.reuse import Finished, Here, reuse
-from lab2.launch.submission import Submission, place_of, write_submission
+from lab2.launch.submission import Submission, write_submission
 from lab2.report.caption import caption
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir

@@ -1,30 +1,19 @@
-"""The CLI: the only package that prints. Its commands are thin; the other packages do the work."""
+"""The CLI: the only package that prints. Its commands are thin; the other packages do the work.
+
+This module is imported by every command and by `lab2 --help`, so it imports little.
+"""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 import lab2
 from lab2.cache import cache_folder
-from lab2.cli import (
-    claims,
-    comparing,
-    deciding,
-    exporting,
-    importing,
-    inspecting,
-    machine,
-    recommending,
-    running,
-    tuning,
-    watching,
-)
 from lab2.cli.command import Group
-from lab2.cli.screen import say, warn
 from lab2.errors import Lab2Error
 from lab2.foreign_text import one_line
 from lab2.launch.environment import leave_threads_unbound
@@ -37,16 +26,12 @@ app = typer.Typer(
     help="Which vision architecture for this data, this budget, this machine?",
     epilog="Begin with: lab2 run-local --quick",
 )
-PARTS = (
-    *(machine, inspecting, running, tuning, deciding, claims, watching),
-    *(recommending, comparing, importing, exporting),
-)
-for part in PARTS:
-    app.add_typer(part.app)
 
 
 def _show_version(asked: bool) -> None:
     if asked:
+        from lab2.cli.screen import say
+
         say(f"lab2 {lab2.__version__}")
         raise typer.Exit
 
@@ -76,16 +61,20 @@ def main() -> None:
     try:
         app(prog_name="lab2")  # also as `python -m lab2.cli`, as an image calls it
     except Lab2Error as error:
-        warn(f"lab2: {one_line(str(error))}", "red")
-        sys.exit(2)
+        _refuse(one_line(str(error)))
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        warn(f"lab2: {one_line(what)}; {_advice(error)}", "red")
-        sys.exit(2)
+        _refuse(f"{one_line(what)}; {_advice(error)}")
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "torchvision"):
             raise
-        warn(f"lab2: this command needs {error.name}, which is not installed here", "red")
-        sys.exit(2)
+        _refuse(f"this command needs {error.name}, which is not installed here")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _refuse(text: str) -> NoReturn:
+    from lab2.cli.screen import warn
+
+    warn(f"lab2: {text}", "red")
+    sys.exit(2)

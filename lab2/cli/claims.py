@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lab2.cli import completion
-from lab2.cli.command import RUN, command
+from lab2.cli.command import command
 from lab2.cli.launching import Cluster
 from lab2.cli.options import DEFAULT_RUNS, Device, Parallel, Runs
 from lab2.cli.screen import warn
@@ -17,7 +17,7 @@ from lab2.spec.profile import read_profile
 app = typer.Typer()
 
 
-@command(app, RUN, example="lab2 study parameters --small --parallel 2")
+@command(app, example="lab2 study parameters --small --parallel 2")
 def study(
     names: Annotated[
         list[str] | None,

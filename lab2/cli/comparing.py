@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab2.cli import completion
-from lab2.cli.command import RESULTS, command
+from lab2.cli.command import command
 from lab2.cli.options import DEFAULT_RUNS, Runs
 from lab2.cli.screen import gather, paragraph, say, show_rows, show_warnings, warn
 from lab2.errors import RunError
@@ -29,7 +29,7 @@ app = typer.Typer()
 EXIT_CODES = {"not worse": 0, "worse": 1, "not decided": 2, "nothing in common": 3}
 
 
-@command(app, RESULTS, example="lab2 compare 20261123-150612-mnist latest --margin 0.2")
+@command(app, example="lab2 compare 20261123-150612-mnist latest --margin 0.2")
 def compare(
     run_a: Annotated[
         str,

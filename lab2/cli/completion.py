@@ -10,7 +10,6 @@ from pathlib import Path
 import typer
 
 from lab2.cache import IMAGENET
-from lab2.data.places import NAMED
 from lab2.errors import Lab2Error
 from lab2.results.run_dir import known_runs, open_run
 from lab2.spec.catalogue import default_folder, named_folder, read_catalogue
@@ -56,6 +55,8 @@ def profile(incomplete: str) -> list[str]:
 
 def dataset(incomplete: str) -> list[str]:
     """A data set that lab2 knows by name."""
+    from lab2.data.places import NAMED  # loads Arrow and all readers
+
     return _beginning(incomplete, NAMED)
 
 
@@ -68,6 +69,8 @@ def claim(incomplete: str) -> list[str]:
 
 def prepared(incomplete: str) -> list[str]:
     """What `lab2 prepare` brings."""
+    from lab2.data.places import NAMED  # loads Arrow and all readers
+
     return _beginning(incomplete, [*(name for name, one in NAMED.items() if not one.embedded), *IMAGENET])
 
 

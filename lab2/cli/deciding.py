@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lab2.cli import completion
-from lab2.cli.command import RUN, command
+from lab2.cli.command import command
 from lab2.cli.launching import Cluster, launching
 from lab2.cli.options import DEFAULT_RUNS, Parallel, RunId, Runs
 from lab2.errors import ConfigError
@@ -17,7 +17,7 @@ from lab2.spec.profile import read_profile
 app = typer.Typer()
 
 
-@command(app, RUN, example="lab2 more latest --decide cnn,vit")
+@command(app, example="lab2 more latest --decide cnn,vit")
 def more(
     run_id: RunId = "latest",
     decide: Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated, get_args
 import typer
 
 from lab2.cli import completion
-from lab2.cli.command import RESULTS, command
+from lab2.cli.command import command
 from lab2.cli.options import DEFAULT_RUNS, Runs
 from lab2.cli.screen import gather, say, show_warnings, warn
 from lab2.errors import ConfigError
@@ -24,7 +24,7 @@ MODEL_FORMATS: tuple[Format, ...] = get_args(Format)
 FIRST_FLIPS = 5  # that are named
 
 
-@command(app, RESULTS, example="lab2 export latest --to mlflow")
+@command(app, example="lab2 export latest --to mlflow")
 def export(
     what: Annotated[
         str,

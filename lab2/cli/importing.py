@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lab2.cli import completion
-from lab2.cli.command import RESULTS, command
+from lab2.cli.command import command
 from lab2.cli.inspecting import progress_bar
 from lab2.cli.options import DEFAULT_RUNS, Runs
 from lab2.cli.screen import say, show_table, warn
@@ -20,7 +20,7 @@ from lab2.spec.job import DataConfig
 app = typer.Typer()
 
 
-@command(app, RESULTS, name="import", example="lab2 import predictions.csv --beside latest")
+@command(app, name="import", example="lab2 import predictions.csv --beside latest")
 def import_predictions(
     file: Annotated[
         Path,

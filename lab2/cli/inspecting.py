@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab2.cli import completion
-from lab2.cli.command import START, command
+from lab2.cli.command import command
 from lab2.cli.options import DEFAULT_RUNS, Runs, Settings
 from lab2.cli.screen import err, out, say, warn
 from lab2.data.findings import Findings, leaks, remarks, write_findings
@@ -32,7 +32,7 @@ app = typer.Typer()
 _SHOWN = 40  # classes in the table; of more, the largest and the smallest
 
 
-@command(app, START, example="lab2 inspect path/to/pictures --set data.image_side=96")
+@command(app, example="lab2 inspect path/to/pictures --set data.image_side=96")
 def inspect(
     data: Annotated[
         str,

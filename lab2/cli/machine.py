@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from lab2.cli import completion
-from lab2.cli.command import START, command
+from lab2.cli.command import command
 from lab2.cli.options import Jobs, folder_and_names
 from lab2.cli.screen import out, say
 from lab2.spec.catalogue import choose, folders_within, read_catalogue
@@ -19,7 +19,7 @@ from lab2.spec.shipped import write_copies
 app = typer.Typer()
 
 
-@command(app, START, example="lab2 init mine")
+@command(app, example="lab2 init mine")
 def init(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to; it is made if needed.")]) -> None:
     """Write copies of lab2's jobs, profiles and scripts, to adapt.
 
@@ -36,7 +36,7 @@ def init(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to
     say("  lab2 submit --profile gpu-cluster --dry-run   the batch scripts for Slurm")
 
 
-@command(app, START, example="lab2 doctor")
+@command(app, example="lab2 doctor")
 def doctor() -> None:
     """Say what this machine can do, and what is missing.
 
@@ -53,7 +53,7 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-@command(app, START, example="lab2 prepare fashion-mnist vgg16 torchvision:resnet50")
+@command(app, example="lab2 prepare fashion-mnist vgg16 torchvision:resnet50")
 def prepare(
     names: Annotated[
         list[str] | None,
@@ -88,7 +88,7 @@ def prepare(
         say(f"{name}: {place}")
 
 
-@command(app, START, name="jobs", example="lab2 jobs cnn")
+@command(app, name="jobs", example="lab2 jobs cnn")
 def show_jobs(
     names: Annotated[
         list[str] | None,

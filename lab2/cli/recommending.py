@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab2.cli import completion
-from lab2.cli.command import RESULTS, command
+from lab2.cli.command import command
 from lab2.cli.options import DEFAULT_RUNS, Runs
 from lab2.cli.screen import Align, gather, paragraph, say, show_rows, show_warnings, warn
 from lab2.errors import RunError
@@ -34,7 +34,7 @@ def _limit(name: str, metavar: str, text: str) -> typer.models.OptionInfo:
     return option
 
 
-@command(app, RESULTS, example="lab2 recommend latest --max-parameters 1e6 --max-latency-ms 2")
+@command(app, example="lab2 recommend latest --max-parameters 1e6 --max-latency-ms 2")
 def recommend(
     run_ids: Annotated[
         list[str] | None,

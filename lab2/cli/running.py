@@ -9,7 +9,7 @@ import typer
 
 from lab2.cli import completion
 from lab2.cli.checking import check_for_elsewhere, check_here, planned, refuse_changed, take_over
-from lab2.cli.command import RUN, command
+from lab2.cli.command import command
 from lab2.cli.launching import Cluster, launch, launching, resubmit, show_results, start, submit_trials
 from lab2.cli.options import (
     DEFAULT_RUNS,
@@ -42,7 +42,7 @@ from lab2.spec.profile import read_profile
 app = typer.Typer()
 
 
-@command(app, RUN, example="lab2 run-local --jobs cnn,vit --seeds 3 --set train.epochs=5")
+@command(app, example="lab2 run-local --jobs cnn,vit --seeds 3 --set train.epochs=5")
 def run_local(
     jobs: Jobs = None,
     seeds: Seeds = "1",
@@ -65,7 +65,7 @@ def run_local(
         launch(run, run.read_plan(), trials, parallel or 1, gpus)
 
 
-@command(app, RUN, example="lab2 train vit --seed 7 --set train.epochs=3")
+@command(app, example="lab2 train vit --seed 7 --set train.epochs=3")
 def train(
     job: Annotated[str, typer.Argument(metavar="JOB", help="One that lab2 jobs lists.", autocompletion=completion.job)],
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of all its random numbers.")] = 1,
@@ -107,7 +107,7 @@ def train(
     raise typer.Exit(0 if shard.status == "ok" else 1)
 
 
-@command(app, RUN, example="lab2 submit --profile mycluster --seeds 10")
+@command(app, example="lab2 submit --profile mycluster --seeds 10")
 def submit(
     profile: Annotated[str, Cluster],
     jobs: Jobs = None,
@@ -146,7 +146,7 @@ def submit(
         submit_trials(run, left, cluster, parallel)
 
 
-@command(app, RUN, example="lab2 resume latest --set resources.timeout_min=120")
+@command(app, example="lab2 resume latest --set resources.timeout_min=120")
 def resume(
     run_id: RunId = "latest",
     parallel: Parallel = None,
@@ -198,7 +198,7 @@ def resume(
             resubmit(run, trials, cluster, parallel, now, any_node=any_node)
 
 
-@command(app, RUN, example="lab2 cancel latest --trial vit-seed1")
+@command(app, example="lab2 cancel latest --trial vit-seed1")
 def cancel(
     run_id: RunId = "latest",
     trial: Annotated[

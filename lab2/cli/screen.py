@@ -14,17 +14,16 @@ from rich.table import Table
 from rich.text import Text
 
 from lab2.foreign_text import for_terminal
-from lab2.launch.status import RunStatus, TrialStatus, status
-from lab2.report.live import PlainLines, live_table
-from lab2.results.run_dir import RunDir
-from lab2.results.shard import Status
-from lab2.spec.job import Trial
-from lab2.spec.plan import Plan
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # this module is loaded by every command, and most print no run
+    from lab2.launch.status import RunStatus, TrialStatus
     from lab2.report.chapter import Chapter
     from lab2.report.report import Report
     from lab2.results.collect import Comparison
+    from lab2.results.run_dir import RunDir
+    from lab2.results.shard import Status
+    from lab2.spec.job import Trial
+    from lab2.spec.plan import Plan
     from lab2.trace import Trace
 
 Align = Literal["left", "right"]
@@ -82,6 +81,7 @@ def pass_on(text: str) -> None:
 
 def gather(run: RunDir) -> tuple[Comparison, RunStatus]:
     """The collected shards of a run, and the status of its trials without a shard."""
+    from lab2.launch.status import RunStatus, status
     from lab2.results.collect import collect
 
     unreported = RunStatus([])
@@ -180,6 +180,8 @@ def show_trace(trace: Trace) -> None:
 
 def watch(updates: Iterable[Sequence[TrialStatus]]) -> None:
     """Show status updates: in a live table, or as plain lines where there is no terminal."""
+    from lab2.report.live import PlainLines, live_table
+
     if out.is_terminal:
         with Live(console=out, refresh_per_second=4) as live:
             for lines in updates:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lab2.cli.command import RUN, command
+from lab2.cli.command import command
 from lab2.cli.launching import Cluster
 from lab2.cli.options import (
     DEFAULT_RUNS,
@@ -26,7 +26,7 @@ from lab2.spec.profile import read_profile
 app = typer.Typer()
 
 
-@command(app, RUN, example="lab2 tune --jobs cnn,vit --trials 16 --budget 60s --seeds 3")
+@command(app, example="lab2 tune --jobs cnn,vit --trials 16 --budget 60s --seeds 3")
 def tune(
     jobs: Jobs = None,
     trials: Annotated[

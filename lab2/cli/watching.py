@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab2.cli import completion
-from lab2.cli.command import RESULTS, WATCH, command
+from lab2.cli.command import command
 from lab2.cli.options import DEFAULT_RUNS, RunId, Runs, named
 from lab2.cli.screen import gather, out, pass_on, say, show_table, warn, watch
 from lab2.errors import RunError
@@ -27,7 +27,7 @@ Follow = Annotated[bool, typer.Option("--follow", help="Go on until the end.")]
 LOCAL_SECONDS, SLURM_SECONDS = 1, 10  # between two updates; Slurm's administrators dislike frequent queries
 
 
-@command(app, WATCH, name="status", example="lab2 status --follow")
+@command(app, name="status", example="lab2 status --follow")
 def show_status(
     run_id: RunId = "latest",
     follow: Follow = False,
@@ -47,7 +47,7 @@ def show_status(
         warn(f"warning: {now.caveat}")
 
 
-@command(app, WATCH, example="lab2 logs vit-seed1 --follow")
+@command(app, example="lab2 logs vit-seed1 --follow")
 def logs(
     trial: Annotated[
         str,
@@ -72,7 +72,7 @@ def logs(
         pass_on(text)
 
 
-@command(app, RESULTS, example="lab2 report latest")
+@command(app, example="lab2 report latest")
 def report(
     run_id: RunId = "latest",
     quiet: Annotated[bool, typer.Option("--quiet", help="Write the files, print no table.")] = False,
@@ -92,7 +92,7 @@ def report(
         show_table(run, _with_shards(run), quiet=quiet)
 
 
-@command(app, RESULTS, example="lab2 collect latest", hidden=True)
+@command(app, example="lab2 collect latest", hidden=True)
 def collect(run_id: RunId = "latest", runs: Runs = DEFAULT_RUNS) -> None:
     """Another word for `lab2 report --quiet`."""
     report(run_id, quiet=True, runs=runs)

@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from lab2.data.cifar import ArraysOnly
 from lab2.data.source import Facts, Images, Part
@@ -78,6 +76,9 @@ def _unpickled(path: Path) -> Any:
 
 def read_mat(path: Path) -> dict[str, Any]:
     """The arrays of a MATLAB file by name. Raises `OSError` as the disk does, `ValueError` and others for content."""
+    from scipy.io import loadmat  # here, because this module is loaded for every data set, and SciPy takes 0.1 s
+    from scipy.io.matlab import MatReadError
+
     try:
         with regular_file(path, LARGE) as file:
             found: dict[str, Any] = loadmat(file)  # type: ignore[arg-type]  # its stubs lack open files, its manual has them

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 from lab2.data.annotation import Annotation
-from lab2.data.parquet_cells import read_cell
 from lab2.regular_file import LISTS, regular_file
 
 Where = Literal["train", "validation", "test", "undecided"]
@@ -47,4 +46,6 @@ class Picture:
             with regular_file(self.path, LISTS) as file:
                 yield file
         else:
+            from lab2.data.parquet_cells import read_cell  # loads Arrow, which other pictures do not need
+
             yield io.BytesIO(read_cell(self.path, self.column, self.row))

@@ -25,7 +25,8 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 
 from lab2.errors import RunError
-from lab2.launch.submission import Submission, place_of, read_submissions
+from lab2.launch.place import place_of
+from lab2.launch.submission import Submission, read_submissions
 from lab2.measure.inputs import packages_of
 from lab2.regular_file import LARGE, SMALL, IrregularFileError, check_regular, read_regular, regular_file
 from lab2.results.run_dir import RunDir, known_runs

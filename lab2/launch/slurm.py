@@ -18,9 +18,10 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 from lab2.errors import ConfigError, ResourceError, RunError
 from lab2.launch import container
 from lab2.launch.batch import TERMINATED, batch_lines, mark_cancelled, read_exit_notes
+from lab2.launch.place import place_of
 from lab2.launch.scheduler import cancel_jobs, max_array_size, query_queue
 from lab2.launch.status import TrialStatus
-from lab2.launch.submission import Submission, latest_jobs, place_of, read_submissions, write_submission
+from lab2.launch.submission import Submission, latest_jobs, read_submissions, write_submission
 from lab2.launch.task import TrialTask
 from lab2.regular_file import SMALL, read_regular
 from lab2.results.journal import clear_for_attempt
