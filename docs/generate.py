@@ -14,6 +14,8 @@ import typer
 import typer.main
 
 from lab2.cli import app
+from lab2.cli.command import whole_command
+from lab2.cli.listing import COMMANDS
 from lab2.measure.metrics import METRICS
 from lab2.results.shard import SCHEMA, Shard
 from lab2.spec.architectures import architectures
@@ -55,8 +57,9 @@ def _help() -> Iterator[str]:
     group = typer.main.get_group(app)
     context = typer.Context(group, info_name="lab2", **group.context_settings)
     yield from _screen("lab2", group, context)
-    for name, command in group.commands.items():
-        if not command.hidden:
+    for name, one in COMMANDS.items():
+        if not one.hidden:
+            command = whole_command(name)
             yield from _screen(f"lab2 {name}", command, typer.Context(command, info_name=name, parent=context))
 
 

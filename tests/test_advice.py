@@ -9,10 +9,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-import typer
-import typer.main
 
-from lab2.cli import app
+from lab2.cli.command import whole_command
+from lab2.cli.listing import COMMANDS as LISTED
 from lab2.cli.options import folder_and_names
 from lab2.data.places import NAMED, open_source
 from lab2.errors import DataError
@@ -21,8 +20,7 @@ from lab2.spec.job import DataConfig, Resources, TrainConfig
 
 PACKAGE = Path(__file__).parents[1] / "lab2"
 ROOT = PACKAGE.parent
-GROUP = typer.main.get_group(app)
-COMMANDS = {name: {option for p in command.params for option in p.opts} for name, command in GROUP.commands.items()}
+COMMANDS = {name: {option for p in whole_command(name).params for option in p.opts} for name in LISTED}
 PROSE = set("again checkpoint has is sets that wrote".split())  # words that follow "lab2" where no command is meant
 
 

@@ -8,9 +8,9 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-import typer.main
 
-from lab2.cli import app
+from lab2.cli.command import whole_command
+from lab2.cli.listing import COMMANDS
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import write_shard
 from lab2.spec.catalogue import default_folder, read_catalogue
@@ -19,8 +19,7 @@ from lab2.spec.overrides import override
 from tests.conftest import finished, make_run, make_trial
 from tests.test_local import lab2
 
-GROUP = typer.main.get_group(app)
-VISIBLE = [name for name, command in GROUP.commands.items() if not command.hidden]
+VISIBLE = [name for name, one in COMMANDS.items() if not one.hidden]
 
 
 class TestBadInput:
@@ -84,7 +83,7 @@ class TestBadInput:
         assert "choose a writable --runs folder" in said
 
 
-@pytest.mark.parametrize("command", GROUP.commands)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_shows_an_example(command: str, run_cli):
     assert f"Example: lab2 {command}" in run_cli(command, "--help")[1]
 
@@ -121,7 +120,7 @@ class TestHelp:
         """A run is an argument, and `latest` where none is given; each option takes one kind of value."""
         names: dict[str, set[str | None]] = {}
         for name in VISIBLE:
-            shown = [one for one in GROUP.commands[name].params if not getattr(one, "hidden", False)]
+            shown = [one for one in whole_command(name).params if not getattr(one, "hidden", False)]
             for one in shown:
                 for option in (word for word in one.opts if word.startswith("--")):
                     names.setdefault(option, set()).add(one.metavar)

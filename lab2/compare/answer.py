@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
-from scipy.stats import binomtest
+from scipy.special import bdtr, betaincinv, ndtr, ndtri, stdtr, stdtrit
 
 from lab2.compare.correctness import Sample
 from lab2.compare.variance import Split
@@ -143,7 +142,8 @@ def mcnemar(b: int, c: int, images: int, *, alpha: float = 0.05, uncovered: tupl
 
 
 def _exact(b: int, c: int) -> float:
-    return float(binomtest(b, b + c).pvalue) if b + c else 1.0
+    """p, two-sided, of the binomial test at one half, whose distribution is symmetric."""
+    return min(1.0, 2 * float(bdtr(min(b, c), b + c, 0.5)))
 
 
 def _adjusted(b: int, c: int, images: int) -> tuple[float, float]:
@@ -157,9 +157,10 @@ def _mcnemar_interval(b: int, c: int, images: int, alpha: float) -> tuple[float,
     low, high = around(centre, variance, math.inf, alpha)
     if (_exact(b, c) < alpha) == (low > 0 or high < 0):
         return low, high
-    exact = binomtest(b, b + c).proportion_ci(1 - alpha, "exact")  # of the images that tell the two apart
     share = (b + c) / images
-    return (share * (2 * exact.low - 1), high) if b > c else (low, share * (2 * exact.high - 1))
+    if b > c:  # the share of b among the images that tell the two apart is at least this
+        return share * (2 * float(betaincinv(b, c + 1, alpha / 2)) - 1), high
+    return low, share * (2 * float(betaincinv(b + 1, c, 1 - alpha / 2)) - 1)
 
 
 def on_this_test_set(first: Sample, second: Sample, *, alpha: float) -> Answer | None:

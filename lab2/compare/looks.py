@@ -10,18 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
+from lab2.compare.root import root
 from lab2.errors import ComparisonError
 
 _FAR = 9.0  # beyond it the integral resolves nothing
 _LEAST, _MOST = 1e-300, 0.999  # of an alpha that `Look.adjusted` tries
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class Look:
         least, most = math.log(max(p, _LEAST)), math.log(_MOST)
         if p >= _MOST or lacking(most) < 0:
             return 1.0
-        overall = p if lacking(least) >= 0 else math.exp(brentq(lacking, least, most, xtol=1e-9))
+        overall = p if lacking(least) >= 0 else math.exp(root(lacking, least, most, within=1e-9))
         return min(1.0, self.pairs * overall)
 
 
@@ -85,15 +85,21 @@ def boundaries(fractions: Sequence[float], alpha: float) -> list[float]:
     """
     found: list[float] = []
     at, before = 0.0, 0.0
+    grid, weights = _gauss_legendre()
     nodes, mass = np.zeros(1), np.ones(1)
     for fraction in fractions:
         step, scale = math.sqrt(fraction - at), math.sqrt(fraction)
         found.append(_bound(spent(fraction, alpha) - before, nodes, mass, step, scale))
         before = spent(fraction, alpha)
         edge = min(found[-1], _FAR) * scale
-        density = np.exp(-(((_NODES[:, None] * edge - nodes) / step) ** 2) / 2) / math.sqrt(2 * math.pi) / step
-        nodes, mass, at = _NODES * edge, (density @ mass) * _WEIGHTS * edge, fraction
+        density = np.exp(-(((grid[:, None] * edge - nodes) / step) ** 2) / 2) / math.sqrt(2 * math.pi) / step
+        nodes, mass, at = grid * edge, (density @ mass) * weights * edge, fraction
     return found
+
+
+@cache
+def _gauss_legendre() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return np.polynomial.legendre.leggauss(200)
 
 
 def _bound(level: float, nodes: NDArray[np.float64], mass: NDArray[np.float64], step: float, scale: float) -> float:
@@ -103,4 +109,4 @@ def _bound(level: float, nodes: NDArray[np.float64], mass: NDArray[np.float64], 
         out = ndtr((nodes - z * scale) / step) + ndtr((-nodes - z * scale) / step)
         return float(mass @ out) - level
 
-    return float(brentq(beyond, 0, 4 * _FAR)) if beyond(_FAR) < 0 else math.inf
+    return root(beyond, 0, 4 * _FAR, within=1e-12) if beyond(_FAR) < 0 else math.inf

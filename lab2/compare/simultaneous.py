@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import gammainc
 
 from lab2.compare.answer import quantile, tail
+from lab2.compare.root import root
 
 DRAWS = 1 << 17  # an adjusted p of 0.05 is then off by 0.0006
 SEED = 20240126  # of a generator of its own: the same input has the same output
@@ -52,7 +52,7 @@ class MaximumT:
 
         if self.pairs == 1 or above(least) <= 0:
             return least
-        return float(brentq(above, least, most, xtol=1e-10)) if above(most) < 0 else most
+        return root(above, least, most, within=1e-10) if above(most) < 0 else most
 
     def _reached(self, statistic: float, df: float) -> float:
         """P(max |Z| / sqrt(chi2 / df) >= statistic), over the draws of max |Z|."""
@@ -67,8 +67,8 @@ def _maxima(covariance: NDArray[np.float64], pairs: Sequence[tuple[int, int]]) -
     """(DRAWS,) draws of the largest |Z| over the pairs, where Z is a difference over its error."""
     first, second = np.array(pairs).T
     values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0))  # root @ root.T is the covariance
-    contrasts = root[first] - root[second]  # (pairs, K)
+    factor = vectors * np.sqrt(np.maximum(values, 0))  # factor @ factor.T is the covariance
+    contrasts = factor[first] - factor[second]  # (pairs, K)
     size = np.linalg.norm(contrasts, axis=1, keepdims=True)
     contrasts = np.divide(contrasts, size, out=np.zeros_like(contrasts), where=size > 0)  # alike in all draws: no part
     generator = np.random.default_rng(SEED)
