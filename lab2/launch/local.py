@@ -1,9 +1,10 @@
 """Launches trials on this machine through submitit's local executor, a few at a time.
 
 submitit's local executor starts everything at once, shares out no GPUs, and by default ends a job after two minutes.
-This module therefore limits how many trials run, gives each its GPU, and sets the time limit. A running trial does
-not depend on this process: if this process ends, the trial goes on and writes its shard. `lab2 resume` then runs the
-trials that never started.
+This module therefore limits how many trials run, gives each its GPU, and sets the time limit. The process of a trial
+is forked by `fork_server.py`, where that is possible: importing torch would take longer than a short training. A
+running trial does not depend on this process: if this process ends, the trial goes on and writes its shard. `lab2
+resume` then runs the trials that never started.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from pathlib import Path
 import submitit
 
 from lab2.errors import RunError
-from lab2.file_lock import holder
+from lab2.file_lock import holder, is_held
 from lab2.launch.environment import trial_environment
+from lab2.launch.fork_server import ForkServer, is_possible
 from lab2.launch.logs import last_lines
 from lab2.launch.status import TrialStatus, status, trial_status
 from lab2.launch.task import TrialTask
@@ -30,6 +32,7 @@ from lab2.spec.job import Trial
 from lab2.spec.plan import Plan
 
 POLL_SECONDS = 0.25
+LINGER_SECONDS = 5  # for which a trial may hold its lock after its client was killed
 STOP_SECONDS = 30  # from SIGTERM to SIGKILL
 GRACE_SECONDS = 20  # before its time limit a trial is signalled, so that it can write a shard with status "timeout"
 
@@ -42,25 +45,28 @@ def run_locally(
     With `gpus` (their indices), each running trial has a GPU of its own, so at most `len(gpus)` run at once. Closing
     the generator (Ctrl-C in the loop around it) stops the running trials and writes a shard for each.
     """
-    waiting = list(trials)
+    waiting, servers = list(trials), _Servers(run)
     free_gpus = list(gpus)
     running: list[_Running] = []
     limit = min(parallel, len(gpus)) if gpus else parallel
     try:
         while waiting or running:
-            for ended in [r for r in running if r.job.done()]:
+            for ended in [r for r in running if r.has_ended()]:
                 running.remove(ended)
                 free_gpus += ended.gpus
                 ended.write_missing_shard("failed", "its process ended without a result")
             while waiting and len(running) < limit:
                 own_gpus, free_gpus = free_gpus[:1], free_gpus[1:]
                 threads = max(1, cores // min(limit, len(waiting) + len(running)))
-                running.append(_start(run, plan, waiting.pop(0), threads, own_gpus))
+                trial = waiting.pop(0)
+                python = servers.python(threads)
+                running.append(_start(run, plan, trial, threads, own_gpus, python))
             yield status(run, plan).trials
             if running:
                 time.sleep(POLL_SECONDS)
     finally:
         _stop(running)
+        servers.end()
     yield status(run, plan).trials
 
 
@@ -71,6 +77,14 @@ class _Running:
         self.run, self.plan, self.trial, self.job, self.gpus = run, plan, trial, job, gpus
         self.started = time.time()
         self.kills = _out_of_memory_kills()
+        self._ended_at: float | None = None
+
+    def has_ended(self) -> bool:
+        """Whether submitit's job has, and the trial, which may take a moment longer where its client was killed."""
+        if not self.job.done():
+            return False
+        self._ended_at = self._ended_at or time.monotonic()
+        return time.monotonic() > self._ended_at + LINGER_SECONDS or not is_held(self.run.lock(self.trial.name))
 
     def write_missing_shard(self, state: Status, reason: str) -> None:
         """Write the shard of a trial that was killed, or ended before it began; nothing if the trial wrote one.
@@ -88,8 +102,30 @@ class _Running:
         write_shard(self.run.shard(self.trial.name), unfinished(self.trial, state, reason))
 
 
-def _start(run: RunDir, plan: Plan, trial: Trial, threads: int, gpus: list[int]) -> _Running:
-    executor = submitit.LocalExecutor(run.logs(trial.name))
+class _Servers:
+    """The fork server of a run's trials, made anew where they get another number of threads."""
+
+    def __init__(self, run: RunDir) -> None:
+        self.run = run
+        self._all: list[ForkServer] = []
+
+    def python(self, threads: int) -> str | None:
+        """What stands for Python in the command of a trial; None: Python itself."""
+        if not is_possible():
+            return None
+        if not self._all or self._all[-1].threads != threads:
+            with _terminal_ignored():
+                self._all.append(ForkServer(threads, str(self.run.path)))
+        return self._all[-1].python
+
+    def end(self) -> None:
+        """End them; their trials have ended."""
+        for server in self._all:
+            server.end()
+
+
+def _start(run: RunDir, plan: Plan, trial: Trial, threads: int, gpus: list[int], python: str | None) -> _Running:
+    executor = submitit.LocalExecutor(run.logs(trial.name), python=python)
     seconds = 60 * trial.job.resources.timeout_min
     executor.update_parameters(
         timeout_min=trial.job.resources.timeout_min,
