@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lab2.data.corruptions import CORRUPTIONS, STRENGTHS, corrupted
 from lab2.data.datasets import TrainingData, load_test
 from lab2.data.identity import identities
 from lab2.data.places import open_source
@@ -31,7 +30,6 @@ from lab2.results.ledger import note_use
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard
 from lab2.spec.job import Trial
-from lab2.train.detector import DetectorTrainer
 from lab2.train.divergence import check_answers
 from lab2.train.precision import dtype_of
 from lab2.train.trainer import Trainer
@@ -61,9 +59,11 @@ def with_test_scores(
     write_predictions(run.predictions(trial.name), predictions)
     if trial.data.corrupted:
         write_corrupted(run.corrupted(trial.name), _right_if_corrupted(trial, trainer, plain))
-    detects = isinstance(trainer, DetectorTrainer)
-    measured: dict[str, Any] = from_predictions(predictions, detects=detects)
-    if isinstance(trainer, DetectorTrainer):
+    measured: dict[str, Any] = from_predictions(predictions, detects=trial.job.model.detects)
+    if trial.job.model.detects:
+        from lab2.train.detector import DetectorTrainer  # here: torchvision's detectors take a second to import
+
+        assert isinstance(trainer, DetectorTrainer)
         measured |= asdict(score_detections(*trainer.detect(test)))
         measured["boxes"] = "composed" if test.objects is None else "real"
     shard = shard.updated(**measured, classes=len(data.shape.classes))
@@ -80,6 +80,8 @@ def _note_use(run: RunDir, trial: Trial, dataset_sha256: str) -> None:
 
 def _right_if_corrupted(trial: Trial, trainer: Trainer, plain: Images) -> dict[str, NDArray[np.bool_]]:
     """By corruption, (L, N) whether the trainer's network is right about the N test images at each of L strengths."""
+    from lab2.data.corruptions import CORRUPTIONS, STRENGTHS, corrupted  # here: SciPy's filters take long to import
+
     pixels = plain.pixels
     assert not isinstance(pixels, StoredPixels)  # `rearranged` refuses it
     found: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in CORRUPTIONS}

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lab2.data.folds import fold_sides
 from lab2.data.source import Images
+from lab2.data.stratified import stratified
 from lab2.errors import DataError
 from lab2.spec.job import DataConfig
 
@@ -142,20 +143,14 @@ def _part(images: Images, size: int, dataset: str, setting: str, *, single_taken
 
     Of a class with a single image no share can be taken: `single_taken` says on which side it is.
     """
-    from sklearn.model_selection import train_test_split  # loads OpenMP, which binds threads where it is told to
-
     everything = np.arange(len(images))
     single = np.isin(images.labels, np.flatnonzero(np.bincount(images.labels) == 1))
     if single.all():
         single[:] = False
     sides: list[NDArray[np.int64]]
     try:
-        sides = train_test_split(
-            everything[~single],
-            test_size=size - int(single.sum()) * single_taken,
-            random_state=SPLIT_SEED,
-            stratify=images.labels[~single],
-        )
+        drawn = stratified(images.labels[~single], size - int(single.sum()) * single_taken, SPLIT_SEED)
+        sides = [everything[~single][side] for side in drawn]
     except ValueError as error:  # too few of a class, or more than there are
         raise DataError(
             f"{dataset}: cannot take {setting}={size} of {len(images)} images, each class in its share: {error}"

@@ -30,11 +30,12 @@ import numpy as np
 
 from lab2.launch import fork_client
 from lab2.launch.environment import leave_threads_unbound, trial_environment
+from lab2.measure.memory import make_resident, resident_of_files
 
 LONGEST_PATH = 100  # bytes; of a socket, unix(7) says 108
 WAITING = 64  # clients that may wait for an answer
-# What a trial imports; scikit-learn's are imported late elsewhere, where no trial may follow.
-PRELOADED = ("lab2.trial", "submitit.core.submission", "sklearn.model_selection", "sklearn.metrics")
+# What every trial imports. torch's optimisers import its compiler when they are made.
+PRELOADED = ("lab2.trial", "torch._dynamo", "submitit.core.submission")
 
 
 class ForkServer:
@@ -216,10 +217,12 @@ def main(listener: int, folder: str) -> None:
         import_module(module)
     gc.collect()
     gc.freeze()  # what is there now is garbage in no process: looking for it would copy its pages
+    pages = resident_of_files()
     command = _Server(socket.socket(fileno=listener)).serve()
     if command is None:
         shutil.rmtree(folder, ignore_errors=True)
         return
+    make_resident(pages)
     _, _, _, module, *sys.argv[1:] = command  # python -u -m MODULE ...
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

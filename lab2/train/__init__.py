@@ -7,13 +7,11 @@ import torch
 from lab2.data.source import Images
 from lab2.models.building import Built
 from lab2.models.building.two_parts import TwoParts
-from lab2.models.layers.detector import Detector
 from lab2.models.layers.fitted import Fitted
 from lab2.spec.architectures import TransferConfig
 from lab2.spec.job import JobSpec
 from lab2.train.baseline import BaselineTrainer
 from lab2.train.classifier import ClassifierTrainer
-from lab2.train.detector import DetectorTrainer
 from lab2.train.trainer import Trainer
 from lab2.train.transfer import TransferTrainer
 
@@ -34,11 +32,13 @@ def make_trainer(
     return trainer
 
 
-def _trainer(
-    job: JobSpec, built: Built, train: Images, *, device: torch.device, precision: str, seed: int
-) -> ClassifierTrainer | DetectorTrainer:
+def _trainer(job: JobSpec, built: Built, train: Images, *, device: torch.device, precision: str, seed: int) -> Trainer:
     model = built.model
-    if isinstance(model, Detector):
+    if job.model.detects:
+        from lab2.models.layers.detector import Detector  # here: torchvision's detectors take a second to import
+        from lab2.train.detector import DetectorTrainer
+
+        assert isinstance(model, Detector)
         return DetectorTrainer(model, job.train, train, device=device, precision=precision, seed=seed)
     if isinstance(model, TwoParts) and built.weights != "random":
         assert isinstance(job.model, TransferConfig)

@@ -14,7 +14,6 @@ from torch.profiler import record_function
 from lab2.data import augment
 from lab2.data.mixing import MixedLabels, mix
 from lab2.data.source import Images
-from lab2.data.trivial_augment import trivial_augment
 from lab2.measure.predictions import Predictions
 from lab2.models.building.answers import Answer, Answering
 from lab2.models.building.pretrained import folded
@@ -70,7 +69,11 @@ def augmented(images: Tensor, config: TrainConfig, generator: torch.Generator) -
     images = augment.crop(images, config.crop_scale, generator)
     images = augment.flip(images, config.flip, generator)
     images = augment.jitter(images, config.jitter, generator)
-    return trivial_augment(images, generator) if config.trivial_augment else images
+    if config.trivial_augment:
+        from lab2.data.trivial_augment import trivial_augment  # here: torchvision takes a second to import
+
+        return trivial_augment(images, generator)
+    return images
 
 
 def _loss(answer: Tensor | Answer, labels: Tensor | MixedLabels, smoothing: float) -> Tensor:
