@@ -11,13 +11,20 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from benchmarks import columns, growth, launching, many_trials, statistics
+from benchmarks import columns, growth, launching, many_trials, starting, statistics
 from benchmarks.machine import Machine, this_machine
 from benchmarks.side_by_side import COMPARISONS, Row, markdown, measure, rows
 from lab2.whole_file import write_whole
 
 RESULTS = Path(__file__).parent / "results"
-OTHERS = {"growth": growth, "collect": many_trials, "launch": launching, "columns": columns, "statistics": statistics}
+OTHERS = {
+    "growth": growth,
+    "collect": many_trials,
+    "launch": launching,
+    "columns": columns,
+    "start": starting,
+    "statistics": statistics,
+}
 
 console = Console(highlight=False)
 
@@ -27,7 +34,8 @@ def main(
         str,
         typer.Option(
             help="Jobs or vit-plain, with commas; growth: its curves; collect and launch: runs of many trials; "
-            "columns: each column of the table by another way; statistics: what is claimed of known differences."
+            "columns: each column of the table by another way; "
+            "start: what starting costs; statistics: what is claimed of known differences."
         ),
     ] = "",
     repeats: Annotated[int, typer.Option(min=1)] = 3,
