@@ -49,18 +49,20 @@ def run_trial(
     *,
     device: str = "auto",
     threads: int | None = None,
+    at_once: int | None = None,
     requeue: bool = False,
     stop: StopSignal | None = None,
 ) -> Shard:
     """Train, measure, and write one shard to `run`, also if the trial fails; returns that shard.
 
     A trial that was interrupted continues from its checkpoint. With `requeue`, a signal that stops the trial leaves a
-    checkpoint but no shard, because the trial will be started again; then `Stopped` is raised.
+    checkpoint but no shard, because the trial will be started again; then `Stopped` is raised. `at_once`: how many trials
+    the launcher runs on this machine at the same time, for the row.
     Raises `RunError` where another process runs this trial, and `OSError` where the shard cannot be written.
     """
     if stop is None:
         with StopSignal() as own:
-            return run_trial(trial, run, device=device, threads=threads, requeue=requeue, stop=own)
+            return run_trial(trial, run, device=device, threads=threads, at_once=at_once, requeue=requeue, stop=own)
     with held(run.lock(trial.name), patience_seconds=DEAD_NODE_SECONDS if requeue else ASKING_SECONDS):
         if requeue and (done := read_finished(run.shard(trial.name), trial.digest)) is not None:
             return done  # the job was requeued after the trial had written its shard
@@ -82,6 +84,7 @@ def run_trial(
             wall_seconds=attempt.wall_seconds,
             startup_seconds=attempt.so_far.startup_seconds,
             cpu_seconds=attempt.cpu_seconds,
+            trials_at_once=at_once,
             attempts=len(read_attempts(run, trial.name)),
             started_at=attempt.so_far.started_at,
             ended_at=now(),

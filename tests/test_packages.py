@@ -25,7 +25,7 @@ LAYERS = [
     ["pace"],
     ["attempt", "evaluation", "kernel_choice"],
     ["trial", "check"],
-    ["launch", "report", "machine", "trace", "export"],
+    ["launch", "report", "machine", "rate", "trace", "export"],
     ["api"],
     ["__init__"],  # of lab2 itself: what it names is imported when it is asked for
     ["tune", "study"],

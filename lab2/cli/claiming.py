@@ -14,6 +14,7 @@ from rich.text import Text
 
 from lab2.cli.checking import check_for_elsewhere, check_here, take_over
 from lab2.cli.launching import launching, run_here, start, submit_trials
+from lab2.cli.options import AUTO, at_once, refuse_auto
 from lab2.cli.screen import gather, out, say, show_table, show_warnings, warn
 from lab2.foreign_text import for_terminal
 from lab2.launch.planning import resolve_weights, with_side
@@ -68,15 +69,17 @@ def run_study(
         _submit(claim, size, runs, trials, cluster, parallel=parallel, device=device, rerun=rerun)
         return False
     trials, gpus = check_here(trials, device)
-    at_once = 1 if claim.timed else parallel or 1
-    if at_once != (parallel or 1):
-        say(f"one trial at a time, and not {parallel}: {claim.name} compares their times")
+    wanted = at_once(parallel)
+    chosen = 1 if claim.timed else wanted
+    if chosen != wanted:
+        say(f"one trial at a time, and not {parallel or 'auto'}: {claim.name} compares their times")
     run = _begin(claim, size, runs, trials, device)
     with launching(run):
-        left = trials if rerun else take_over(run, trials, _here(at_once), device)
+        # Where it is measured how many, the threads of each are not known yet: none can be said to have been the same.
+        left = trials if rerun or chosen == AUTO else take_over(run, trials, _here(chosen), device)
         plan = run.read_plan()
         say(f"run {plan.run_id}: {len(left)} of {len(trials)} trials to run, {run.path}")
-        run_here(run, plan, left, at_once, gpus)
+        run_here(run, plan, left, chosen, gpus)
     show_claim(run)
     return not all(line.finished for line in status(run, plan).trials)
 
@@ -92,6 +95,7 @@ def _submit(
     device: str,
     rerun: bool,
 ) -> None:
+    refuse_auto(parallel)
     checked = check_for_elsewhere(trials, cluster)
     where = RunDir((runs / new_run_id(runs, claim.name)).absolute())
     check_submission(where, checked, cluster, parallel=parallel)  # a run that Slurm refuses is none

@@ -9,7 +9,7 @@ import typer
 from lab2.cli import completion
 from lab2.cli.command import command
 from lab2.cli.launching import Cluster, launching
-from lab2.cli.options import DEFAULT_RUNS, Parallel, RunId, Runs
+from lab2.cli.options import DEFAULT_RUNS, Parallel, RunId, Runs, refuse_auto
 from lab2.errors import ConfigError
 from lab2.results.run_dir import open_run
 from lab2.spec.profile import read_profile
@@ -66,6 +66,8 @@ def more(
     with launching(run):
         mended = read_profile(profile) if profile else None
         cluster = mended or read_run_profile(run)
+        if cluster:
+            refuse_auto(parallel)
         planned = looks_of(run, _pair(decide), asked)
         if mended:
             change_resources(run, [], mended)

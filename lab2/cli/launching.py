@@ -14,7 +14,7 @@ import typer
 
 from lab2.cli import completion
 from lab2.cli.inspecting import inspected, keep_findings
-from lab2.cli.options import named
+from lab2.cli.options import AUTO, named, refuse_auto
 from lab2.cli.screen import out, say, show_table, warn, watch
 from lab2.file_lock import held
 from lab2.launch.planning import start_run
@@ -79,10 +79,14 @@ def show_results(run: RunDir) -> None:
 
 def run_here(run: RunDir, plan: Plan, trials: Sequence[Trial], parallel: int, gpus: list[int]) -> None:
     """Run `trials` on this machine and show their progress. Ctrl-C stops those that run."""
+    from lab2.launch.at_once import run_measured
     from lab2.launch.local import run_locally
     from lab2.measure.cores import available_cores
 
-    updates = run_locally(run, plan, trials, parallel=parallel, cores=available_cores(), gpus=gpus)
+    if parallel == AUTO:
+        updates = run_measured(run, plan, trials, cores=available_cores(), gpus=gpus, tell=say)
+    else:
+        updates = run_locally(run, plan, trials, parallel=parallel, cores=available_cores(), gpus=gpus)
     try:
         watch(_shown(lines, {trial.name for trial in trials}) for lines in updates)
     except KeyboardInterrupt:
@@ -114,6 +118,7 @@ def submit_trials(
 ) -> None:
     from lab2.launch.slurm import submit as hand_over
 
+    refuse_auto(parallel)
     plan = run.read_plan()
     if not trials:
         say(f"run {plan.run_id}: nothing to submit, all its trials are finished; see them: lab2 report {named(run)}")
@@ -131,6 +136,7 @@ def resubmit(
     from lab2.launch.slurm import cancel as cancel_jobs
     from lab2.launch.slurm import suspects, write_profile
 
+    refuse_auto(parallel)
     write_profile(run, cluster)
     cancel_jobs(run, [line.trial for line in now.trials if line.state == "stuck"])
     bad = [] if any_node else suspects(run, now.trials)

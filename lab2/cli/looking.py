@@ -11,7 +11,7 @@ import typer
 
 from lab2.cli.checking import refuse_changed
 from lab2.cli.launching import resubmit, run_here, until_ended
-from lab2.cli.options import named
+from lab2.cli.options import at_once, named
 from lab2.cli.screen import gather, say, show_table, warn, watch
 from lab2.compare import comparison as compared
 from lab2.compare.comparison import Pair, Verdict
@@ -86,7 +86,7 @@ def go_on(run: RunDir, planned: PlannedLooks, cluster: Profile | None, parallel:
         if cluster:
             _submit(run, looked, waiting, cluster, parallel, now)
             return
-        if not _run(run, plan, looked, waiting, parallel or 1, now, tried):
+        if not _run(run, plan, looked, waiting, at_once(parallel), now, tried):
             break
     show_table(run, gathered)
     say(found(looked, margin), "bold")

@@ -81,7 +81,28 @@ BudgetOption = Annotated[
         help="Length of each training, the same for every architecture: 5m, 20000-images, 3e15-flops.",
     ),
 ]
-Parallel = Annotated[int | None, typer.Option("--parallel", metavar="N", min=1, help="Trials at once.")]
+AUTO = 0  # what `--parallel auto` is as a number: measure it, by lab2/launch/at_once.py
+
+
+def _at_once(text: str) -> int:
+    """Raises `ConfigError`."""
+    if text == "auto":
+        return AUTO
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
+        raise ConfigError(f"--parallel {text}: wanted a number of trials from 1 on, or auto")
+    return int(text)
+
+
+Parallel = Annotated[
+    int | None,
+    typer.Option(
+        "--parallel",
+        metavar="N",
+        parser=_at_once,
+        help="Trials at once; auto: as many as train fastest together, measured for each job. Their times are not those "
+        "of a trial alone.",
+    ),
+]
 
 DEFAULT_RUNS = Path("runs")
 MOST_SEEDS = 100_000  # as many trials as the collector is measured with; a date is no number of seeds
@@ -140,3 +161,14 @@ def chosen_seeds(text: str) -> list[int]:
     if many > MOST_SEEDS:
         raise ConfigError(f"--seeds {text}: so many seeds, {MOST_SEEDS} at most; for this one alone: --seeds {text},")
     return list(range(1, many + 1))
+
+
+def at_once(parallel: int | None) -> int:
+    """The number that `--parallel` means here: one where it is not given."""
+    return 1 if parallel is None else parallel
+
+
+def refuse_auto(parallel: int | None) -> None:
+    """Raise `ConfigError` where a measurement on this machine is asked for, and the trials run on Slurm."""
+    if parallel == AUTO:
+        raise ConfigError("--parallel auto: it measures this machine, and Slurm shares out its own; give a number")

@@ -26,8 +26,10 @@ from lab2.cli.options import (
     Runs,
     Seeds,
     Settings,
+    at_once,
     chosen_jobs,
     chosen_seeds,
+    refuse_auto,
     with_baselines,
 )
 from lab2.cli.screen import err, say, show_log, show_table, show_trace, warn
@@ -50,7 +52,7 @@ def run_local(
     quick: Quick = False,
     budget: BudgetOption = None,
     settings: Settings = None,
-    parallel: Parallel = 1,
+    parallel: Parallel = None,
     device: Device = "auto",
     margin: Margin = None,
     no_baselines: NoBaselines = False,
@@ -62,7 +64,7 @@ def run_local(
     trials, gpus = check_here(trials, device)
     run = start(runs, trials, smoke=quick, device=device, margin=margin)
     with launching(run):
-        launch(run, run.read_plan(), trials, parallel or 1, gpus)
+        launch(run, run.read_plan(), trials, at_once(parallel), gpus)
 
 
 @command(app, example="lab2 train vit --seed 7 --set train.epochs=3")
@@ -127,6 +129,7 @@ def submit(
     """Hand trials to Slurm, an array a job, and return at once."""
     from lab2.launch.slurm import check_submission, scripts, write_profile
 
+    refuse_auto(parallel)
     cluster = read_profile(profile)
     chosen = chosen_jobs(jobs) if no_baselines else with_baselines(chosen_jobs(jobs))
     asked = with_budget(settings or [], budget)
@@ -193,7 +196,7 @@ def resume(
             return
         refuse_changed(trials)
         if cluster is None:
-            launch(run, plan, trials, parallel or 1, check_here(trials, plan.device)[1])
+            launch(run, plan, trials, at_once(parallel), check_here(trials, plan.device)[1])
         else:
             resubmit(run, trials, cluster, parallel, now, any_node=any_node)
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from lab2.cli.checking import check_for_elsewhere, check_here, planned, refuse_changed
 from lab2.cli.launching import launching, resubmit, run_here, start, submit_trials, until_ended
-from lab2.cli.options import named
+from lab2.cli.options import at_once, named, refuse_auto
 from lab2.cli.screen import gather, out, say, show_table, show_warnings, warn, watch
 from lab2.data.datasets import load_training
 from lab2.errors import ConfigError
@@ -65,12 +65,13 @@ def start_study(runs: Path, study: Study, cluster: Profile | None, parallel: int
     search = [trial for trial in checked if trial.search]
     if cluster:  # a run that Slurm refuses is none
         where = RunDir((runs / new_run_id(runs, study.data.dataset)).absolute())
+        refuse_auto(parallel)
         check_submission(where, search, cluster, parallel=parallel)
     run = start(runs, search, smoke=False, device=device, before=lambda run: write_study(run.study, study))
     say(rule_text(study))
     with launching(run):
         if cluster is None:
-            go_on_here(run, study, parallel or 1, device)
+            go_on_here(run, study, at_once(parallel), device)
             return
         write_profile(run, cluster)
         submit_trials(run, search, cluster, parallel)
@@ -114,7 +115,7 @@ def resume_study(run: RunDir, cluster: Profile | None, parallel: int | None, *, 
     """Go on with a study: run what was killed, or the next stage if one has ended."""
     study, device = read_study(run.study), run.read_plan().device
     if cluster is None:
-        go_on_here(run, study, parallel or 1, device)
+        go_on_here(run, study, at_once(parallel), device)
         return
     plan, now = _grown(run, study)
     busy = {line.trial for line in now.trials if line.state in ("running", "queued")}

@@ -49,6 +49,7 @@ def run_locally(
     free_gpus = list(gpus)
     running: list[_Running] = []
     limit = min(parallel, len(gpus)) if gpus else parallel
+    most = min(limit, len(trials))
     try:
         while waiting or running:
             for ended in [r for r in running if r.has_ended()]:
@@ -60,7 +61,7 @@ def run_locally(
                 threads = max(1, cores // min(limit, len(waiting) + len(running)))
                 trial = waiting.pop(0)
                 python = servers.python(threads)
-                running.append(_start(run, plan, trial, threads, own_gpus, python))
+                running.append(_start(run, plan, trial, threads, own_gpus, python, most))
             yield status(run, plan).trials
             if running:
                 time.sleep(POLL_SECONDS)
@@ -124,7 +125,9 @@ class _Servers:
             server.end()
 
 
-def _start(run: RunDir, plan: Plan, trial: Trial, threads: int, gpus: list[int], python: str | None) -> _Running:
+def _start(
+    run: RunDir, plan: Plan, trial: Trial, threads: int, gpus: list[int], python: str | None, at_once: int
+) -> _Running:
     executor = submitit.LocalExecutor(run.logs(trial.name), python=python)
     seconds = 60 * trial.job.resources.timeout_min
     executor.update_parameters(
@@ -136,7 +139,7 @@ def _start(run: RunDir, plan: Plan, trial: Trial, threads: int, gpus: list[int],
     )
     clear_for_attempt(run, trial.name)
     with trial_environment(threads), _terminal_ignored():
-        job = executor.submit(TrialTask(run.path, trial.name, "cuda" if gpus else plan.device, threads))
+        job = executor.submit(TrialTask(run.path, trial.name, "cuda" if gpus else plan.device, threads, at_once))
     return _Running(run, plan, trial, job, gpus)
 
 

@@ -44,6 +44,7 @@ class TrialTask:
     trial: str
     device: str
     threads: int | None = None  # None: all cores that the process may use
+    at_once: int | None = None  # trials on this machine while it trains, itself included; None: not known
     requeue: bool = False  # the batch script starts the trial again when it ends with `GO_ON`
 
     def __call__(self) -> str:
@@ -59,9 +60,16 @@ class TrialTask:
                 logging.getLogger("lab2").setLevel(logging.INFO)
                 run = RunDir(self.run_path)
                 trial = next(t for t in run.read_plan().trials if t.name == self.trial)
-                return run_trial(
-                    trial, run, device=self.device, threads=self.threads, requeue=self.requeue, stop=stop
-                ).status
+                shard = run_trial(
+                    trial,
+                    run,
+                    device=self.device,
+                    threads=self.threads,
+                    at_once=self.at_once,
+                    requeue=self.requeue,
+                    stop=stop,
+                )
+                return shard.status
         except Stopped:
             if not self.requeue:
                 raise

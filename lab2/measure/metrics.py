@@ -166,6 +166,10 @@ COST = (
         count=True,
     ),
     Metric(name="threads", about="threads", unit="", over="same", count=True),
+    Metric(
+        name="trials_at_once", about="trials that the launcher ran on the machine at once", unit="", over="same",
+        count=True,
+    ),
 )  # fmt: skip
 
 METRICS = (*QUALITY, *TIME, *COST)

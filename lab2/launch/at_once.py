@@ -1,0 +1,119 @@
+"""`--parallel auto`: as many trials of a job at once as together train the most images a second, by measurement.
+
+A small network gains little from a second thread, and two trials of one thread each then finish sooner than one after
+the other. Where times are compared, one trial at a time is right: `lab2 run-local` does that unless it is told.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import groupby
+
+from lab2.launch.fork_server import ForkServer, is_possible
+from lab2.launch.local import run_locally
+from lab2.launch.status import TrialStatus
+from lab2.results.run_dir import RunDir
+from lab2.spec.budget import parse_budget
+from lab2.spec.job import Trial
+from lab2.spec.plan import Plan
+
+LEAST_GAIN = 1.05  # times as many images a second, or fewer trials at once are better
+MEMORY_SHARE = 0.8  # of the machine's memory, which the trials at once may need
+READY = "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What some trials at once reach together."""
+
+    at_once: int
+    images_per_second: float
+    peak_bytes: int  # of all of them
+
+
+def run_measured(
+    run: RunDir, plan: Plan, trials: Sequence[Trial], *, cores: int, gpus: Sequence[int], tell: Callable[[str], None]
+) -> Generator[list[TrialStatus]]:
+    """Run `trials`, those of one job after those of another; yields what `run_locally` does.
+
+    `tell` is told, of each job, how many at once and why. With `gpus` there are as many at once as GPUs.
+    """
+    ordered = sorted(trials, key=lambda trial: plan.names.index(trial.name))
+    for name, one_job in groupby(ordered, key=lambda trial: trial.job.name):
+        group = list(one_job)
+        at_once, why = (len(gpus), "one a GPU") if gpus else _chosen(run, group, cores)
+        tell(f"{name}: {at_once} at once ({why})")
+        yield from run_locally(run, plan, group, parallel=at_once, cores=cores, gpus=gpus)
+
+
+def _chosen(run: RunDir, trials: Sequence[Trial], cores: int) -> tuple[int, str]:
+    """How many of the trials of one job at once, and why."""
+    budget = trials[0].job.train.budget
+    if len(trials) == 1:
+        return 1, "there is one"
+    if trials[0].job.model.fitted:
+        return 1, "a baseline is fitted in one step"
+    if budget is not None and parse_budget(budget).is_time:
+        return 1, "its budget is time, which trials at once would take from one another"
+    rates: list[Rate] = []
+    with ExitStack() as stack:
+        python = sys.executable
+        if is_possible():
+            server = ForkServer(cores, str(run.path))
+            stack.callback(server.end)
+            python = server.python
+        at_once = 1
+        while at_once <= min(cores, len(trials)):
+            rate = measured(python, run, trials[0], at_once, max(1, cores // at_once))
+            if rate is None or (rates and not _is_better(rate, rates[-1])):
+                break
+            rates.append(rate)
+            at_once *= 2
+    if not rates:
+        return 1, "its training cannot be measured; its log will say why"
+    return rates[-1].at_once, ", ".join(f"{one.at_once}: {one.images_per_second:,.0f} images/s" for one in rates)
+
+
+def _is_better(rate: Rate, before: Rate) -> bool:
+    from lab2.measure.hardware import memory_limit  # loads torch
+
+    fits = rate.peak_bytes <= MEMORY_SHARE * memory_limit()
+    return fits and rate.images_per_second >= LEAST_GAIN * before.images_per_second
+
+
+def measured(python: str, run: RunDir, trial: Trial, at_once: int, threads: int) -> Rate | None:
+    """The rate of so many processes that train `trial` at the same time; None where one of them fails."""
+    words = [*shlex.split(python), "-u", "-m", "lab2.rate", str(run.path), trial.name, str(threads)]
+    found = []
+    with ExitStack() as stack:
+        started = []
+        for _ in range(at_once):
+            process = subprocess.Popen(
+                words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)  # before it is waited for: Ctrl-C must not wait
+            started.append(process)
+        if not all(process.stdout and process.stdout.readline().strip() == READY for process in started):
+            return None
+        for process in started:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        for process in started:
+            assert process.stdout is not None
+            answer = process.stdout.readline()
+            if not answer:
+                return None
+            found.append(json.loads(answer))
+    return Rate(
+        at_once,
+        sum(one["images_per_second"] for one in found),
+        sum(one["peak_bytes"] for one in found),
+    )
