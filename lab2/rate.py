@@ -11,23 +11,28 @@ import sys
 import time
 from pathlib import Path
 
+from lab2.launch.at_once import READY
+from lab2.measure.hardware import memory_limit
 from lab2.measure.memory import process_peak
 from lab2.results.run_dir import RunDir
 from lab2.trial import set_up
 
 SECONDS = 2.0
 FIRST = 3  # steps that are not timed: they allocate, and choose kernels
-READY = "ready"
 
 
 def main(run: Path, name: str, threads: int) -> None:
-    """Prints `READY`, reads a line, prints `images_per_second` and `peak_bytes` as JSON. Raises what `set_up` does."""
+    """Writes `READY`, reads a line, writes `images_per_second` and `memory_share` as JSON. Raises what `set_up` does.
+
+    `memory_share` is the process's peak over the memory that it may use.
+    """
     trainer = set_up(RunDir(run).read_plan().trial(name), "cpu", threads).trainer
     steps = trainer.fit()
     before = 0
     for _, step in zip(range(FIRST), steps, strict=False):
         before = step.images
-    print(READY, flush=True)  # to the process that measures
+    sys.stdout.write(f"{READY}\n")
+    sys.stdout.flush()
     sys.stdin.readline()
     began, images = time.perf_counter(), before
     for step in steps:
@@ -35,7 +40,8 @@ def main(run: Path, name: str, threads: int) -> None:
         if time.perf_counter() - began >= SECONDS:
             break
     rate = (images - before) / (time.perf_counter() - began)
-    print(json.dumps({"images_per_second": rate, "peak_bytes": process_peak()}), flush=True)
+    found = {"images_per_second": rate, "memory_share": process_peak() / memory_limit()}
+    sys.stdout.write(f"{json.dumps(found)}\n")
 
 
 if __name__ == "__main__":

@@ -56,8 +56,8 @@ def run_trial(
     """Train, measure, and write one shard to `run`, also if the trial fails; returns that shard.
 
     A trial that was interrupted continues from its checkpoint. With `requeue`, a signal that stops the trial leaves a
-    checkpoint but no shard, because the trial will be started again; then `Stopped` is raised. `at_once`: how many trials
-    the launcher runs on this machine at the same time, for the row.
+    checkpoint but no shard, because the trial will be started again; then `Stopped` is raised.
+    `at_once`: how many trials the launcher runs on this machine at the same time; the row says so.
     Raises `RunError` where another process runs this trial, and `OSError` where the shard cannot be written.
     """
     if stop is None:

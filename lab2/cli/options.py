@@ -99,8 +99,7 @@ Parallel = Annotated[
         "--parallel",
         metavar="N",
         parser=_at_once,
-        help="Trials at once; auto: as many as train fastest together, measured for each job. Their times are not those "
-        "of a trial alone.",
+        help="Trials at once; auto: as many as together train fastest, measured for each job.",
     ),
 ]
 

@@ -25,7 +25,7 @@ from lab2.spec.plan import Plan
 
 LEAST_GAIN = 1.05  # times as many images a second, or fewer trials at once are better
 MEMORY_SHARE = 0.8  # of the machine's memory, which the trials at once may need
-READY = "ready"
+READY = "ready"  # what a process of lab2/rate.py says before it waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Rate:
 
     at_once: int
     images_per_second: float
-    peak_bytes: int  # of all of them
+    memory_share: float  # of what the machine gives, that all of them need
 
 
 def run_measured(
@@ -71,7 +71,7 @@ def _chosen(run: RunDir, trials: Sequence[Trial], cores: int) -> tuple[int, str]
         at_once = 1
         while at_once <= min(cores, len(trials)):
             rate = measured(python, run, trials[0], at_once, max(1, cores // at_once))
-            if rate is None or (rates and not _is_better(rate, rates[-1])):
+            if rate is None or (rates and not is_better(rate, rates[-1])):
                 break
             rates.append(rate)
             at_once *= 2
@@ -80,11 +80,9 @@ def _chosen(run: RunDir, trials: Sequence[Trial], cores: int) -> tuple[int, str]
     return rates[-1].at_once, ", ".join(f"{one.at_once}: {one.images_per_second:,.0f} images/s" for one in rates)
 
 
-def _is_better(rate: Rate, before: Rate) -> bool:
-    from lab2.measure.hardware import memory_limit  # loads torch
-
-    fits = rate.peak_bytes <= MEMORY_SHARE * memory_limit()
-    return fits and rate.images_per_second >= LEAST_GAIN * before.images_per_second
+def is_better(rate: Rate, before: Rate) -> bool:
+    """Whether more at once are worth it."""
+    return rate.memory_share <= MEMORY_SHARE and rate.images_per_second >= LEAST_GAIN * before.images_per_second
 
 
 def measured(python: str, run: RunDir, trial: Trial, at_once: int, threads: int) -> Rate | None:
@@ -115,5 +113,5 @@ def measured(python: str, run: RunDir, trial: Trial, at_once: int, threads: int)
     return Rate(
         at_once,
         sum(one["images_per_second"] for one in found),
-        sum(one["peak_bytes"] for one in found),
+        sum(one["memory_share"] for one in found),
     )
