@@ -47,12 +47,12 @@ def run_measured(
     ordered = sorted(trials, key=lambda trial: plan.names.index(trial.name))
     for name, one_job in groupby(ordered, key=lambda trial: trial.job.name):
         group = list(one_job)
-        at_once, why = (len(gpus), "one a GPU") if gpus else _chosen(run, group, cores)
+        at_once, why = (len(gpus), "one a GPU") if gpus else chosen(run, group, cores)
         tell(f"{name}: {at_once} at once ({why})")
         yield from run_locally(run, plan, group, parallel=at_once, cores=cores, gpus=gpus)
 
 
-def _chosen(run: RunDir, trials: Sequence[Trial], cores: int) -> tuple[int, str]:
+def chosen(run: RunDir, trials: Sequence[Trial], cores: int) -> tuple[int, str]:
     """How many of the trials of one job at once, and why."""
     budget = trials[0].job.train.budget
     if len(trials) == 1:

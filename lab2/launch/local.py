@@ -115,8 +115,11 @@ class _Servers:
         if not is_possible():
             return None
         if not self._all or self._all[-1].threads != threads:
-            with _terminal_ignored():
-                self._all.append(ForkServer(threads, str(self.run.path)))
+            try:
+                with _terminal_ignored():
+                    self._all.append(ForkServer(threads, str(self.run.path)))
+            except OSError:  # no place for its socket
+                return None
         return self._all[-1].python
 
     def end(self) -> None:
