@@ -86,6 +86,13 @@ def test_a_signal_to_the_client_ends_both(server: ForkServer, place: Path, numbe
     wait_for(lambda: len(children(place)) == before)
 
 
+def test_a_server_that_waits_has_one_thread(server: ForkServer, place: Path):
+    """A fork copies no other thread, nor what it holds."""
+    subprocess.run(words(server, "about_", "0"), capture_output=True, check=True)
+    wait_for(lambda: len(children(place)) == 1)
+    assert len(list(Path(f"/proc/{children(place)[0]}/task").iterdir())) == 1
+
+
 def test_its_memory_is_that_of_a_process_that_imported_the_same(server: ForkServer, place: Path):
     forked, own = (
         int(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout)

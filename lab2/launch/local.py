@@ -60,7 +60,8 @@ def run_locally(
                 own_gpus, free_gpus = free_gpus[:1], free_gpus[1:]
                 threads = max(1, cores // min(limit, len(waiting) + len(running)))
                 trial = waiting.pop(0)
-                python = servers.python(threads)
+                # That no import asks the driver of a GPU, which forbids a fork after that, was never tried on one.
+                python = None if own_gpus else servers.python(threads)
                 running.append(_start(run, plan, trial, threads, own_gpus, python, most))
             yield status(run, plan).trials
             if running:
