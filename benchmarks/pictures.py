@@ -117,6 +117,7 @@ def main(
 ) -> None:
     """Measure what a large set of pictures costs."""
     side = ("--set", f"data.image_side={DECODED}")
+    cache_folder().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="lab2-pictures-", dir=cache_folder()) as scratch:
         some = str(pictures(sample))
         seconds: dict[str, list[float]] = {"one": [], "all": []}
