@@ -138,7 +138,7 @@ def main(
                 words = ("run-local", "--jobs", "cnn", "--no-baselines", "--dataset", str(folder), *side)
                 few = ("--set", "train.budget=2000-images", "--set", "train.batch_size=32")
                 took, most = lab2(*words, *few, "--runs", str(runs), cache=cache)
-                (shard,) = runs.glob("*/shards/*.json")
+                (shard,) = runs.glob("latest/shards/*.json")
                 row = json.loads(shard.read_text())["row"]
                 console.print(
                     f"{name}, {attempt} trial: {took:.1f} s in all, {row['startup_seconds']:.1f} s before its first "
