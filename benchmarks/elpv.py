@@ -45,7 +45,7 @@ CANDIDATES = (  # settings on top of those of the job file
     ("train.label_smoothing=0.1", "train.epochs=10"),
 )
 CURVE = (10, 30, 100)  # training images a class
-CURVE_IMAGES = 3200  # that each training of the curve sees, however few there are
+CURVE_IMAGES = 1600  # that each training of the curve sees, however few there are
 
 console = Console(highlight=False)
 
