@@ -117,6 +117,7 @@ def main(
 ) -> None:
     """Measure what a large set of pictures costs."""
     side = ("--set", f"data.image_side={DECODED}")
+    cache_folder().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="lab2-pictures-", dir=cache_folder()) as scratch:
         some = str(pictures(sample))
         seconds: dict[str, list[float]] = {"one": [], "all": []}
@@ -137,7 +138,7 @@ def main(
                 words = ("run-local", "--jobs", "cnn", "--no-baselines", "--dataset", str(folder), *side)
                 few = ("--set", "train.budget=2000-images", "--set", "train.batch_size=32")
                 took, most = lab2(*words, *few, "--runs", str(runs), cache=cache)
-                (shard,) = runs.glob("*/shards/*.json")
+                (shard,) = runs.glob("latest/shards/*.json")
                 row = json.loads(shard.read_text())["row"]
                 console.print(
                     f"{name}, {attempt} trial: {took:.1f} s in all, {row['startup_seconds']:.1f} s before its first "

@@ -175,6 +175,9 @@ def test_latency_is_of_single_images_and_throughput_of_batches():
     seen.clear()
     assert throughput(predict, images) <= 250 / 0.01
     assert set(seen) == {250}
+    seen.clear()
+    throughput(predict, torch.zeros(50, 3, 224, 224, dtype=torch.uint8))
+    assert set(seen) == {40}  # 500 images of 64 x 64 pixels have as many
 
 
 def test_latency_is_the_median_and_the_95th_percentile_of_all(monkeypatch):

@@ -7,11 +7,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from lab2.cli.inspecting import inspected
 from lab2.data.datasets import check_data
 from lab2.data.decoded import decoded_folder
+from lab2.data.source import Images
 from lab2.errors import ConfigError, DataError
 from lab2.launch.planning import plan_trials
 from lab2.models.imported import ImportedConfig
@@ -19,6 +23,7 @@ from lab2.models.network import NetworkConfig
 from lab2.spec.architectures import ModelConfig
 from lab2.spec.job import DataConfig, JobSpec, TrainConfig, Trial
 from lab2.spec.plan import Plan, dump_plan, load_plan
+from lab2.train.classifier import ClassifierTrainer
 from lab2.trial import run_trial
 from tests.conftest import TINY, make_run
 
@@ -131,3 +136,26 @@ def test_a_side_is_part_of_a_trials_identity_and_none_is_as_before(image_folder:
     before = Trial(job=job("a"), data=DataConfig(dataset=str(image_folder), validation_images=16), seed=1)
     assert len({a.digest, b.digest, c.digest}) == 3
     assert a.digest == before.digest
+
+
+class Counting(nn.Module):
+    """Counts the images of each batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[int] = []
+        self.bias = nn.Parameter(torch.zeros(2))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.seen.append(len(images))
+        return self.bias + torch.zeros(len(images), 2)
+
+
+@pytest.mark.parametrize(("side", "count", "most"), [(28, 501, 500), (64, 501, 500), (224, 45, 40), (2000, 3, 1)])
+def test_large_images_are_predicted_fewer_at_a_time(side: int, count: int, most: int):
+    images = Images(np.zeros((count, 1, side, side), np.uint8), np.zeros(count, np.int64))
+    network = Counting()
+    trainer = ClassifierTrainer(network, TrainConfig(), images, device=torch.device("cpu"), precision="fp32", seed=1)
+    trainer.release()
+    trainer.predict(images)
+    assert network.seen == [most] * (count // most) + [count % most] * (count % most > 0)

@@ -15,6 +15,7 @@ from lab2.data.datasets import DataShape, load_test, load_training
 from lab2.data.identity import identities
 from lab2.data.source import Images
 from lab2.errors import ConfigError, WeightsError
+from lab2.measure.batch import images_at_a_time
 from lab2.measure.inputs import check_inputs
 from lab2.measure.predictions import Predictions, read_predictions
 from lab2.models.building import build
@@ -24,7 +25,7 @@ from lab2.models.building.weights import load_trained
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, read_shard
 from lab2.spec.job import Trial
-from lab2.train.classifier import PREDICT_BATCH, to_unit
+from lab2.train.classifier import to_unit
 from lab2.train.precision import autocast
 from lab2.train.streamed import batches
 
@@ -46,7 +47,7 @@ class Trained:
     def batch(self) -> int:
         """Images at a time."""
         own = self.model.predict_batch if isinstance(self.model, Answering) else None
-        return own or PREDICT_BATCH
+        return own or images_at_a_time(self.test.pixels.shape[-1])
 
     def images(self) -> Iterator[Tensor]:
         """The test images in batches, as float in [0, 1]."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lab2.measure.batch import images_at_a_time
 from lab2.measure.hardware import synchronize
 
 T = TypeVar("T")
@@ -60,8 +61,11 @@ def latency(predict: Callable[[Tensor], object], images: Tensor) -> tuple[float,
 
 @torch.inference_mode()
 def throughput(predict: Callable[[Tensor], object], images: Tensor) -> float:
-    """Images per second of `predict` for a batch of the (N, C, S, S) `images`: the best of several, after a warm-up."""
-    batch = images[:THROUGHPUT_BATCH]
+    """Images per second of `predict` for a batch of the (N, C, S, S) `images`: the best of several, after a warm-up.
+
+    The batch has `THROUGHPUT_BATCH` images, of large ones as many as are predicted at a time.
+    """
+    batch = images[: min(THROUGHPUT_BATCH, images_at_a_time(images.shape[-1]))]
     predict(batch)
     return len(batch) / min(_repeated(predict, [batch], THROUGHPUT_REPEATS))
 

@@ -14,6 +14,7 @@ from torch.profiler import record_function
 from lab2.data import augment
 from lab2.data.mixing import MixedLabels, mix
 from lab2.data.source import Images
+from lab2.measure.batch import images_at_a_time
 from lab2.measure.predictions import Predictions
 from lab2.models.building.answers import Answer, Answering
 from lab2.models.building.pretrained import folded
@@ -23,8 +24,6 @@ from lab2.train.precision import autocast
 from lab2.train.stage import Stage, Step
 from lab2.train.streamed import StreamedImages, batches, on_device
 from lab2.train.trainer import Trainer, evaluating
-
-PREDICT_BATCH = 500  # images at a time; it affects memory, not results
 
 AUXILIARY_SHARE = 0.3  # of their losses: Szegedy et al. 2014 (arXiv:1409.4842), section 5
 
@@ -111,6 +110,7 @@ class ClassifierTrainer(Trainer):
     ) -> None:
         super().__init__(model, config, train, device=device, precision=precision, seed=seed)
         self.images, self.labels = on_device(self.images, device), self.labels.to(device)
+        self.image_side = train.pixels.shape[-1]  # pixels
 
     def fit(self) -> Iterator[Step]:
         """Train all parameters in one stage, from the network's current weights."""
@@ -135,7 +135,7 @@ class ClassifierTrainer(Trainer):
     def predict_batch(self) -> int:
         """Images at a time where nothing is trained."""
         own = self.model.predict_batch if isinstance(self.model, Answering) else None
-        return own or PREDICT_BATCH
+        return own or images_at_a_time(self.image_side)
 
     def infer(self, images: Tensor) -> Tensor:
         """(N, K) logits of (N, C, S, S) uint8 images."""

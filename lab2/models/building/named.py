@@ -7,14 +7,13 @@ from torch import nn
 from lab2.cache import pretrained_file
 from lab2.data.datasets import DataShape
 from lab2.errors import ConfigError, WeightsError
+from lab2.measure.batch import images_at_a_time
 from lab2.models.building.answers import Answering
 from lab2.models.building.headed import HeadedNet, find_heads
 from lab2.models.building.states import load_into, read_start
 from lab2.models.layers.front import Front
 from lab2.models.network import NetworkConfig
 from lab2.spec.architectures import PRETRAINED, Record
-
-_PREDICTED_PIXELS = 500 * 64 * 64  # at a time where nothing is trained; it changes memory, not results
 
 
 def named(
@@ -27,7 +26,7 @@ def named(
     """
     where, classes = f"network: name={config.name}", len(shape.classes)
     side = config.image_side or record.image_side or shape.side
-    at_once = min(500, max(1, _PREDICTED_PIXELS // side**2))
+    at_once = images_at_a_time(side)
     asked = config.weights
     if asked == "auto":
         asked = "pretrained" if pretrained_file(config.known_as) else "random"
