@@ -58,7 +58,8 @@ def notes(good: pd.DataFrame, chance: Chance | None) -> Iterator[str]:
         yield f"its target was reached by {reached} of {len(good)} seeds: the time to it is not averaged"
     if early := int(good["ended_early"].fillna(value=False).sum()):
         yield f"{early} of {len(good)} trainings ended early, for validation got no better (train.patience)"
-    if (most := good["trials_at_once"].max()) > 1:  # where none is known it is NaN, which is not
+    most = good["trials_at_once"].max()
+    if not pd.isna(most) and most > 1:
         yield f"its times were measured with {most:.0f} trials at once on the machine"
     waited = waiting_share(good)
     if waited >= BUSY_SHARE:
