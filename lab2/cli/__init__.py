@@ -24,7 +24,7 @@ from lab2.cli import (
     watching,
 )
 from lab2.cli.command import Group
-from lab2.cli.screen import say, warn
+from lab2.cli.screen import print_plainly, say, warn
 from lab2.errors import Lab2Error
 from lab2.foreign_text import one_line
 from lab2.launch.environment import leave_threads_unbound
@@ -73,6 +73,7 @@ def _advice(error: OSError) -> str:
 def main() -> None:
     """Run the CLI; a user's mistake is one sentence and exit code 2."""
     leave_threads_unbound()
+    print_plainly()
     try:
         app(prog_name="lab2")  # also as `python -m lab2.cli`, as an image calls it
     except Lab2Error as error:

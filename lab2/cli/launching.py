@@ -84,7 +84,7 @@ def run_here(run: RunDir, plan: Plan, trials: Sequence[Trial], parallel: int, gp
 
     updates = run_locally(run, plan, trials, parallel=parallel, cores=available_cores(), gpus=gpus)
     try:
-        watch(_shown(lines, {trial.name for trial in trials}) for lines in updates)
+        watch(run, (_shown(lines, {trial.name for trial in trials}) for lines in updates))
     except KeyboardInterrupt:
         updates.close()
         warn(f"\nstopped; what is finished is kept. Go on with: lab2 resume {named(run)}", "")

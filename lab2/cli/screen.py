@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 import textwrap
 from collections.abc import Iterable, Sequence
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Literal
 
 from rich.box import SIMPLE_HEAD
@@ -13,9 +15,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lab2.foreign_text import for_terminal
+from lab2.foreign_text import PLAIN_ERRORS, for_terminal, register_plain
 from lab2.launch.status import RunStatus, TrialStatus, status
 from lab2.report.live import PlainLines, live_table
+from lab2.results.curve_reader import CurveReader
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Status
 from lab2.spec.job import Trial
@@ -31,6 +34,14 @@ Align = Literal["left", "right"]
 
 out = Console(highlight=False, emoji=False)
 err = Console(stderr=True, highlight=False, emoji=False)
+
+
+def print_plainly() -> None:
+    """From here on, print in ASCII what the encoding of the terminal, or of the file, lacks."""
+    register_plain()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a test, or a program that calls lab2, may have put another in place
+            stream.reconfigure(errors=PLAIN_ERRORS)
 
 
 def say(text: str, style: str = "") -> None:
@@ -107,7 +118,7 @@ def show_table(
     """
     from lab2.report.caption import caption, failures, remarks
     from lab2.report.report import make_report
-    from lab2.report.terminal import terminal_table
+    from lab2.report.terminal import interval_table, terminal_table
     from lab2.report.writers import write_report
 
     comparison, unreported = gathered or gather(run)
@@ -120,6 +131,8 @@ def show_table(
         wide = out if out.is_terminal else Console(highlight=False, width=240)
         table, left_out = terminal_table(summary, wide.width)
         wide.print(table)
+        if intervals := interval_table(summary, wide.width):
+            wide.print(intervals)
         if left_out:
             say(f"no room for: {', '.join(left_out)}; {run.report / 'table.md'} has all", "dim")
         say(caption(comparison), "dim")
@@ -178,12 +191,19 @@ def show_trace(trace: Trace) -> None:
     say(f"trace: {trace.file} (chrome://tracing and ui.perfetto.dev show it)")
 
 
-def watch(updates: Iterable[Sequence[TrialStatus]]) -> None:
-    """Show status updates: in a live table, or as plain lines where there is no terminal."""
+def show_trials(run: RunDir, lines: Sequence[TrialStatus]) -> None:
+    """Print what each trial is doing, with its curve so far."""
+    out.print(live_table(lines, CurveReader(run).validation(line.trial for line in lines), out.width))
+
+
+def watch(run: RunDir, updates: Iterable[Sequence[TrialStatus]]) -> None:
+    """Show status updates of trials of `run`: in a live table, or as plain lines where there is no terminal."""
     if out.is_terminal:
+        curves = CurveReader(run)
         with Live(console=out, refresh_per_second=4) as live:
             for lines in updates:
-                live.update(live_table(lines))
+                names = [line.trial for line in lines[: out.height]]  # the others are below the screen
+                live.update(live_table(lines, curves.validation(names), out.width))
         return
     plain = PlainLines()
     for lines in updates:

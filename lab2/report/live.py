@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from rich.console import Group
@@ -11,9 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from lab2.foreign_text import for_terminal
+from lab2.report.bars import sparkline
 from lab2.results.journal import Progress
 
 _STYLES = {"ok": "green", "running": "cyan", "waiting": "dim", "queued": "dim", "cancelled": "yellow"}
+_LEAST_CURVE, _WIDEST_CURVE = 8, 20  # characters
 
 
 class Line(Protocol):
@@ -31,19 +33,19 @@ class Line(Protocol):
     def progress(self) -> Progress | None: ...
 
 
-def live_table(lines: Sequence[Line]) -> Group:
-    """A row per trial: state, node (where known), bar, epoch, loss, validation accuracy, time left.
+def live_table(lines: Sequence[Line], curves: Mapping[str, Sequence[float]] | None = None, width: int = 80) -> Group:
+    """A row per trial: state, node (where known), bar, curve, epoch, loss, validation accuracy, time left.
 
-    Below the table stand the reasons why trials wait or have ended. The table fits 80 columns if the names of the
-    trials have at most 26 characters.
+    `curves` holds the validation accuracies of each trial so far, which are drawn where the `width` of the terminal has
+    room for them. All have one scale, from the lowest to the highest of them. Below the table stand the reasons why
+    trials wait or have ended. The table fits 80 columns if the names of the trials have at most 26 characters.
     """
-    table = Table(box=None, pad_edge=False)
-    nodes = {line.node for line in lines} - {""}
-    titles = ("trial", "state", *(["node"] if nodes else []), "", "epoch", "loss", "validation", "left")
-    for title in titles:
-        left = title in ("trial", "state", "node", "")
-        table.add_column(title, justify="left" if left else "right", no_wrap=True)
-    narrower = min(6, max(0, max((len(line.trial) for line in lines), default=0) - 20))
+    nodes = any(line.node for line in lines)
+    known = {trial: values for trial, values in (curves or {}).items() if values}
+    lowest = min((min(values) for values in known.values()), default=0.0)
+    highest = max((max(values) for values in known.values()), default=1.0)
+    bar, drawn = _widths(lines, width, nodes=nodes, curves=bool(known))
+    table = _empty(["node"] if nodes else [], ["curve"] * bool(drawn))
     for line in lines:
         now = line.progress or Progress(state="starting")
         share = 1.0 if line.state == "ok" else now.epoch / now.epochs if now.epochs else 0.0
@@ -51,7 +53,8 @@ def live_table(lines: Sequence[Line]) -> Group:
             Text(for_terminal(line.trial)),
             Text(_doing(line), style=_style(line)),
             *([Text(for_terminal(line.node))] if nodes else []),
-            ProgressBar(total=1.0, completed=share, width=(10 if nodes else 14) - narrower),
+            ProgressBar(total=1.0, completed=share, width=bar),
+            *([sparkline(known.get(line.trial, ()), lowest, highest, drawn)] if drawn else []),
             _epochs(now, "/") if now.epochs else "",
             "" if now.loss is None else f"{now.loss:.3f}",
             "" if now.validation_accuracy is None else f"{now.validation_accuracy:.2%}",
@@ -59,6 +62,23 @@ def live_table(lines: Sequence[Line]) -> Group:
         )
     reasons = [Text(for_terminal(f"{line.trial}: {line.reason}"), style=_style(line)) for line in lines if line.reason]
     return Group(table, *reasons)
+
+
+def _empty(nodes: list[str], curves: list[str]) -> Table:
+    """The table without rows."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("trial", "state", *nodes, "", *curves, "epoch", "loss", "validation", "left"):
+        left = title in ("trial", "state", "node", "", "curve")
+        table.add_column(title, justify="left" if left else "right", no_wrap=True)
+    return table
+
+
+def _widths(lines: Sequence[Line], width: int, *, nodes: bool, curves: bool) -> tuple[int, int]:
+    """The characters of the progress bars, and of the curves: 0 where there is no room for them."""
+    longer = max((len(line.trial) for line in lines), default=0) - 20
+    room = (10 if nodes else 14) - min(6, max(0, longer)) + max(0, width - 80)
+    curve = min(_WIDEST_CURVE, max(_LEAST_CURVE, room - 15)) if curves and room >= _LEAST_CURVE + 5 else 0
+    return min(14, room - curve - bool(curve)), curve
 
 
 class PlainLines:
