@@ -20,6 +20,7 @@ from lab2.cli import (
     machine,
     recommending,
     running,
+    serving,
     tuning,
     watching,
 )
@@ -38,7 +39,7 @@ app = typer.Typer(
     epilog="Begin with: lab2 run-local --quick",
 )
 PARTS = (
-    *(machine, inspecting, running, tuning, deciding, claims, watching),
+    *(machine, inspecting, running, tuning, deciding, claims, watching, serving),
     *(recommending, comparing, importing, exporting),
 )
 for part in PARTS:

@@ -51,14 +51,14 @@ def live_table(lines: Sequence[Line], curves: Mapping[str, Sequence[float]] | No
         share = 1.0 if line.state == "ok" else now.epoch / now.epochs if now.epochs else 0.0
         table.add_row(
             Text(for_terminal(line.trial)),
-            Text(_doing(line), style=_style(line)),
+            Text(doing(line), style=_style(line)),
             *([Text(for_terminal(line.node))] if nodes else []),
             ProgressBar(total=1.0, completed=share, width=bar),
             *([sparkline(known.get(line.trial, ()), lowest, highest, drawn)] if drawn else []),
-            _epochs(now, "/") if now.epochs else "",
+            epochs(now, "/") if now.epochs else "",
             "" if now.loss is None else f"{now.loss:.3f}",
             "" if now.validation_accuracy is None else f"{now.validation_accuracy:.2%}",
-            _clock(now.seconds_left) if now.seconds_left is not None and line.state == "running" else "",
+            clock(now.seconds_left) if now.seconds_left is not None and line.state == "running" else "",
         )
     reasons = [Text(for_terminal(f"{line.trial}: {line.reason}"), style=_style(line)) for line in lines if line.reason]
     return Group(table, *reasons)
@@ -93,7 +93,7 @@ class PlainLines:
         for line in lines:
             now = line.progress
             accuracy = now.validation_accuracy if now else None
-            current = (_doing(line), accuracy if line.state == "running" else None)
+            current = (doing(line), accuracy if line.state == "running" else None)
             if current != self.reported.get(line.trial, ("waiting", None)):
                 self.reported[line.trial] = current
                 new.append(_sentence(line, now))
@@ -101,11 +101,11 @@ class PlainLines:
 
 
 def _sentence(line: Line, now: Progress | None) -> str:
-    words = [f"{line.trial}: {_doing(line)}"]
+    words = [f"{line.trial}: {doing(line)}"]
     if line.state == "running" and now and now.validation_accuracy is not None and now.loss is not None:
-        words.append(f"epoch {_epochs(now, ' of ')}, loss {now.loss:.3f}")
+        words.append(f"epoch {epochs(now, ' of ')}, loss {now.loss:.3f}")
         words.append(f"validation accuracy {now.validation_accuracy:.2%}")
-        words.append(f"trained {_clock(now.train_seconds)}, left {_clock(now.seconds_left or 0)}")
+        words.append(f"trained {clock(now.train_seconds)}, left {clock(now.seconds_left or 0)}")
     return ", ".join(words + ([line.reason] if line.reason else []))
 
 
@@ -113,11 +113,13 @@ def _style(line: Line) -> str:
     return _STYLES.get(line.state, "red")
 
 
-def _doing(line: Line) -> str:
+def doing(line: Line) -> str:
+    """The state of a trial; of one that runs what it does."""
     return line.progress.state if line.state == "running" and line.progress else line.state
 
 
-def _epochs(now: Progress, of: str) -> str:
+def epochs(now: Progress, of: str) -> str:
+    """How many epochs it has trained, and of how many, with the text `of` between them."""
     return f"{_short(min(now.epoch, now.epochs))}{of}{_short(now.epochs)}"
 
 
@@ -125,6 +127,7 @@ def _short(epochs: float) -> str:
     return f"{epochs:.0f}" if epochs >= 100 else f"{epochs:.3g}"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}"
