@@ -128,7 +128,7 @@ def test_readers_are_let_go_when_it_stops(going: Going):
 
 
 class TestTimeLeft:
-    """By hand, of trials of the jobs a, a and b: one that has finished took 20 s; one that runs took 20 s, and needs 60."""
+    """By hand, of trials of jobs a and b: one that has finished took 20 s; one that runs took 20 s, and needs 60."""
 
     def left(self, *states: str, estimate: float | None = 60.0) -> float | None:
         trials = [trial for job in ("a", "b") for trial in seeds_of(job, 3)]
