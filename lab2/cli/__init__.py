@@ -18,6 +18,7 @@ from lab2.cli import (
     importing,
     inspecting,
     machine,
+    merging,
     recommending,
     running,
     serving,
@@ -40,7 +41,7 @@ app = typer.Typer(
 )
 PARTS = (
     *(machine, inspecting, running, tuning, deciding, claims, watching, serving),
-    *(recommending, comparing, importing, exporting),
+    *(recommending, comparing, merging, importing, exporting),
 )
 for part in PARTS:
     app.add_typer(part.app)

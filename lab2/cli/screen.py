@@ -25,6 +25,8 @@ from lab2.spec.job import Trial
 from lab2.spec.plan import Plan
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lab2.report.chapter import Chapter
     from lab2.report.report import Report
     from lab2.results.collect import Comparison
@@ -116,32 +118,13 @@ def show_table(
 
     `chapters`: what a study adds to the page.
     """
-    from lab2.report.caption import caption, failures, remarks
     from lab2.report.report import make_report
-    from lab2.report.terminal import interval_table, terminal_table
     from lab2.report.writers import write_report
 
     comparison, unreported = gathered or gather(run)
     report = make_report(run, comparison, chapters)
-    summary = report.summary
     if not quiet:
-        for leak in comparison.leaks:
-            warn(leak, "bold red")
-        _show_answer(report)
-        wide = out if out.is_terminal else Console(highlight=False, width=240)
-        table, left_out = terminal_table(summary, wide.width)
-        wide.print(table)
-        if intervals := interval_table(summary, wide.width):
-            wide.print(intervals)
-        if left_out:
-            say(f"no room for: {', '.join(left_out)}; {run.report / 'table.md'} has all", "dim")
-        say(caption(comparison), "dim")
-        for text in failures(summary):
-            say(text, "red")
-        for text in remarks(summary):
-            warn(f"note: {text}")
-        for text in report.notes:
-            warn(f"note: {text}")
+        show_tables(report, run.report / "table.md")
     show_warnings(comparison, unreported, leaks=False)  # leaks stand above the table
     written, refused = write_report(report)
     if quiet and refused:  # the files are all that was asked for
@@ -153,6 +136,31 @@ def show_table(
         say(f"{statuses.count('ok')} of {len(statuses)} trials are finished")
     if written:
         say(f"in {run.report}: {', '.join(written)}")
+
+
+def show_tables(report: Report, complete: Path | None = None) -> None:
+    """Print the answer, the table and what is to be known of it. `complete` is a file that has all columns."""
+    from lab2.report.caption import caption, failures, remarks
+    from lab2.report.terminal import interval_table, terminal_table
+
+    comparison, summary = report.comparison, report.summary
+    for leak in comparison.leaks:
+        warn(leak, "bold red")
+    _show_answer(report)
+    wide = out if out.is_terminal else Console(highlight=False, width=240)
+    table, left_out = terminal_table(summary, wide.width)
+    wide.print(table)
+    if intervals := interval_table(summary, wide.width):
+        wide.print(intervals)
+    if left_out:
+        say(f"no room for: {', '.join(left_out)}" + (f"; {complete} has all" if complete else ""), "dim")
+    say(caption(comparison), "dim")
+    for text in failures(summary):
+        say(text, "red")
+    for text in remarks(summary):
+        warn(f"note: {text}")
+    for text in report.notes:
+        warn(f"note: {text}")
 
 
 def show_warnings(comparison: Comparison, unreported: RunStatus, *, leaks: bool = True) -> None:
