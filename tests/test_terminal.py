@@ -16,9 +16,10 @@ import pytest
 from rich.console import Console
 
 from lab2.launch.status import TrialStatus
-from lab2.report.bars import interval_bars, sparkline
+from lab2.report.bars import interval_bars
 from lab2.report.live import live_table
 from lab2.report.report import make_report
+from lab2.report.sparkline import sparkline
 from lab2.report.terminal import interval_table, terminal_table
 from lab2.results.collect import collect
 from lab2.results.curve_reader import CurveReader

@@ -1,18 +1,15 @@
-"""Pictures of one line of characters: the interval of each row of a table, and how a curve has run.
+"""The intervals of a table's rows as bars of characters.
 
 Each character has one of plain ASCII that means the same (`lab2/foreign_text.py`), for terminals without UTF-8.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from lab2.report.page.svg import Axis, accuracy_axis, apart
 
 LOW, BETWEEN, MIDDLE, HIGH, BEFORE, BEHIND = "├─●┤◂▸"
-STEPS = "▁▂▃▄▅▆▇█"
 FEWEST = 10  # characters in which a bar still says something
 
 
@@ -61,15 +58,3 @@ def _ruler(axis: Axis, width: int) -> str:
         if start >= 0 and not "".join(drawn[max(0, start - 1) : start + len(text) + 1]).strip():
             drawn[start : start + len(text)] = text
     return "".join(drawn).rstrip()
-
-
-def sparkline(values: Sequence[float], low: float, high: float, width: int) -> str:
-    """A character a value, its height between `low` and `high`; of more than `width` values as many, evenly chosen.
-
-    The last value is always drawn.
-    """
-    if len(values) > width:
-        last = len(values) - 1
-        values = [values[round(number * last / (width - 1))] for number in range(width)] if width > 1 else values[-1:]
-    span = (high - low) or 1.0
-    return "".join(STEPS[min(len(STEPS) - 1, max(0, int((value - low) / span * len(STEPS))))] for value in values)

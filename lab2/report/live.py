@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab2.foreign_text import for_terminal
-from lab2.report.bars import sparkline
+from lab2.report.sparkline import sparkline
 from lab2.results.journal import Progress
 
 _STYLES = {"ok": "green", "running": "cyan", "waiting": "dim", "queued": "dim", "cancelled": "yellow"}

@@ -171,7 +171,10 @@ def _group(title: str, parts: Sequence[_Part], command: str, notes: list[str]) -
         rows.setdefault((part.job, part.kind), []).append(part)
     runs_of_job = Counter(job for job, _ in rows)
     taken = set(runs_of_job)
-    tables, trials, sources, names = [], [], {}, []
+    tables: list[pa.Table] = []
+    trials: list[Trial] = []
+    sources: dict[str, tuple[RunDir, str]] = {}
+    names: list[tuple[str, str, tuple[str, ...]]] = []
     for (job, _), several in rows.items():
         name = job if runs_of_job[job] == 1 else _free_name(job, several[0].number, taken)
         taken.add(name)

@@ -123,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
 
-    def send_error(self, code: int, *_: str | None) -> None:
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
         """A status in one line. Nothing that the client sent is in it."""
         status = HTTPStatus(code)
         more = {"Allow": "GET"} if status in (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED) else {}
