@@ -1,4 +1,4 @@
-"""A curve as a line of characters, each of which has one of plain ASCII that means the same (`lab2/foreign_text.py`)."""
+"""A curve as a line of characters, each of which has one of ASCII that means the same (`lab2/foreign_text.py`)."""
 
 from __future__ import annotations
 
