@@ -139,16 +139,17 @@ def test_clients_that_say_nothing_leave_room_again(server: WatchServer):
         assert late.recv(1) == b""  # closed at once
     for client in silent:
         client.close()
-    while True:  # the server's threads end when they read that their clients have gone
-        with connected(server) as client:
-            try:
-                client.sendall(f"GET /{server.token}/ HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-                answer = b"".join(iter(lambda client=client: client.recv(65536), b""))
-            except ConnectionError:
-                continue
-        if answer:
-            break
+    while not (answer := attempted(server)):  # its threads end when they read that their clients have gone
+        pass
     assert parsed(answer).status == 200
+
+
+def attempted(server: WatchServer) -> bytes:
+    """The answer to a request; empty where the server closed the connection."""
+    with connected(server) as client, suppress(ConnectionError):
+        client.sendall(f"GET /{server.token}/ HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        return b"".join(iter(lambda: client.recv(65536), b""))
+    return b""
 
 
 def test_a_port_that_is_taken_is_said(server: WatchServer, run: RunDir):

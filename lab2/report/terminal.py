@@ -69,7 +69,10 @@ def _needed(title: str, cells: dict[str, list[str]]) -> int:
 
 def _room_for_bar(summary: pd.DataFrame, cells: dict[str, list[str]], filled: Sequence[Column], width: int) -> int:
     """The characters of the bars in the table; 0: there is no room, or nothing to draw."""
-    room = width - sum(_needed(c.title, cells) for c in filled if c.rank <= _BEFORE_BAR) - _GAP
+    whole = sum(_needed(c.title, cells) for c in filled)
+    if whole > width:  # some columns are left out anyway
+        whole = sum(_needed(c.title, cells) for c in filled if c.rank <= _BEFORE_BAR)
+    room = width - whole - _GAP
     return min(_WIDEST, room) if room >= FEWEST and summary["accuracy"].notna().any() else 0
 
 
