@@ -26,8 +26,9 @@ MOST_PORT = 65535
 def watch(
     run_id: RunId = "latest",
     port: Annotated[
-        int, typer.Option("--port", metavar="PORT", min=0, max=MOST_PORT, help="Of 127.0.0.1. Default: a free one.")
-    ] = 0,
+        int | None,
+        typer.Option("--port", metavar="PORT", min=1, max=MOST_PORT, help="Of 127.0.0.1. Default: a free one."),
+    ] = None,
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
     """Show a run in a browser while it goes on; when it has ended, its report.
@@ -40,7 +41,7 @@ def watch(
     run = open_run(runs, run_id)
     feed = Feed(run, SLURM_SECONDS if run.profile.exists() else LOCAL_SECONDS, lambda: _report_page(run))
     feed.newest()  # what cannot be read is said here, not in a browser
-    with WatchServer(feed, port) as server:
+    with WatchServer(feed, port or 0) as server:
         say(f"run {run.path.name}: {server.address}")
         say(f"from another machine: {shlex.join(tunnel(server, _user()))}, then the same address")
         say("the address lets whoever has it see the run; Ctrl-C ends this, and the run goes on")
