@@ -75,8 +75,8 @@ def test_classes_have_their_names_where_the_data_were_inspected(run: RunDir):
 
 def test_what_is_changed_in_a_frame_does_not_change_the_run(run: RunDir):
     loaded = lab2.load(run.path)
-    loaded.table.loc[0, "accuracy"] = 0.0
-    loaded.trials.loc[0, "accuracy"] = 0.0
+    table, trials = loaded.table, loaded.trials
+    table.loc[0, "accuracy"] = trials.loc[0, "accuracy"] = 0.0
     assert loaded.table.loc[0, "accuracy"] == pytest.approx(0.875)
     assert loaded.trials.loc[0, "accuracy"] == pytest.approx(0.9)
 
