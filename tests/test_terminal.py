@@ -118,9 +118,15 @@ class TestLiveView:
 
     def test_without_room_there_is_the_bar_alone(self):
         name = "a_name_of_twenty_six-seed1"
-        text = self.shown([TrialStatus(name, "ok")], {name: [0.1, 0.9]}, 80)
+        text = self.shown([TrialStatus(name, "ok")], {name: [0.1, 0.9]}, 75)
         assert "curve" not in text[0]
-        assert "━" * 8 in text[1]
+        assert re.fullmatch(rf"{name}  ok  +━+ *", text[1])
+
+    def test_bars_give_way_to_what_is_long(self):
+        now = Progress(state="measuring", epoch=2.11, epochs=2.11, loss=1.234, validation_accuracy=0.99, seconds_left=0)
+        lines = [TrialStatus("logistic_regression-seed1", "running", progress=now), TrialStatus("b", "cancelled")]
+        text = self.shown(lines, {"b": [0.5]}, 80)
+        assert all(word in text[1] for word in ("logistic_regression-seed1", "2.11/2.11", "1.234", "99.00%", "0:00"))
 
     def test_a_curve_is_read_again_when_it_has_grown(self, tmp_path: Path):
         run = make_run(tmp_path, trial := make_trial())
