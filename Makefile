@@ -94,8 +94,8 @@ image-sif: $(if $(ARCHIVE),,image-archive) ## one file of it, lab2.sif, for Appt
 	@command -v apptainer >/dev/null || { echo 'make image-sif needs apptainer' >&2; exit 2; }
 	@apptainer build --force --build-arg $(call quote,ARCHIVE=$(or $(ARCHIVE),lab2.tar)) lab2.sif slurm/containers/lab2.def
 
-test-report: $(SETUP_DEV) ## look at the page of a report with a real browser (needs chromium and chromedriver)
-	@$(VENV)/bin/pytest -m page tests/test_page_browser.py
+test-report: $(SETUP_DEV) ## look at the pages of a report and of a run with a real browser (needs chromium and chromedriver)
+	@$(VENV)/bin/pytest -m page tests/test_page_browser.py tests/test_watch.py
 
 test-image: $(SETUP_DEV) ## build the image on a base made here, and test it (needs root)
 	@slurm/containers/test-base localhost/lab2:test VERSION=$(VERSION) COMMIT=$(COMMIT) $(call quote,SOURCE=$(SOURCE))

@@ -11,6 +11,7 @@ chapter 7 (the special characters), and the LaTeX kernel's accents and symbols.
 
 from __future__ import annotations
 
+import codecs
 import re
 import unicodedata
 from dataclasses import fields
@@ -42,6 +43,14 @@ _LATEX = {
 }
 _COMBINING = "\u0300\u0301\u0302\u0303\u0308\u0304\u0307\u0327\u030c\u030a\u030b"
 _LATEX_ACCENTS = dict(zip(_COMBINING, "`'^~\"=.cvrH", strict=True))
+# What lab2 prints beside ASCII, for terminals and files whose encoding lacks it: a character for a character.
+_PLAIN = {
+    **dict(zip("├─●┤◂▸", "[-o]<>", strict=True)),  # bars of intervals
+    **dict(zip("▁▂▃▄▅▆▇█", "_.-~=+*#", strict=True)),  # curves
+    **dict(zip("–—−·×†µ’‘“”≈", "---.x+u''\"\"~", strict=True)),
+    **{"…": "...", "≥": ">=", "≤": "<=", "±": "+-", "²": "^2", "½": "1/2"},
+}
+PLAIN_ERRORS = "lab2-plain"  # a value of `errors` of an output; see `register_plain`
 FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"  # the first characters of what a spreadsheet takes for a formula
 
 
@@ -67,6 +76,19 @@ def is_visible(text: str) -> bool:
 def for_terminal(text: str) -> str:
     """`text` for a terminal: line breaks and tabs are kept, other invisible characters are escaped."""
     return _visible(text, "\n\t")
+
+
+def register_plain() -> None:
+    """Make `PLAIN_ERRORS` known: what an output's encoding lacks is written in ASCII, or as Python escapes it."""
+    codecs.register_error(PLAIN_ERRORS, _plain)
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """In ASCII what cannot be encoded, and where to go on. Raises `error` where it is of decoding."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(c) or _escaped(c) for c in lacking), error.end
 
 
 def for_csv(text: str) -> str:

@@ -21,6 +21,7 @@ from tests.conftest import PATIENCE_S
 
 PROGRAMS = ("chromium", "chromedriver")
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # WebDriver, 12.1
+_UNLIMITED = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
 KEYS = {"Tab": "\ue004", "Enter": "\ue007", "Space": "\ue00d", "Down": "\ue015", "Escape": "\ue00c"}
 
 
@@ -53,21 +54,29 @@ class Browser:
         answer = self.ask("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
         self.session = f"/session/{answer['sessionId']}"
         self.devtools("Network.enable")
-        offline = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
-        self.devtools("Network.emulateNetworkConditions", **offline)
+        self.devtools("Network.emulateNetworkConditions", offline=True, **_UNLIMITED)
 
     def devtools(self, command: str, **parameters: Any) -> Any:
         return self.ask("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
 
     def open(self, file: Path, *, width: int = 1440, dark: bool = False, scripts: bool = True) -> None:
         """Show a file from disk; the messages of pages before it are forgotten."""
+        self._prepare(width=width, dark=dark, scripts=scripts)
+        self.ask("POST", "/url", {"url": file.absolute().as_uri()})
+
+    def visit(self, address: str, *, width: int = 1440, dark: bool = False) -> None:
+        """Show a page that a server on this machine has; from here on there is a network."""
+        self.devtools("Network.emulateNetworkConditions", offline=False, **_UNLIMITED)
+        self._prepare(width=width, dark=dark, scripts=True)
+        self.ask("POST", "/url", {"url": address})
+
+    def _prepare(self, *, width: int, dark: bool, scripts: bool) -> None:
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self.devtools("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.devtools("Emulation.setEmulatedMedia", features=[scheme])
         self.devtools("Emulation.setScriptExecutionDisabled", value=not scripts)
         self.messages()
-        self.ask("POST", "/url", {"url": file.absolute().as_uri()})
 
     def messages(self) -> list[str]:
         """What the console says, errors and warnings, since this was last asked."""

@@ -28,7 +28,7 @@ LAYERS = [
     ["launch", "report", "machine", "trace", "export"],
     ["api", "rate"],
     ["__init__"],  # of lab2 itself: what it names is imported when it is asked for
-    ["tune", "study"],
+    ["tune", "study", "watch"],
     ["cli"],
 ]
 LAYER = {package: layer for layer, packages in enumerate(LAYERS) for package in packages}
@@ -107,7 +107,7 @@ def test_the_login_node_needs_no_torch():
     modules = [
         ".".join(("lab2", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
         for path in FILES
-        if package(path) in ("spec", "launch", "results", "compare", "more", "report", "tune", "study", "cli")
+        if package(path) in ("spec", "launch", "results", "compare", "more", "report", "tune", "study", "watch", "cli")
     ]
     code = f"""
 import importlib.abc, sys

@@ -14,6 +14,7 @@ import typer
 import lab2
 from lab2.cache import cache_folder
 from lab2.cli.command import Group
+from lab2.cli.plain import print_plainly
 from lab2.errors import Lab2Error
 from lab2.foreign_text import one_line
 from lab2.launch.environment import leave_threads_unbound
@@ -58,6 +59,7 @@ def _advice(error: OSError) -> str:
 def main() -> None:
     """Run the CLI; a user's mistake is one sentence and exit code 2."""
     leave_threads_unbound()
+    print_plainly()
     try:
         app(prog_name="lab2")  # also as `python -m lab2.cli`, as an image calls it
     except Lab2Error as error:

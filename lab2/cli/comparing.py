@@ -64,13 +64,13 @@ def compare(
     from lab2.report.changes import find_changes
     from lab2.results.two_runs import Side
 
-    opened = [_opened(runs, text) for text in (run_a, run_b)]
-    if opened[0].path == opened[1].path:
-        raise RunError(f"{run_a}, {run_b}: both are the run {opened[0].path}; name two runs")
-    gathered = [_tested(run) for run in opened]
+    both = [opened(runs, text) for text in (run_a, run_b)]
+    if both[0].path == both[1].path:
+        raise RunError(f"{run_a}, {run_b}: both are the run {both[0].path}; name two runs")
+    gathered = [tested(run) for run in both]
     before, after = (
         Side(name=one_line(name), run=run, comparison=found)
-        for name, run, (found, _) in zip(_names(opened), opened, gathered, strict=True)
+        for name, run, (found, _) in zip(names_of(both), both, gathered, strict=True)
     )
     changes = find_changes(before, after, margin)
     _show(changes)
@@ -87,31 +87,31 @@ def compare(
     raise typer.Exit(code)
 
 
-def _opened(runs: Path, text: str) -> RunDir:
+def opened(runs: Path, text: str) -> RunDir:
     """The run of that id, or in the folder of that path. Raises `RunError` where there is none."""
     path = Path(text)
     return open_run(path.parent, path.name) if "/" in text and path.name else open_run(runs, text)
 
 
-def _names(runs: Sequence[RunDir]) -> list[str]:
+def names_of(runs: Sequence[RunDir]) -> list[str]:
     """The ids of the runs; their paths where the ids are the same."""
     ids = [run.path.name for run in runs]
     return ids if len(set(ids)) == len(ids) else [str(run.path) for run in runs]
 
 
-def _tested(run: RunDir) -> tuple[Comparison, RunStatus]:
+def tested(run: RunDir) -> tuple[Comparison, RunStatus]:
     """The collected run, of a study its chosen recipes. Raises `RunError` where these are not trained yet."""
     comparison, unreported = gather(run)
-    if (tested := comparison.tested()) is None:
+    if (found := comparison.tested()) is None:
         raise RunError(f"{run.path.name}: a study that has chosen no recipe yet; lab2 resume goes on with it")
-    if last := last_look(run, tested):
+    if last := last_look(run, found):
         names = " and ".join(last.planned.decide)
         warn(
             f"note: {run.path.name}: seeds of {names} were added in planned looks, so their number depended on "
             "results; the error of this comparison is not exactly 5 % for them"
         )
-        tested = last.comparison
-    return tested, unreported
+        found = last.comparison
+    return found, unreported
 
 
 def _show(changes: Changes) -> None:

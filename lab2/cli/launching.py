@@ -45,11 +45,15 @@ def start(
 ) -> RunDir:
     """A new run of `trials`, with what was found in their data; `before` writes what must be there with the plan."""
     found = inspected(trials)
-    words = [os.fsencode(word).decode(errors="backslashreplace") for word in sys.argv[1:]]  # a plan is UTF-8
-    typed = shlex.join(["lab2", *words])
-    run = start_run(runs, trials, smoke=smoke, device=device, margin=margin, command=typed, before=before)
+    run = start_run(runs, trials, smoke=smoke, device=device, margin=margin, command=typed(), before=before)
     keep_findings(run, found)
     return run
+
+
+def typed() -> str:
+    """The command that was typed, as a shell takes it."""
+    words = [os.fsencode(word).decode(errors="backslashreplace") for word in sys.argv[1:]]  # a plan is UTF-8
+    return shlex.join(["lab2", *words])
 
 
 def launching(run: RunDir) -> AbstractContextManager[None]:
@@ -88,7 +92,7 @@ def run_here(run: RunDir, plan: Plan, trials: Sequence[Trial], parallel: int, gp
     else:
         updates = run_locally(run, plan, trials, parallel=parallel, cores=available_cores(), gpus=gpus)
     try:
-        watch(_shown(lines, {trial.name for trial in trials}) for lines in updates)
+        watch(run, (_shown(lines, {trial.name for trial in trials}) for lines in updates))
     except KeyboardInterrupt:
         updates.close()
         warn(f"\nstopped; what is finished is kept. Go on with: lab2 resume {named(run)}", "")

@@ -42,6 +42,7 @@ COMMANDS = {
         RUN, "claims", "Measure a claim: run its trials, and state whether it is supported, refuted, or not decided."
     ),
     "status": Listed(WATCH, "watching", "Show what each trial is doing, or what became of it."),
+    "watch": Listed(WATCH, "serving", "Show a run in a browser while it goes on; when it has ended, its report."),
     "logs": Listed(WATCH, "watching", "Show what a trial has logged."),
     "report": Listed(RESULTS, "watching", "Show a run's comparison table, and write its report."),
     "collect": Listed(RESULTS, "watching", "Another word for `lab2 report --quiet`.", hidden=True),
@@ -51,6 +52,7 @@ COMMANDS = {
         "Say which rows fit limits, which may be the best of them, and what each limit costs. It forces no winner.",
     ),
     "compare": Listed(RESULTS, "comparing", "Show what changed from one run to another."),
+    "merge": Listed(RESULTS, "merging", "Put several runs on one page: data sets, machines, before and after."),
     "import": Listed(RESULTS, "importing", "Make a run of predictions from elsewhere, and show its table."),
     "export": Listed(
         RESULTS,

@@ -125,7 +125,7 @@ def _run(
         tried.update(trial.name for trial in trials)
     elif those := [trial.name for trial in waiting if trial.name in busy]:
         warn(f"waiting for trials that already run: {some_of(those)}")
-        watch(until_ended(run, plan, those))
+        watch(run, until_ended(run, plan, those))
         tried.update(those)
     else:
         return False

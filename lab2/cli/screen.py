@@ -16,6 +16,8 @@ from rich.text import Text
 from lab2.foreign_text import for_terminal
 
 if TYPE_CHECKING:  # this module is loaded by every command, and most print no run
+    from pathlib import Path
+
     from lab2.launch.status import RunStatus, TrialStatus
     from lab2.report.chapter import Chapter
     from lab2.report.report import Report
@@ -105,30 +107,13 @@ def show_table(
 
     `chapters`: what a study adds to the page.
     """
-    from lab2.report.caption import caption, failures, remarks
     from lab2.report.report import make_report
-    from lab2.report.terminal import terminal_table
     from lab2.report.writers import write_report
 
     comparison, unreported = gathered or gather(run)
     report = make_report(run, comparison, chapters)
-    summary = report.summary
     if not quiet:
-        for leak in comparison.leaks:
-            warn(leak, "bold red")
-        _show_answer(report)
-        wide = out if out.is_terminal else Console(highlight=False, width=240)
-        table, left_out = terminal_table(summary, wide.width)
-        wide.print(table)
-        if left_out:
-            say(f"no room for: {', '.join(left_out)}; {run.report / 'table.md'} has all", "dim")
-        say(caption(comparison), "dim")
-        for text in failures(summary):
-            say(text, "red")
-        for text in remarks(summary):
-            warn(f"note: {text}")
-        for text in report.notes:
-            warn(f"note: {text}")
+        show_tables(report, run.report / "table.md")
     show_warnings(comparison, unreported, leaks=False)  # leaks stand above the table
     written, refused = write_report(report)
     if quiet and refused:  # the files are all that was asked for
@@ -140,6 +125,31 @@ def show_table(
         say(f"{statuses.count('ok')} of {len(statuses)} trials are finished")
     if written:
         say(f"in {run.report}: {', '.join(written)}")
+
+
+def show_tables(report: Report, complete: Path | None = None) -> None:
+    """Print the answer, the table and what is to be known of it. `complete` is a file that has all columns."""
+    from lab2.report.caption import caption, failures, remarks
+    from lab2.report.terminal import interval_table, terminal_table
+
+    comparison, summary = report.comparison, report.summary
+    for leak in comparison.leaks:
+        warn(leak, "bold red")
+    _show_answer(report)
+    wide = out if out.is_terminal else Console(highlight=False, width=240)
+    table, left_out = terminal_table(summary, wide.width)
+    wide.print(table)
+    if intervals := interval_table(summary, wide.width):
+        wide.print(intervals)
+    if left_out:
+        say(f"no room for: {', '.join(left_out)}" + (f"; {complete} has all" if complete else ""), "dim")
+    say(caption(comparison), "dim")
+    for text in failures(summary):
+        say(text, "red")
+    for text in remarks(summary):
+        warn(f"note: {text}")
+    for text in report.notes:
+        warn(f"note: {text}")
 
 
 def show_warnings(comparison: Comparison, unreported: RunStatus, *, leaks: bool = True) -> None:
@@ -178,14 +188,25 @@ def show_trace(trace: Trace) -> None:
     say(f"trace: {trace.file} (chrome://tracing and ui.perfetto.dev show it)")
 
 
-def watch(updates: Iterable[Sequence[TrialStatus]]) -> None:
-    """Show status updates: in a live table, or as plain lines where there is no terminal."""
+def show_trials(run: RunDir, lines: Sequence[TrialStatus]) -> None:
+    """Print what each trial is doing, with its curve so far."""
+    from lab2.report.live import live_table
+    from lab2.results.curve_reader import CurveReader
+
+    out.print(live_table(lines, CurveReader(run).validation(line.trial for line in lines), out.width))
+
+
+def watch(run: RunDir, updates: Iterable[Sequence[TrialStatus]]) -> None:
+    """Show status updates of trials of `run`: in a live table, or as plain lines where there is no terminal."""
     from lab2.report.live import PlainLines, live_table
+    from lab2.results.curve_reader import CurveReader
 
     if out.is_terminal:
+        curves = CurveReader(run)
         with Live(console=out, refresh_per_second=4) as live:
             for lines in updates:
-                live.update(live_table(lines))
+                names = [line.trial for line in lines[: out.height]]  # the others are below the screen
+                live.update(live_table(lines, curves.validation(names), out.width))
         return
     plain = PlainLines()
     for lines in updates:

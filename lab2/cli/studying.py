@@ -99,7 +99,7 @@ def go_on_here(run: RunDir, study: Study, parallel: int, device: str) -> None:
             tried.update(trial.name for trial in trials)
         elif busy:
             warn(f"waiting for trials that already run: {some_of(busy)}")
-            watch(until_ended(run, plan, busy))
+            watch(run, until_ended(run, plan, busy))
         else:
             break
     without = show_study(run)

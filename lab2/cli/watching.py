@@ -11,10 +11,9 @@ import typer
 from lab2.cli import completion
 from lab2.cli.command import command
 from lab2.cli.options import DEFAULT_RUNS, RunId, Runs, named
-from lab2.cli.screen import gather, out, pass_on, say, show_table, warn, watch
+from lab2.cli.screen import gather, pass_on, say, show_table, show_trials, warn, watch
 from lab2.errors import RunError
 from lab2.launch.status import RunStatus, TrialStatus, status
-from lab2.report.live import live_table
 from lab2.results.run_dir import RunDir, open_run
 from lab2.spec.plan import Plan
 
@@ -38,11 +37,11 @@ def show_status(
     run = open_run(runs, run_id)
     plan = run.read_plan()
     if follow or watch_on:
-        watch(_updates(run, plan))
+        watch(run, _updates(run, plan))
         return
     now = status(run, plan)
     say(f"run {plan.run_id}")
-    out.print(live_table(now.trials))
+    show_trials(run, now.trials)
     if now.caveat:
         warn(f"warning: {now.caveat}")
 

@@ -98,7 +98,7 @@ def read_shared(before: Side, after: Side) -> list[SharedJob]:
         else:
             correctness = aligned((BEFORE, AFTER), tested[name], other_data=True)
         pairs = _same_work(old, new)
-        same = tuple(two.trial.name for one, two in pairs if _are_equal(one, two))
+        same = tuple(two.trial.name for one, two in pairs if are_equal(one, two))
         found.append(SharedJob(
             name=name, before=old, after=new, correctness=correctness,
             same_work=tuple(two.trial.name for _, two in pairs), same_predictions=same,
@@ -139,7 +139,7 @@ def _digest(trial: Trial) -> str:
     return replace(trial, data=data, inputs=inputs, seed=0 if trial.job.model.fitted else trial.seed).digest
 
 
-def _are_equal(one: TrialOutcome, other: TrialOutcome) -> bool:
+def are_equal(one: TrialOutcome, other: TrialOutcome) -> bool:
     """Whether both have the same labels, answers and probabilities, and the same images as far as both say."""
     try:
         first, second = _predictions(one), _predictions(other)

@@ -122,7 +122,7 @@ def _frame(x: Axis, y: Axis, title: str) -> Iterator[Markup]:
         yield text(place, _BOTTOM + 16, words, "tick middle")
     yield line(_LEFT, _BOTTOM, _RIGHT, _BOTTOM, "axis")
     yield text((_LEFT + _RIGHT) / 2, HEIGHT - 5, title, "label middle")
-    yield text(2, 10, "%", "label")
+    yield text(2, _BOTTOM + 16, "%", "label")  # below the ticks, the topmost of which may stand at the top
 
 
 def _panel(one: Curve, style: Style, x: Axis, y: Axis, background: Markup) -> Panel:
@@ -147,3 +147,38 @@ def _seen(point: CurvePoint) -> float:
 
 def _ordered(history: Sequence[CurvePoint]) -> list[CurvePoint]:
     return sorted(history, key=_seen)
+
+
+def draw_trials(
+    jobs: Mapping[str, Sequence[Sequence[CurvePoint]]], styles: Mapping[str, Style], least: float
+) -> Curves:
+    """A panel a job, with a line for each of its trials that has validated, as far as it has come.
+
+    All panels have the same axes. `least`: half a validation image, as a share.
+    """
+    found = {job: [_ordered(one) for one in several if one] for job, several in jobs.items()}
+    drawn = {job: several for job, several in found.items() if several}
+    points = [point for several in drawn.values() for one in several for point in one]
+    if not points:
+        return Curves(panels=(), behind=Markup(""), left_out=0)
+    x = apart(linear_axis(0, max(map(_seen, points)), _LEFT, _RIGHT, 3), 44)
+    y = apart(accuracy_axis([point.validation_accuracy for point in points], _BOTTOM, _TOP, least), 14)
+    frame = Markup("").join(_frame(x, y, "training images seen"))
+    panels = [_trials_panel(job, drawn[job], styles[job], x, y, frame) for job in list(drawn)[:MOST_PANELS]]
+    return Curves(panels=tuple(panels), behind=Markup(""), left_out=max(0, len(drawn) - MOST_PANELS))
+
+
+def _trials_panel(
+    job: str, histories: Sequence[Sequence[CurvePoint]], style: Style, x: Axis, y: Axis, frame: Markup
+) -> Panel:
+    parts = [frame]
+    for one in histories:
+        kept = np.unique(np.linspace(0, len(one) - 1, MOST_POINTS).round().astype(int))
+        points = _points([_seen(one[n]) for n in kept], [one[n].validation_accuracy for n in kept], x, y)
+        if len(points) > 1:
+            parts.append(path(points, f"curve {style.colour}"))
+        parts.append(mark(style.shape, *points[-1], 4, f"mark {style.colour}"))
+    newest = [one[-1].validation_accuracy for one in histories]
+    several = f" to {max(newest):.2%} ({len(newest)} seeds)" if len(newest) > 1 else ""
+    conclusion = f"{job}: validation accuracy {min(newest):.2%}{several} by now."
+    return Panel(job=job, picture=chart(WIDTH, HEIGHT, conclusion, parts), conclusion=conclusion)

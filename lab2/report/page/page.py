@@ -7,9 +7,7 @@ names. All text is escaped by Jinja2, and what cannot be seen, such as ESC or a 
 
 from __future__ import annotations
 
-import hashlib
 import json
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -31,6 +29,7 @@ from lab2.report.page.classes import MOST_COLUMNS, f1_rows, hardest, matrices
 from lab2.report.page.costs import cost_charts
 from lab2.report.page.curves import MOST_TRIALS, draw_curves, read_curves
 from lab2.report.page.differences import comparison_data, matrix, picture_data, too_much
+from lab2.report.page.document import environment, policy
 from lab2.report.page.origin import counts, recipes
 from lab2.report.page.pictures import Chosen, Sprite, choose, draw_pictures
 from lab2.report.page.rows import page_table
@@ -55,10 +54,7 @@ def index_html(report: Report) -> bytes:
             **_content(report),
             script=Markup(script),
             style=Markup(style),
-            policy=(
-                f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; img-src data:; "
-                "base-uri 'none'; form-action 'none'"
-            ),
+            policy=policy(script, style),
         )
     )
     return page.encode()
@@ -226,25 +222,9 @@ def _without_answer(report: Report) -> str:
 
 @cache
 def _templates() -> jinja2.Environment:
-    found = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER / "templates"),
-        autoescape=True,
-        finalize=_visible,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    found = environment(_FOLDER / "templates")
     found.globals["mark"] = mark
     return found
-
-
-def _visible(value: object) -> object:
-    return for_terminal(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _digest(text: str) -> str:
-    """As a CSP names what stands in the page."""
-    return f"sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def _as_json(value: object) -> Markup:
