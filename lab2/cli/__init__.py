@@ -18,6 +18,7 @@ from lab2.cli import (
     importing,
     inspecting,
     machine,
+    plotting,
     recommending,
     running,
     tuning,
@@ -39,7 +40,7 @@ app = typer.Typer(
 )
 PARTS = (
     *(machine, inspecting, running, tuning, deciding, claims, watching),
-    *(recommending, comparing, importing, exporting),
+    *(recommending, comparing, plotting, importing, exporting),
 )
 for part in PARTS:
     app.add_typer(part.app)

@@ -66,6 +66,13 @@ def claim(incomplete: str) -> list[str]:
     return _beginning(incomplete, ["all", *claims()])
 
 
+def figure(incomplete: str) -> list[str]:
+    """A kind of figure that `lab2 plot` draws."""
+    from lab2.report.figures.kinds import KINDS  # loads pandas
+
+    return _beginning(incomplete, KINDS)
+
+
 def prepared(incomplete: str) -> list[str]:
     """What `lab2 prepare` brings."""
     return _beginning(incomplete, [*(name for name, one in NAMED.items() if not one.embedded), *IMAGENET])

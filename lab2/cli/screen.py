@@ -99,11 +99,12 @@ def show_table(
     gathered: tuple[Comparison, RunStatus] | None = None,
     *,
     quiet: bool = False,
+    figures: bool = False,
     chapters: tuple[Chapter, ...] = (),
 ) -> None:
     """Print the table, unless `quiet`, and write the report. A disk that refuses the report does not stop the table.
 
-    `chapters`: what a study adds to the page.
+    `figures`: also its charts, which need matplotlib. `chapters`: what a study adds to the page.
     """
     from lab2.report.caption import caption, failures, remarks
     from lab2.report.report import make_report
@@ -131,6 +132,11 @@ def show_table(
             warn(f"note: {text}")
     show_warnings(comparison, unreported, leaks=False)  # leaks stand above the table
     written, refused = write_report(report)
+    if figures:
+        from lab2.report.figures.kinds import write_all
+
+        drawn, failed = write_all(report)
+        written, refused = [*written, *drawn], [*refused, *failed]
     if quiet and refused:  # the files are all that was asked for
         raise refused[0]
     for error in refused:

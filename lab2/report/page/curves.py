@@ -1,27 +1,20 @@
-"""Curves with bands, a panel a job; and the learning curves of a run.
-
-A learning curve is the mean over a row's seeds, its band goes from the lowest to the highest of them.
-"""
+"""Curves with bands, a panel a job."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from markupsafe import Markup
 
+from lab2.report.axes import Axis, accuracy_axis, apart, linear_axis
 from lab2.report.chapter import Curve
 from lab2.report.page.styles import Style
-from lab2.report.page.svg import Axis, accuracy_axis, apart, chart, element, line, linear_axis, mark, path, text
-from lab2.report.report import Report
-from lab2.results.journal import CurvePoint, read_history
+from lab2.report.page.svg import chart, element, line, mark, path, text
 
 WIDTH, HEIGHT = 240, 170
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42, 232, 10, 132
-MOST_POINTS = 60  # of a curve that are drawn
 MOST_PANELS = 60
-MOST_TRIALS = 5000  # whose histories are read
 MOST_BEHIND = 12  # curves that are drawn grey behind each one
 
 
@@ -41,57 +34,6 @@ class Curves:
     panels: tuple[Panel, ...]
     behind: Markup  # the grey curves, once for all panels
     left_out: int  # curves for which there is no room
-
-
-def read_curves(report: Report) -> list[Curve]:
-    """Of each job of which some trial has validated, in the order of the plan; baselines have no curve.
-
-    None of a run of more than `MOST_TRIALS`.
-    """
-    if len(report.comparison.plan.trials) > MOST_TRIALS:
-        return []
-    histories: dict[str, list[list[CurvePoint]]] = {}
-    for trial in report.comparison.plan.trials:
-        if not trial.job.model.fitted and (history := read_history(report.run, trial.name)):
-            histories.setdefault(trial.job.name, []).append(history)
-    return [curve(job, of_seeds) for job, of_seeds in histories.items()]
-
-
-def curve(job: str, histories: Sequence[Sequence[CurvePoint]]) -> Curve:
-    """Mean and range over seeds. Where seeds validated after different numbers of images, values between are linear.
-
-    It ends where the first seed ends. A seed that ends before another begins is left out.
-    """
-    histories = _overlapping(histories)
-    places = sorted({_seen(point) for history in histories for point in history})
-    end = min(max(_seen(point) for point in history) for history in histories)
-    start = max(min(_seen(point) for point in history) for history in histories)
-    x = np.array([place for place in places if start <= place <= end])
-    if len(x) > MOST_POINTS:
-        x = x[np.unique(np.linspace(0, len(x) - 1, MOST_POINTS).round().astype(int))]
-    each = np.stack(
-        [
-            np.interp(x, [_seen(p) for p in one], [p.validation_accuracy for p in one])
-            for one in map(_ordered, histories)
-        ]
-    )
-    middle, low, high = (tuple(one.tolist()) for one in (each.mean(0), each.min(0), each.max(0)))
-    images = tuple(x.tolist())
-    both = dict.fromkeys((0, len(images) - 1))  # one place if it validated once
-    ends = [f"{middle[place]:.2%} after {images[place]:,.0f}" for place in both]
-    ends[0] += " training images"
-    seeds = len(histories)
-    several = f", mean of {seeds} seeds, at the end {low[-1]:.2%} to {high[-1]:.2%}" if seeds > 1 else ""
-    conclusion = f"{job}: validation accuracy {', '.join(ends)}{several}."
-    return Curve(job=job, conclusion=conclusion, x=images, middle=middle, low=low, high=high)
-
-
-def _overlapping(histories: Sequence[Sequence[CurvePoint]]) -> list[Sequence[CurvePoint]]:
-    """Without those that end first, until the others have a place in common."""
-    left = sorted(histories, key=lambda history: max(map(_seen, history)))
-    while max(map(_seen, left[0])) < max(min(map(_seen, history)) for history in left):
-        left.pop(0)
-    return left
 
 
 def draw_curves(
@@ -138,12 +80,3 @@ def _panel(one: Curve, style: Style, x: Axis, y: Axis, background: Markup) -> Pa
 
 def _points(places: Sequence[float], values: Sequence[float], x: Axis, y: Axis) -> list[tuple[float, float]]:
     return [(x.at(place), y.at(value)) for place, value in zip(places, values, strict=True)]
-
-
-def _seen(point: CurvePoint) -> float:
-    """Training images; passes over them in runs that did not count images."""
-    return float(point.images or point.epoch)
-
-
-def _ordered(history: Sequence[CurvePoint]) -> list[CurvePoint]:
-    return sorted(history, key=_seen)
