@@ -27,7 +27,7 @@ def plot(
         str,
         typer.Argument(
             metavar="KIND",
-            help="cost, intervals, differences, curves, tuning, confusion, calibration.",
+            help="cost, intervals, differences, curves, target, tuning, confusion, calibration.",
             autocompletion=completion.figure,
         ),
     ],
@@ -38,6 +38,12 @@ def plot(
         typer.Option("--cost", metavar="COST", help="For cost: time, parameters, memory, latency or flops; else each."),
     ] = None,
     linear: Annotated[bool, typer.Option("--linear", help="For cost: a linear axis, not a logarithmic one.")] = False,
+    target: Annotated[
+        float | None,
+        typer.Option(
+            "--target", metavar="PERCENT", help="For target: the validation accuracy (99); else one that half reach."
+        ),
+    ] = None,
     size: Annotated[
         str | None,
         typer.Option("--size", metavar="SIZE", help="column (3.3 in wide) or slide (13.3 x 7.5 in). Else both."),
@@ -56,7 +62,7 @@ def plot(
     from lab2.report.figures.kinds import FOLDER, KINDS, draw
     from lab2.whole_file import write_files
 
-    asked = _asked(kind, rows, cost, linear, size, form)
+    asked = _asked(kind, rows, cost, linear, target, size, form)
     require_matplotlib()
     run = open_run(runs, run_id)
     drawings = draw(_report(run), [kind], asked)
@@ -72,7 +78,15 @@ def plot(
     say(f"in {folder}: {', '.join(written)}")
 
 
-def _asked(kind: str, rows: str | None, cost: str | None, linear: bool, size: str | None, form: str | None) -> Asked:
+def _asked(
+    kind: str,
+    rows: str | None,
+    cost: str | None,
+    linear: bool,
+    target: float | None,
+    size: str | None,
+    form: str | None,
+) -> Asked:
     """What the options mean. Raises `ConfigError` for a word that there is not."""
     from lab2.report.figures.drawing import FORMATS, SIZES
     from lab2.report.figures.kinds import COST_WORDS, KINDS, Asked
@@ -81,6 +95,10 @@ def _asked(kind: str, rows: str | None, cost: str | None, linear: bool, size: st
         raise ConfigError(f"lab2 plot {kind}: wanted {', '.join(KINDS)}")
     if kind != "cost" and (cost or linear):
         raise ConfigError(f"lab2 plot {kind}: {'--cost' if cost else '--linear'} is for cost; leave it out")
+    if kind != "target" and target is not None:
+        raise ConfigError(f"lab2 plot {kind}: --target is for target; leave it out")
+    if target is not None and not 0 < target <= 100:
+        raise ConfigError(f"--target {target:g}: wanted per cent of validation images, above 0 and up to 100 (99)")
     if cost not in (None, *COST_WORDS):
         raise ConfigError(f"--cost {cost}: wanted {', '.join(COST_WORDS)}")
     if size not in (None, *(one.name for one in SIZES)):
@@ -91,6 +109,7 @@ def _asked(kind: str, rows: str | None, cost: str | None, linear: bool, size: st
         rows=tuple(word for word in map(str.strip, (rows or "").split(",")) if word),
         costs=(cost,) if cost else COST_WORDS,
         linear=linear,
+        target=None if target is None else target / 100,
         sizes=tuple(one for one in SIZES if size in (None, one.name)),
         formats=tuple(one for one in FORMATS if form in (None, one)),
     )

@@ -57,6 +57,14 @@ def labels(
     return found
 
 
+def shortened(text: str, most: int) -> str:
+    """`text`, of which an ellipsis replaces the middle where it has more than `most` characters."""
+    if len(text) <= most:
+        return text
+    first = most // 2
+    return f"{text[:first]}…{text[len(text) - (most - 1 - first) :]}"
+
+
 def thick(one: Box, around: float = 2.0) -> Box:
     """The room that a line takes; its ends in any order."""
     left, right, top, bottom = min(one[0], one[2]), max(one[0], one[2]), min(one[1], one[3]), max(one[1], one[3])

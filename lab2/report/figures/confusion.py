@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from lab2.report.axes import Axis, apart, linear_axis
 from lab2.report.figures.drawing import Drawing, Size
-from lab2.report.figures.fonts import shortened
 from lab2.report.figures.listing import Dot, Line, Listing
 from lab2.report.figures.material import Material
 from lab2.report.figures.sheet import HEAT, INK, LINE, QUIET, SMALL, Room, Sheet
+from lab2.report.labels import shortened
 from lab2.report.page.answers import JobAnswers
 from lab2.report.page.classes import HEAT as SHADES
 from lab2.report.page.classes import Matrix, matrices

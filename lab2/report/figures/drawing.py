@@ -10,7 +10,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from markupsafe import escape
 
@@ -18,6 +18,9 @@ from lab2.errors import ConfigError
 from lab2.foreign_text import one_line
 from lab2.report.figures.fonts import FAMILY
 from lab2.report.figures.sheet import WIDE, Sheet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Format = Literal["svg", "pdf", "png"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -76,7 +79,6 @@ def files_of(
 def rendered(drawing: Drawing, size: Size, form: Format) -> bytes:
     """The figure as a file. What a user's matplotlibrc sets does not change it."""
     import matplotlib as mpl
-    from matplotlib.figure import Figure
 
     with mpl.rc_context():
         mpl.rcdefaults()
@@ -86,20 +88,25 @@ def rendered(drawing: Drawing, size: Size, form: Format) -> bytes:
                 "path.simplify": False, "text.parse_math": False,
             }
         )  # fmt: skip
-        wide, needed = size.width * POINTS, drawing.height(size) * size.font
-        high = needed if size.height is None else size.height * POINTS
-        em = size.font * min(1.0, high / needed)
-        figure = Figure(figsize=(wide / POINTS, high / POINTS), dpi=POINTS)
-        axes = figure.add_axes((0, 0, 1, 1))
-        axes.set_axis_off()
-        axes.set_xlim(0, wide)
-        axes.set_ylim(high, 0)
-        drawing.draw(Sheet(axes=axes, width=wide, height=high, em=em))
-        written = io.BytesIO()
-        figure.savefig(
-            written, format=form, dpi=size.dpi if form == "png" else POINTS, metadata=_metadata(drawing, form)
-        )
+        written, dpi = io.BytesIO(), size.dpi if form == "png" else POINTS
+        figure_of(drawing, size).savefig(written, format=form, dpi=dpi, metadata=_metadata(drawing, form))
     return _described(written.getvalue(), drawing) if form == "svg" else written.getvalue()
+
+
+def figure_of(drawing: Drawing, size: Size) -> Figure:
+    """The drawn figure: one axes over all of the paper, in points, y downwards."""
+    from matplotlib.figure import Figure
+
+    wide, needed = size.width * POINTS, drawing.height(size) * size.font
+    high = needed if size.height is None else size.height * POINTS
+    figure = Figure(figsize=(wide / POINTS, high / POINTS), dpi=POINTS)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set_xlim(0, wide)
+    axes.set_ylim(high, 0)
+    em = size.font * min(1.0, high / needed)  # on paper of a fixed height, smaller text where much is to be shown
+    drawing.draw(Sheet(axes=axes, width=wide, height=high, em=em))
+    return figure
 
 
 def _metadata(drawing: Drawing, form: Format) -> dict[str, str | None]:

@@ -24,14 +24,6 @@ def shown(text: str) -> tuple[str, list[str]]:
     return "".join(f"U+{ord(c):04X}" if c in left else c for c in text), [FAMILY, other] if other else [FAMILY]
 
 
-def shortened(text: str, most: int) -> str:
-    """`text`, of which an ellipsis replaces the middle where it has more than `most` characters."""
-    if len(text) <= most:
-        return text
-    first = most // 2
-    return f"{text[:first]}…{text[len(text) - (most - 1 - first) :]}"
-
-
 def _lacking(text: str, family: str) -> set[str]:
     return {character for character in text if ord(character) not in _glyphs(family)}
 
@@ -39,18 +31,30 @@ def _lacking(text: str, family: str) -> set[str]:
 @cache
 def _other(wanted: frozenset[str]) -> str:
     """The installed family that has most of the characters; of several the first by name. Empty: none has any."""
-    from matplotlib import font_manager
+    counts = {family: sum(ord(one) in _glyphs(family) for one in wanted) for family in sorted(_installed())}
+    best = max(counts, key=lambda family: counts[family], default="")
+    return best if counts.get(best) else ""
 
-    counts = {}
-    for family in sorted({one.name for one in font_manager.fontManager.ttflist}):
-        counts[family] = sum(ord(character) in _glyphs(family) for character in wanted)
-    best = max(counts, key=lambda family: counts[family])
-    return best if counts[best] else ""
+
+@cache
+def _installed() -> dict[str, str]:
+    """The upright fonts of this machine by family, each with its file; of those of matplotlib `FAMILY` alone.
+
+    The others of matplotlib are for formulas, and one has a box for each character that there is.
+    """
+    import matplotlib as mpl
+    from matplotlib.font_manager import fontManager
+
+    return {
+        one.name: one.fname
+        for one in sorted(fontManager.ttflist, key=lambda one: one.fname, reverse=True)
+        if one.style == "normal" and one.weight in (400, "normal", "regular")
+        if one.name == FAMILY or not one.fname.startswith(mpl.get_data_path())
+    }
 
 
 @cache
 def _glyphs(family: str) -> frozenset[int]:
-    from matplotlib import font_manager
+    from matplotlib.font_manager import get_font
 
-    path = font_manager.findfont(font_manager.FontProperties(family=family))
-    return frozenset(font_manager.get_font(path).get_charmap())
+    return frozenset(get_font(_installed()[family]).get_charmap())

@@ -15,6 +15,7 @@ from lab2.report.figures.drawing import FORMATS, SIZES, Drawing, Format, Size, f
 from lab2.report.figures.intervals import interval_figures
 from lab2.report.figures.material import Material
 from lab2.report.figures.panels import curve_figures, tuning_figures
+from lab2.report.figures.target import target_figures
 from lab2.report.report import Report
 from lab2.whole_file import write_files
 
@@ -29,6 +30,7 @@ class Asked:
     rows: tuple[str, ...] = ()  # the jobs that are shown; empty: all
     costs: tuple[str, ...] = COST_WORDS
     linear: bool = False  # the axis of costs
+    target: float | None = None  # [0, 1], validation accuracy; None: a common one
     sizes: tuple[Size, ...] = SIZES
     formats: tuple[Format, ...] = FORMATS
 
@@ -63,6 +65,11 @@ KINDS: dict[str, Kind] = {
         absent="no trial of these rows has validated",
         drawings=lambda found, _: curve_figures(found),
     ),
+    "target": Kind(
+        about="time to a validation accuracy",
+        absent="no trial of these rows has validated, or none has reached that accuracy",
+        drawings=lambda found, asked: target_figures(found, asked.target),
+    ),
     "tuning": Kind(
         about="tuning curves",
         absent="only a study by random search whose trainings have ended has tuning curves: lab2 tune",
@@ -92,7 +99,7 @@ def draw(report: Report, kinds: Sequence[str], asked: Asked) -> list[Drawing]:
 
 
 def write_all(report: Report) -> tuple[list[str], list[OSError]]:
-    """Write all figures of a report beside its tables; returns what was written, in words, and the errors of the others.
+    """Write all figures of a report beside its tables; returns what was written, in words, and the errors.
 
     Raises `ConfigError` without matplotlib.
     """

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from lab2.report.axes import Axis
 from lab2.report.figures.drawing import Size
-from lab2.report.figures.fonts import shortened
 from lab2.report.figures.sheet import INK, LINE, QUIET, SMALL, Room, Sheet
+from lab2.report.labels import shortened
 from lab2.report.page.styles import Style
 
 WIDE_LINE, NARROW_LINE = 1.75, 2.7  # ems of a line; in a narrow chart the numbers stand below the name

@@ -9,9 +9,9 @@ from lab2.report.axes import Axis, accuracy_axis, apart, linear_axis
 from lab2.report.chapter import Curve
 from lab2.report.curves import curves_of
 from lab2.report.figures.drawing import Drawing, Size
-from lab2.report.figures.fonts import shortened
 from lab2.report.figures.material import Material
 from lab2.report.figures.sheet import QUIET, SMALL, Room, Sheet
+from lab2.report.labels import shortened
 from lab2.report.page.chapters import room_below
 from lab2.report.page.styles import Style, styles_of
 

@@ -37,8 +37,10 @@ from lab2.report.page.pictures import Chosen, Sprite, choose, draw_pictures
 from lab2.report.page.rows import page_table
 from lab2.report.page.styles import Style, styles_of
 from lab2.report.page.svg import mark
+from lab2.report.page.targets import target_section
 from lab2.report.report import Report
 from lab2.report.summary import least_error
+from lab2.report.targets import time_to_target
 from lab2.spec.job import DataConfig
 
 _FOLDER = Path(__file__).parent
@@ -118,6 +120,7 @@ def _content(report: Report) -> dict[str, object]:
         "classes": found.classes,
         **_pairs(found, chosen, sprite),
         "curves": draw_curves(curves_of(histories), styles, least, name="curves", x_title=IMAGES_SEEN),
+        "to_target": target_section(time_to_target(report, histories), styles),
         "sections": sections(report.chapters, least),
         **_classes(found, chosen),
         "reliability": reliability(answers, styles),
