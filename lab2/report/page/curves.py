@@ -12,8 +12,8 @@ from lab2.report.chapter import Curve
 from lab2.report.page.styles import Style
 from lab2.report.page.svg import chart, element, line, mark, path, text
 
-WIDTH, HEIGHT = 240, 170
-_LEFT, _RIGHT, _TOP, _BOTTOM = 42, 232, 10, 132
+WIDTH, HEIGHT = 240, 176
+_LEFT, _RIGHT, _TOP, _BOTTOM = 42, 232, 22, 138
 MOST_PANELS = 60
 MOST_BEHIND = 12  # curves that are drawn grey behind each one
 
@@ -46,7 +46,7 @@ def draw_curves(
     if not curves:
         return Curves(panels=(), behind=Markup(""), left_out=0)
     most = max(one.x[-1] for one in curves) if all(one.x for one in curves) else 1.0
-    x = apart(linear_axis(0, most, _LEFT, _RIGHT, 3), 44)
+    x = apart(linear_axis(0, most, _LEFT, _RIGHT, 3), 62)
     y = apart(accuracy_axis([v for one in curves for v in (*one.low, *one.high)], _BOTTOM, _TOP, least), 14)
     parts = [path(_points(one.x, one.middle, x, y), "behind") for one in curves[:MOST_BEHIND]]
     behind = element("g", {"id": name}, Markup("").join(parts))

@@ -13,10 +13,10 @@ from lab2.report.page.styles import Style
 from lab2.report.page.svg import chart, line, mark, text
 from lab2.report.targets import Targets
 
-WIDTH, LINE, BELOW = 620, 26, 44
-_LEFT, _RIGHT = 170, 604
+WIDTH, LINE, BELOW = 500, 26, 44
+_LEFT, _RIGHT = 132, 484
 MOST_ROWS = 60
-MOST_LETTERS = 22  # of a name
+MOST_LETTERS = 18  # of a name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +59,8 @@ def _picture(targets: Targets, styles: Mapping[str, Style]) -> Markup | None:
         parts.append(text(_LEFT - 12, y + 4, shortened(row.job, MOST_LETTERS), "name end"))
         if common.seconds:
             parts.append(line(x.at(min(common.seconds)), y, x.at(max(common.seconds)), y, f"bar {style.colour}"))
-        if common.mean is None:
-            parts.append(text(_LEFT + 8, y + 4, common.text, "label") if not common.seconds else Markup(""))
+        else:
+            parts.append(text(_LEFT + 8, y + 4, common.text, "label"))
         for value in common.seconds if common.seeds > 1 else ():
             parts.append(mark(style.shape, x.at(value), y, 3, f"mark {style.colour} few", f"{value:.3g} s"))
         if common.mean is not None:
