@@ -14,10 +14,12 @@ from lab2.report.figures.drawing import Drawing
 from lab2.report.figures.listing import Dot, Line, Listing
 from lab2.report.figures.material import Material
 from lab2.report.figures.sheet import GOOD, INK, QUIET
+from lab2.report.labels import shortened
 from lab2.report.page.differences import interval, signed
 from lab2.report.page.styles import Style
 
-MOST_PAIRS = 45
+MOST_PAIRS = 28  # of eight rows
+MOST_LETTERS = 15  # of a row's name
 MOST_NAMED = 10  # of a verdict, in words
 # A verdict's mark. The more accurate row stands first, so no pair is worse but where seeds say so.
 _LOOKS = {
@@ -65,7 +67,7 @@ def _listing(pairs: Sequence[Pair], margin: float) -> Listing:
         style = Style(colour=colour, shape=shape)
         lines.append(
             Line(
-                name=f"{pair.first} − {pair.second}",
+                name=f"{shortened(pair.first, MOST_LETTERS)} − {shortened(pair.second, MOST_LETTERS)}",
                 numbers=f"{signed(pair.difference)} {interval(pair.low, pair.high)}",
                 dots=(Dot(value=100 * pair.difference, style=style, size=0.36, hollow=hollow),),
                 low=100 * pair.low,

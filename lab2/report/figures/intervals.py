@@ -8,7 +8,7 @@ from lab2.report.figures.drawing import Drawing
 from lab2.report.figures.listing import Dot, Line, Listing
 from lab2.report.figures.material import Material
 
-MOST_ROWS = 40
+MOST_ROWS = 30
 
 
 def interval_figures(found: Material) -> list[Drawing]:

@@ -13,7 +13,8 @@ from lab2.report.page.styles import Style
 
 WIDE_LINE, NARROW_LINE = 1.75, 2.7  # ems of a line; in a narrow chart the numbers stand below the name
 ABOVE, BELOW = 0.6, 3.6  # ems around the lines: the axis and its title stand below
-MOST_LETTERS = 40  # of a name
+MOST_LETTERS = 34  # of a name
+MOST_BESIDE = 0.5  # of the width: what names beside the chart may take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +56,36 @@ class Listing:
     def draw(self, sheet: Sheet) -> None:
         em = sheet.em
         names = [shortened(one.name, MOST_LETTERS) for one in self.lines]
-        name_width = max(sheet.width_of(name) for name in names)
-        number_width = max(sheet.width_of(one.numbers, SMALL) for one in self.lines)
-        left = (name_width if sheet.wide else max(name_width, number_width)) + 1.4 * em
-        right = sheet.width - (number_width + 1.6 * em if sheet.wide else 0.8 * em)
+        left, right, above = self._edges(sheet, names)
         room = Room(left=left, top=ABOVE * em, right=right, bottom=sheet.height - BELOW * em)
         x = self.axis(room.left + 0.6 * em, room.right - 0.6 * em, em)
+        self._ground(sheet, room, x)
+        step = (room.bottom - room.top) / len(self.lines)
+        for number, (one, name) in enumerate(zip(self.lines, names, strict=True)):
+            y = room.top + step * (number + 0.5)
+            if sheet.wide or above:
+                base = y - 0.3 * em if above else y + 0.34 * em
+                sheet.text(0.4 * em, base, name, halo=above)
+                place = sheet.width - 0.4 * em
+                sheet.text(place, base, one.numbers, anchor="end", colour=QUIET, size=SMALL, halo=above)
+            else:
+                sheet.text(0.4 * em, y - 0.2 * em, name)
+                sheet.text(0.4 * em, y + 0.95 * em, one.numbers, colour=QUIET, size=SMALL)
+            self._row(sheet, one, x, y + 0.5 * em if above else y)
+        sheet.bottom(room, x, self.title)
+
+    def _edges(self, sheet: Sheet, names: Sequence[str]) -> tuple[float, float, bool]:
+        """Where the chart begins and ends, and whether the text of a line stands above its mark: where it is long."""
+        em = sheet.em
+        name = max(map(sheet.width_of, names))
+        number = max(sheet.width_of(one.numbers, SMALL) for one in self.lines)
+        beside = name if sheet.wide else max(name, number)
+        above = beside > MOST_BESIDE * sheet.width
+        right = sheet.width - (number + 1.6 * em if sheet.wide and not above else 0.4 * em)
+        return 0.4 * em if above else beside + 1.4 * em, right, above
+
+    def _ground(self, sheet: Sheet, room: Room, x: Axis) -> None:
+        """The shaded band, lines at the ticks, and the line at `zero`."""
         if self.band:
             low, high = (x.at(value) for value in self.band)
             sheet.box(Room(left=low, top=room.top, right=high, bottom=room.bottom), LINE, 0.5)
@@ -68,17 +93,10 @@ class Listing:
             sheet.line([(place, room.top), (place, room.bottom)], LINE)
         if self.zero is not None:
             sheet.line([(x.at(self.zero), room.top), (x.at(self.zero), room.bottom)], QUIET, 0.12)
-        step = (room.bottom - room.top) / len(self.lines)
-        for number, (one, name) in enumerate(zip(self.lines, names, strict=True)):
-            y = room.top + step * (number + 0.5)
-            if sheet.wide:
-                sheet.text(0.4 * em, y + 0.34 * em, name)
-                sheet.text(sheet.width - 0.4 * em, y + 0.34 * em, one.numbers, anchor="end", colour=QUIET, size=SMALL)
-            else:
-                sheet.text(0.4 * em, y - 0.2 * em, name)
-                sheet.text(0.4 * em, y + 0.95 * em, one.numbers, colour=QUIET, size=SMALL)
-            if one.low is not None and one.high is not None:
-                sheet.line([(x.at(one.low), y), (x.at(one.high), y)], one.colour, 0.2)
-            for dot in one.dots:
-                sheet.mark(x.at(dot.value), y, dot.style, dot.size, hollow=dot.hollow)
-        sheet.bottom(room, x, self.title)
+
+    def _row(self, sheet: Sheet, one: Line, x: Axis, y: float) -> None:
+        """The interval and the marks of a line."""
+        if one.low is not None and one.high is not None:
+            sheet.line([(x.at(one.low), y), (x.at(one.high), y)], one.colour, 0.2)
+        for dot in one.dots:
+            sheet.mark(x.at(dot.value), y, dot.style, dot.size, hollow=dot.hollow)

@@ -15,7 +15,7 @@ from lab2.report.labels import shortened
 from lab2.report.page.chapters import room_below
 from lab2.report.page.styles import Style, styles_of
 
-MOST_PANELS = 12
+MOST_PANELS = 10
 ABOVE, BELOW = 1.5, 1.2  # ems for the titles of the axes
 MANY = 10_000  # from so many on, x is shown in thousands
 MOST_LETTERS = 24  # of a panel's title

@@ -71,7 +71,7 @@ class Sheet:
             wide = self.width_of(content, size)
             left = x - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
             behind = Room(left=left, top=y - 0.8 * size * self.em, right=left + wide, bottom=y + 0.25 * size * self.em)
-            self.box(behind, PAPER, 0.75)
+            self.box(behind, PAPER, 0.85)
         self.axes.text(
             x, y, words, fontsize=size * self.em, family=families, color=colour_of(colour), ha=_ALIGNED[anchor],
             va="baseline", fontweight="bold" if bold else "normal", parse_math=False, **more,

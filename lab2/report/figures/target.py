@@ -8,7 +8,7 @@ from lab2.report.figures.listing import Dot, Line, Listing
 from lab2.report.figures.material import Material
 from lab2.report.targets import TargetRow, time_to_target
 
-MOST_ROWS = 40
+MOST_ROWS = 30
 
 
 def target_figures(found: Material, target: float | None) -> list[Drawing]:
