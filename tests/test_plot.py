@@ -194,7 +194,10 @@ class TestKinds:
     def test_of_many_classes_the_commonest_mistakes_are_bars(self, run: RunDir, monkeypatch):
         monkeypatch.setattr("lab2.report.page.answers.LARGEST_MATRIX", 5)
         one = drawing(report_of(run), "confusion")
-        assert "taken for" in texts(rendered(one, COLUMN, "svg"))[0]
+        assert "taken for" in one.conclusion
+        svg = texts(rendered(one, COLUMN, "svg"))
+        assert "$x_1$ & y → <script…cript>" in svg
+        assert "test images: true class → answer" in svg
 
     def test_curves_of_a_search_are_those_of_its_chapter(self, run: RunDir):
         one = drawing(report_of(run), "tuning")

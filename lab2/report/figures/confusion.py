@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab2.report.axes import Axis, apart, linear_axis
@@ -12,7 +13,7 @@ from lab2.report.figures.sheet import HEAT, INK, LINE, QUIET, SMALL, Room, Sheet
 from lab2.report.labels import shortened
 from lab2.report.page.answers import JobAnswers
 from lab2.report.page.classes import HEAT as SHADES
-from lab2.report.page.classes import Matrix, matrices
+from lab2.report.page.classes import Matrix, in_images, matrices, named
 from lab2.report.page.styles import Style
 
 MOST_LETTERS = 14  # of a class's name beside a matrix
@@ -28,7 +29,7 @@ def confusion_figures(found: Material) -> list[Drawing]:
         if one.rows:
             chart: _Chart | Listing = _Chart(one)
         elif answers.confusions:
-            chart = _bars(one, answers, found.styles[one.job])
+            chart = _bars(answers, found.classes, found.styles[one.job])
         else:
             continue
         drawings.append(
@@ -104,16 +105,20 @@ class _Chart:
             sheet.text(x + 0.33 * sheet.em, y, name, size=SMALL, turned=True)
 
 
-def _bars(one: Matrix, answers: JobAnswers, style: Style) -> Listing:
+def _bars(answers: JobAnswers, classes: Sequence[str], style: Style) -> Listing:
     """The commonest mistakes of many classes, a line each."""
-    lines = [
-        Line(name=words.rpartition(": ")[0], numbers=words.rpartition(": ")[2], dots=(Dot(value=images, style=style),),
-             low=0.0, high=images, colour=style.colour)
-        for words, (_, _, images) in zip(one.confusions, answers.confusions, strict=True)
-    ]  # fmt: skip
+    lines = []
+    for truth, said, images in answers.confusions:
+        names = [shortened(named(label, classes, len(answers.f1)), MOST_LETTERS) for label in (truth, said)]
+        dots = (Dot(value=images, style=style),)
+        lines.append(
+            Line(
+                name=" → ".join(names), numbers=in_images(images), dots=dots, low=0.0, high=images, colour=style.colour
+            )
+        )
     most = max(images for _, _, images in answers.confusions)
 
     def axis(start: float, end: float, em: float) -> Axis:
         return apart(linear_axis(0, most, start, end), 2.4 * em)
 
-    return Listing(lines=lines, axis=axis, title="test images, mean over seeds")
+    return Listing(lines=lines, axis=axis, title="test images: true class → answer")
