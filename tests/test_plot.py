@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -97,7 +98,7 @@ class TestFiles:
         labelled = {element.get("id") for element in root}
         assert set((root.get("aria-labelledby") or "?").split()) <= labelled
         picture = Image.open(io.BytesIO(rendered(one, COLUMN, "png")))
-        assert (picture.text["Title"], picture.text["Description"]) == (one.title, one.conclusion)
+        assert (picture.info["Title"], picture.info["Description"]) == (one.title, one.conclusion)
         assert b"/Title" in rendered(one, COLUMN, "pdf")
         assert b"/Subject" in rendered(one, COLUMN, "pdf")
 
@@ -135,7 +136,7 @@ def test_a_name_keeps_its_ends_and_a_character_without_a_glyph_its_code():
 class TestPlaces:
     """Where things stand, in points from the left and from the top."""
 
-    def corners(self, one: Drawing, colour: str) -> list[list[tuple[float, float]]]:
+    def corners(self, one: Drawing, colour: str) -> list[Any]:
         """The lines of that colour, as their points."""
         axes = figure_of(one, COLUMN).axes[0]
         return [[tuple(p) for p in line.get_xydata()] for line in axes.lines if line.get_color() == colour_of(colour)]
@@ -161,13 +162,16 @@ class TestPlaces:
         cnn, vit, detector = sorted(x for x, _ in self.places(one))
         assert vit - cnn == pytest.approx(detector - vit)  # equal ratios are equal distances
 
-    def test_an_interval_that_excludes_nothing_crosses_the_line(self, run: RunDir):
-        one = drawing(report_of(run), "differences")
-        judged = report_of(run).finding.judged
-        zero = min(self.corners(one, "quiet"), key=lambda line: abs(line[0][0] - line[1][0]))[0][0]
-        assert judged is not None
-        assert [pair.low > 0 for pair in judged.pairs] == [True, True, True] or zero  # seeds are equal: all are shown
-        assert all(x > zero for x, _ in self.places(one))
+    def test_a_difference_and_its_interval_stand_where_the_ticks_say(self, run: RunDir):
+        report = report_of(run)
+        one, judged = drawing(report, "differences"), report.finding.judged
+        zero, minus_five, again, five, *_ = (line[0][0] for line in self.corners(one, "quiet"))
+        assert (zero, zero - minus_five) == pytest.approx((again, five - zero))  # ticks at -5, 0, 5 and 10 points
+        pairs = sorted(judged.pairs, key=lambda pair: -pair.difference)
+        wanted = [[zero + (five - zero) * 20 * share for share in (pair.low, pair.high)] for pair in pairs]
+        found = [[x for x, _ in line] for line in self.corners(one, "good")]  # all are shown to be better
+        assert np.array(found) == pytest.approx(np.array(wanted))
+        assert [x for x, _ in self.places(one)] == pytest.approx([sum(ends) / 2 for ends in wanted])
 
     def test_rows_stand_below_one_another_the_most_accurate_first(self, run: RunDir):
         places = self.places(drawing(report_of(run), "intervals"))
