@@ -69,8 +69,8 @@ test: $(SETUP_DEV) ## all tests but those of the other test targets, the fast on
 	@$(FAST_TESTS)
 	@$(VENV)/bin/pytest -n auto --maxprocesses 4 --dist worksteal -m 'slow or slurm or image'
 
-test-export: $(SETUP_EXPORT) ## the tests of lab2 export with MLflow, TensorBoard, W&B and ONNX, which it installs
-	@$(VENV)/bin/pytest tests/test_export.py tests/test_model_export.py
+test-export: $(SETUP_EXPORT) ## the tests of lab2 export and plot with MLflow, TensorBoard, W&B, ONNX and matplotlib, which it installs
+	@$(VENV)/bin/pytest tests/test_export.py tests/test_model_export.py tests/test_plot.py
 
 test-slurm: $(SETUP_DEV) ## the tests on a real Slurm, with accounting and without
 	@echo 'four clusters at once, which mostly wait: about a quarter of an hour; each shows its tests when it has ended'
@@ -138,7 +138,7 @@ lock: ## pin the dependencies anew (needs a network)
 	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install -q uv
 	$(LOCK) --extra build --extra train -o requirements.lock
 	$(LOCK) --extra build --extra train --extra dev -c requirements.lock -o requirements-dev.lock
-	$(LOCK) --extra build --extra train --extra mlflow --extra onnx --extra tensorboard --extra wandb -c requirements.lock \
+	$(LOCK) --extra build --extra train --extra figures --extra mlflow --extra onnx --extra tensorboard --extra wandb -c requirements.lock \
 	  -c requirements-dev.lock -o requirements-export.lock
 	$(LOCK) --extra build -c requirements.lock -o requirements-login.lock
 	$(filter-out pyproject.toml,$(LOCK)) --group image -c requirements.lock -o requirements-image.lock
@@ -171,6 +171,6 @@ $(SETUP_DEV): $(SETUP) requirements-dev.lock
 	@touch $@
 
 $(SETUP_EXPORT): $(SETUP_DEV) requirements-export.lock
-	@echo 'adding MLflow, TensorBoard, W&B and ONNX to $(VENV)'
+	@echo 'adding MLflow, TensorBoard, W&B, ONNX and matplotlib to $(VENV)'
 	@$(VENV)/bin/pip install -q --require-hashes -r requirements-export.lock
 	@touch $@

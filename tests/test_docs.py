@@ -6,10 +6,13 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import lab2
 from docs.generate import WIDTH, pages
+from docs.pictures import ends_at
 from lab2.measure.metrics import METRICS
 from lab2.results.shard import Shard
 from lab2.spec.fields import comments_of
@@ -67,6 +70,16 @@ def test_pages_are_plain_text_of_one_width():
     text = pages()["help.md"]
     assert not re.search(r"\x1b| $", text, re.MULTILINE)
     assert max(len(line) for line in text.splitlines()) == WIDTH
+
+
+def test_the_picture_of_a_page_is_cut_in_the_widest_gap_near_its_end():
+    rows = np.zeros((200, 50), np.uint8)
+    for first, last in ((0, 80), (90, 110), (150, 158), (162, 200)):  # gaps: 80-90, 110-150, 158-162
+        rows[first:last, ::2] = 255
+    page = Image.fromarray(rows)
+    assert ends_at(page, 200) == 130
+    assert ends_at(page, 100) == 85
+    assert ends_at(Image.fromarray(rows[:80]), 200) == 80  # no gap
 
 
 def test_no_figure_is_still_to_come():

@@ -76,6 +76,7 @@ def test_imports_point_one_way(path: Path):
         ("pyarrow", {"results", "data"}),
         ("typer", {"cli"}),
         ("opda", {"tune"}),
+        ("matplotlib", {"report"}),
         ("mlflow", {"export"}),
         ("tensorboard", {"export"}),
         ("wandb", {"export"}),

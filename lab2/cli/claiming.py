@@ -121,7 +121,13 @@ def _here(parallel: int) -> Here:
     return Here(host=socket.gethostname(), image_digest=os.environ.get("LAB2_IMAGE_DIGEST"), threads=threads)
 
 
-def show_claim(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None, *, quiet: bool = False) -> None:
+def show_claim(
+    run: RunDir,
+    gathered: tuple[Comparison, RunStatus] | None = None,
+    *,
+    quiet: bool = False,
+    figures: bool = False,
+) -> None:
     """Print the verdict of the study in `run` and what it rests on, and write its files beside those of the table."""
     comparison, unreported = gathered or gather(run)
     stated = state(run, comparison)
@@ -148,7 +154,7 @@ def show_claim(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None
         warn(f"warning: not written: {error.filename}: {error.strerror}")
     if written:
         say(f"in {run.report}: {', '.join(written)}")
-    show_table(run, (comparison, unreported), quiet=True, chapters=(study_chapter(stated),))
+    show_table(run, (comparison, unreported), quiet=True, figures=figures, chapters=(study_chapter(stated),))
 
 
 def _folded(text: str) -> str:

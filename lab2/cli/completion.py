@@ -67,6 +67,13 @@ def claim(incomplete: str) -> list[str]:
     return _beginning(incomplete, ["all", *claims()])
 
 
+def figure(incomplete: str) -> list[str]:
+    """A kind of figure that `lab2 plot` draws."""
+    from lab2.report.figures.kinds import KINDS  # loads pandas
+
+    return _beginning(incomplete, KINDS)
+
+
 def prepared(incomplete: str) -> list[str]:
     """What `lab2 prepare` brings."""
     from lab2.data.places import NAMED  # loads Arrow and all readers

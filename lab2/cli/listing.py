@@ -52,6 +52,7 @@ COMMANDS = {
         "Say which rows fit limits, which may be the best of them, and what each limit costs. It forces no winner.",
     ),
     "compare": Listed(RESULTS, "comparing", "Show what changed from one run to another."),
+    "plot": Listed(RESULTS, "plotting", "Draw a chart of a report alone, for a paper or a slide."),
     "merge": Listed(RESULTS, "merging", "Put several runs on one page: data sets, machines, before and after."),
     "import": Listed(RESULTS, "importing", "Make a run of predictions from elsewhere, and show its table."),
     "export": Listed(

@@ -101,11 +101,12 @@ def show_table(
     gathered: tuple[Comparison, RunStatus] | None = None,
     *,
     quiet: bool = False,
+    figures: bool = False,
     chapters: tuple[Chapter, ...] = (),
 ) -> None:
     """Print the table, unless `quiet`, and write the report. A disk that refuses the report does not stop the table.
 
-    `chapters`: what a study adds to the page.
+    `figures`: also its charts, which need matplotlib. `chapters`: what a study adds to the page.
     """
     from lab2.report.report import make_report
     from lab2.report.writers import write_report
@@ -116,6 +117,11 @@ def show_table(
         show_tables(report, run.report / "table.md")
     show_warnings(comparison, unreported, leaks=False)  # leaks stand above the table
     written, refused = write_report(report)
+    if figures:
+        from lab2.report.figures.kinds import write_all
+
+        drawn, failed = write_all(report)
+        written, refused = [*written, *drawn], [*refused, *failed]
     if quiet and refused:  # the files are all that was asked for
         raise refused[0]
     for error in refused:

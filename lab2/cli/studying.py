@@ -136,7 +136,13 @@ def resume_study(run: RunDir, cluster: Profile | None, parallel: int | None, *, 
         show_study(run)
 
 
-def show_study(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None, *, quiet: bool = False) -> list[str]:
+def show_study(
+    run: RunDir,
+    gathered: tuple[Comparison, RunStatus] | None = None,
+    *,
+    quiet: bool = False,
+    figures: bool = False,
+) -> list[str]:
     """Print what a study found by now, write its files, then the table of the chosen recipes.
 
     Returns the jobs of which all settings failed.
@@ -162,7 +168,7 @@ def show_study(run: RunDir, gathered: tuple[Comparison, RunStatus] | None = None
     written = [f"report/{name}" for name in reports] + [f"tuned/{name}" for name in jobs]
     say(f"in {run.path}: {', '.join(['study.json', *written])}")
     if (tested := comparison.tested()) is not None:
-        show_table(run, (tested, unreported), quiet=quiet, chapters=(tuning_chapter(study, outcomes),))
+        show_table(run, (tested, unreported), quiet=quiet, figures=figures, chapters=(tuning_chapter(study, outcomes),))
     else:
         show_warnings(comparison, unreported)
     return [one.job for one in outcomes if one.complete and one.chosen is None]

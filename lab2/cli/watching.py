@@ -75,20 +75,27 @@ def logs(
 def report(
     run_id: RunId = "latest",
     quiet: Annotated[bool, typer.Option("--quiet", help="Write the files, print no table.")] = False,
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Also write its charts as SVG, PDF and PNG (lab2 plot draws one).")
+    ] = False,
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
     """Show a run's comparison table, and write its report."""
+    if figures:
+        from lab2.report.figures.drawing import require_matplotlib
+
+        require_matplotlib()  # before the table is made, which takes a while
     run = open_run(runs, run_id)
     if run.study.exists():
         from lab2.cli.studying import show_study  # loads scipy
 
-        show_study(run, _with_shards(run), quiet=quiet)
+        show_study(run, _with_shards(run), quiet=quiet, figures=figures)
     elif run.claim.exists():
         from lab2.cli.claiming import show_claim  # loads scipy
 
-        show_claim(run, _with_shards(run), quiet=quiet)
+        show_claim(run, _with_shards(run), quiet=quiet, figures=figures)
     else:
-        show_table(run, _with_shards(run), quiet=quiet)
+        show_table(run, _with_shards(run), quiet=quiet, figures=figures)
 
 
 @command(app, example="lab2 collect latest", hidden=True)

@@ -12,7 +12,7 @@ from lab2.report.answer import answer, caveats
 from lab2.report.caption import failures, remarks
 from lab2.report.chapter import Chapter, Table
 from lab2.report.columns import ABSENT, ALWAYS, COLUMNS
-from lab2.report.page.curves import read_curves
+from lab2.report.curves import IMAGES_SEEN, curves_of, read_histories
 from lab2.report.page.page import index_html
 from lab2.report.report import Report, make_report
 from lab2.report.several import trained_differently
@@ -20,8 +20,6 @@ from lab2.report.writers import WRITERS
 from lab2.results.correctness import Collected
 from lab2.results.merging import Merged, MergedGroup, merge
 from lab2.whole_file import write_files
-
-_X = "training images seen"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,8 +139,8 @@ def _of_group(number: int, group: MergedGroup, report: Report, differences: Sequ
         title=group.title,
         lead=(*report.comparison.leaks, *caveats(report.summary), *answer(report.finding)),
         tables=(table,),
-        curves=tuple(read_curves(report)),
-        x=_X,
+        curves=tuple(curves_of(read_histories(report))),
+        x=IMAGES_SEEN,
         jobs=tuple({trial.job.name: trial.job for trial in report.comparison.plan.trials}.values()),
         notes=(*notes, *differences),
     )

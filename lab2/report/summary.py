@@ -49,6 +49,12 @@ def summarise(
     return table.astype(dict.fromkeys(COUNTS, "Int64"))  # an integer type that can hold missing values
 
 
+def least_error(summary: pd.DataFrame) -> float:
+    """Half a test image, as a share: an error that no row has. It ends a scale of errors."""
+    images = summary["test_images"].dropna()
+    return 0.5 / max(1, int(images.max()) if len(images) else 1000)
+
+
 def _effort(job: JobSpec) -> str | None:
     """What it took to find the recipe of a job; None for one that has no recipe."""
     if job.model.fitted:

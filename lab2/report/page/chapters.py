@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab2.report.chapter import Chapter
+from lab2.report.chapter import Chapter, Curve
 from lab2.report.page.curves import Curves, draw_curves
 from lab2.report.page.styles import styles_of
 
@@ -22,17 +22,14 @@ class Section:
 
 def sections(chapters: Sequence[Chapter], least: float) -> list[Section]:
     """In the same order. `least`: half an image, as a share."""
-    return [
-        Section(
-            chapter=one,
-            curves=draw_curves(
-                one.curves, styles_of(one.jobs), max(least, _room(one)), name=f"{one.name}-curves", x_title=one.x
-            ),
-        )
-        for one in chapters
-    ]
+    return [Section(chapter=one, curves=_drawn(one, least)) for one in chapters]
 
 
-def _room(chapter: Chapter) -> float:
-    """The least error on the axis of its curves: a band up to 100 % would leave no room for what is below."""
-    return min((1 - value for one in chapter.curves for value in one.middle), default=0.0) / NEAR
+def _drawn(one: Chapter, least: float) -> Curves:
+    least = max(least, room_below(one.curves))
+    return draw_curves(one.curves, styles_of(one.jobs), least, name=f"{one.name}-curves", x_title=one.x)
+
+
+def room_below(curves: Sequence[Curve]) -> float:
+    """The least error on the axis of the curves: a band up to 100 % would leave no room for what is below."""
+    return min((1 - value for one in curves for value in one.middle), default=0.0) / NEAR

@@ -90,7 +90,7 @@ def matrices(answers: Answers, jobs: Sequence[str], classes: Sequence[str]) -> l
 
 def _matrix(job: str, one: JobAnswers, classes: Sequence[str]) -> Matrix:
     confusions = tuple(
-        f"{classes[truth]} taken for {_named(said, classes, len(one.f1))}: {_count(images)}"
+        f"{classes[truth]} taken for {named(said, classes, len(one.f1))}: {in_images(images)}"
         for truth, said, images in one.confusions
     )
     if one.matrix is None:
@@ -106,7 +106,7 @@ def _matrix(job: str, one: JobAnswers, classes: Sequence[str]) -> Matrix:
             classes[truth],
             tuple(
                 Shaded(
-                    text=_count(value) if value else "",
+                    text=in_images(value) if value else "",
                     heat=0 if truth == said or not value else max(1, round(HEAT * value / most)),
                     right=truth == said,
                 )
@@ -115,7 +115,7 @@ def _matrix(job: str, one: JobAnswers, classes: Sequence[str]) -> Matrix:
         )
         for truth, row in enumerate(table.tolist())
     )
-    names = tuple(_named(said, classes, count) for said in range(columns))
+    names = tuple(named(said, classes, count) for said in range(columns))
     return Matrix(job=job, columns=names, rows=rows, confusions=confusions)
 
 
@@ -148,17 +148,19 @@ def _said(one: JobAnswers, place: int, truth: int, classes: Sequence[str]) -> Sh
     said = int(one.said[place]) if len(one.said) else -2
     box = one.boxes[place].tolist() if len(one.boxes) else [math.nan]
     return Shaded(
-        text="–" if said == -2 else _named(said, classes, len(classes)),
+        text="–" if said == -2 else named(said, classes, len(classes)),
         right=said == truth,
         box=tuple(box) if all(map(math.isfinite, box)) else (),
     )
 
 
-def _named(label: int, classes: Sequence[str], count: int) -> str:
+def named(label: int, classes: Sequence[str], count: int) -> str:
+    """The name of an answer; that of none where it is `count`, the number of classes, or missing."""
     return NOTHING if label in (NO_PREDICTION, count) else classes[label]
 
 
-def _count(images: float) -> str:
+def in_images(images: float) -> str:
+    """A number of images, which is no integer where it is a mean over seeds."""
     return f"{images:,.0f}" if images >= 100 or images == round(images) else f"{images:.1f}"
 
 

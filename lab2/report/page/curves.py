@@ -1,7 +1,4 @@
-"""Curves with bands, a panel a job; and the learning curves of a run.
-
-A learning curve is the mean over a row's seeds, its band goes from the lowest to the highest of them.
-"""
+"""Curves with bands, a panel a job."""
 
 from __future__ import annotations
 
@@ -11,17 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
+from lab2.report.axes import Axis, accuracy_axis, apart, linear_axis
 from lab2.report.chapter import Curve
+from lab2.report.curves import IMAGES_SEEN, MOST_POINTS, images_seen, ordered
 from lab2.report.page.styles import Style
-from lab2.report.page.svg import Axis, accuracy_axis, apart, chart, element, line, linear_axis, mark, path, text
-from lab2.report.report import Report
-from lab2.results.journal import CurvePoint, read_history
+from lab2.report.page.svg import chart, element, line, mark, path, text
+from lab2.results.journal import CurvePoint
 
-WIDTH, HEIGHT = 240, 170
-_LEFT, _RIGHT, _TOP, _BOTTOM = 42, 232, 10, 132
-MOST_POINTS = 60  # of a curve that are drawn
+WIDTH, HEIGHT = 240, 176
+_LEFT, _RIGHT, _TOP, _BOTTOM = 42, 232, 22, 138
 MOST_PANELS = 60
-MOST_TRIALS = 5000  # whose histories are read
 MOST_BEHIND = 12  # curves that are drawn grey behind each one
 
 
@@ -43,57 +39,6 @@ class Curves:
     left_out: int  # curves for which there is no room
 
 
-def read_curves(report: Report) -> list[Curve]:
-    """Of each job of which some trial has validated, in the order of the plan; baselines have no curve.
-
-    None of a run of more than `MOST_TRIALS`.
-    """
-    if len(report.comparison.plan.trials) > MOST_TRIALS:
-        return []
-    histories: dict[str, list[list[CurvePoint]]] = {}
-    for trial in report.comparison.plan.trials:
-        if not trial.job.model.fitted and (history := read_history(report.run, trial.name)):
-            histories.setdefault(trial.job.name, []).append(history)
-    return [curve(job, of_seeds) for job, of_seeds in histories.items()]
-
-
-def curve(job: str, histories: Sequence[Sequence[CurvePoint]]) -> Curve:
-    """Mean and range over seeds. Where seeds validated after different numbers of images, values between are linear.
-
-    It ends where the first seed ends. A seed that ends before another begins is left out.
-    """
-    histories = _overlapping(histories)
-    places = sorted({_seen(point) for history in histories for point in history})
-    end = min(max(_seen(point) for point in history) for history in histories)
-    start = max(min(_seen(point) for point in history) for history in histories)
-    x = np.array([place for place in places if start <= place <= end])
-    if len(x) > MOST_POINTS:
-        x = x[np.unique(np.linspace(0, len(x) - 1, MOST_POINTS).round().astype(int))]
-    each = np.stack(
-        [
-            np.interp(x, [_seen(p) for p in one], [p.validation_accuracy for p in one])
-            for one in map(_ordered, histories)
-        ]
-    )
-    middle, low, high = (tuple(one.tolist()) for one in (each.mean(0), each.min(0), each.max(0)))
-    images = tuple(x.tolist())
-    both = dict.fromkeys((0, len(images) - 1))  # one place if it validated once
-    ends = [f"{middle[place]:.2%} after {images[place]:,.0f}" for place in both]
-    ends[0] += " training images"
-    seeds = len(histories)
-    several = f", mean of {seeds} seeds, at the end {low[-1]:.2%} to {high[-1]:.2%}" if seeds > 1 else ""
-    conclusion = f"{job}: validation accuracy {', '.join(ends)}{several}."
-    return Curve(job=job, conclusion=conclusion, x=images, middle=middle, low=low, high=high)
-
-
-def _overlapping(histories: Sequence[Sequence[CurvePoint]]) -> list[Sequence[CurvePoint]]:
-    """Without those that end first, until the others have a place in common."""
-    left = sorted(histories, key=lambda history: max(map(_seen, history)))
-    while max(map(_seen, left[0])) < max(min(map(_seen, history)) for history in left):
-        left.pop(0)
-    return left
-
-
 def draw_curves(
     curves: Sequence[Curve], styles: Mapping[str, Style], least: float, *, name: str, x_title: str
 ) -> Curves:
@@ -104,7 +49,7 @@ def draw_curves(
     if not curves:
         return Curves(panels=(), behind=Markup(""), left_out=0)
     most = max(one.x[-1] for one in curves) if all(one.x for one in curves) else 1.0
-    x = apart(linear_axis(0, most, _LEFT, _RIGHT, 3), 44)
+    x = apart(linear_axis(0, most, _LEFT, _RIGHT, 3), 62)
     y = apart(accuracy_axis([v for one in curves for v in (*one.low, *one.high)], _BOTTOM, _TOP, least), 14)
     parts = [path(_points(one.x, one.middle, x, y), "behind") for one in curves[:MOST_BEHIND]]
     behind = element("g", {"id": name}, Markup("").join(parts))
@@ -140,15 +85,6 @@ def _points(places: Sequence[float], values: Sequence[float], x: Axis, y: Axis) 
     return [(x.at(place), y.at(value)) for place, value in zip(places, values, strict=True)]
 
 
-def _seen(point: CurvePoint) -> float:
-    """Training images; passes over them in runs that did not count images."""
-    return float(point.images or point.epoch)
-
-
-def _ordered(history: Sequence[CurvePoint]) -> list[CurvePoint]:
-    return sorted(history, key=_seen)
-
-
 def draw_trials(
     jobs: Mapping[str, Sequence[Sequence[CurvePoint]]], styles: Mapping[str, Style], least: float
 ) -> Curves:
@@ -156,14 +92,14 @@ def draw_trials(
 
     All panels have the same axes. `least`: half a validation image, as a share.
     """
-    found = {job: [_ordered(one) for one in several if one] for job, several in jobs.items()}
+    found = {job: [ordered(one) for one in several if one] for job, several in jobs.items()}
     drawn = {job: several for job, several in found.items() if several}
     points = [point for several in drawn.values() for one in several for point in one]
     if not points:
         return Curves(panels=(), behind=Markup(""), left_out=0)
-    x = apart(linear_axis(0, max(map(_seen, points)), _LEFT, _RIGHT, 3), 44)
+    x = apart(linear_axis(0, max(map(images_seen, points)), _LEFT, _RIGHT, 3), 44)
     y = apart(accuracy_axis([point.validation_accuracy for point in points], _BOTTOM, _TOP, least), 14)
-    frame = Markup("").join(_frame(x, y, "training images seen"))
+    frame = Markup("").join(_frame(x, y, IMAGES_SEEN))
     panels = [_trials_panel(job, drawn[job], styles[job], x, y, frame) for job in list(drawn)[:MOST_PANELS]]
     return Curves(panels=tuple(panels), behind=Markup(""), left_out=max(0, len(drawn) - MOST_PANELS))
 
@@ -174,7 +110,7 @@ def _trials_panel(
     parts = [frame]
     for one in histories:
         kept = np.unique(np.linspace(0, len(one) - 1, MOST_POINTS).round().astype(int))
-        points = _points([_seen(one[n]) for n in kept], [one[n].validation_accuracy for n in kept], x, y)
+        points = _points([images_seen(one[n]) for n in kept], [one[n].validation_accuracy for n in kept], x, y)
         if len(points) > 1:
             parts.append(path(points, f"curve {style.colour}"))
         parts.append(mark(style.shape, *points[-1], 4, f"mark {style.colour}"))

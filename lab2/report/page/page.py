@@ -17,17 +17,17 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from lab2.data.findings import Findings, read_findings
-from lab2.errors import DataError
-from lab2.foreign_text import for_terminal
+from lab2.data.findings import Findings
 from lab2.report.answer import answer, caveats, points
 from lab2.report.caption import caption, remarks
+from lab2.report.curves import IMAGES_SEEN, MOST_TRIALS, curves_of, read_histories
 from lab2.report.page.answers import Answers, read_answers
 from lab2.report.page.calibration import reliability
 from lab2.report.page.chapters import sections
+from lab2.report.page.class_names import class_names, findings_of
 from lab2.report.page.classes import MOST_COLUMNS, f1_rows, hardest, matrices
 from lab2.report.page.costs import cost_charts
-from lab2.report.page.curves import MOST_TRIALS, draw_curves, read_curves
+from lab2.report.page.curves import draw_curves
 from lab2.report.page.differences import comparison_data, matrix, picture_data, too_much
 from lab2.report.page.document import environment, policy
 from lab2.report.page.origin import counts, recipes
@@ -35,7 +35,10 @@ from lab2.report.page.pictures import Chosen, Sprite, choose, draw_pictures
 from lab2.report.page.rows import page_table
 from lab2.report.page.styles import Style, styles_of
 from lab2.report.page.svg import mark
+from lab2.report.page.targets import target_section
 from lab2.report.report import Report
+from lab2.report.summary import least_error
+from lab2.report.targets import time_to_target
 from lab2.spec.job import DataConfig
 
 _FOLDER = Path(__file__).parent
@@ -76,12 +79,6 @@ class _Read:
         """The jobs whose answers could be read."""
         return [job for job in self.order if job in self.answers.jobs]
 
-    @property
-    def least(self) -> float:
-        """Half a test image, as a share: an error that no row has."""
-        images = self.report.summary["test_images"].dropna()
-        return 0.5 / max(1, int(images.max()) if len(images) else 1000)
-
 
 def _content(report: Report) -> dict[str, object]:
     """What the templates get, by name."""
@@ -94,7 +91,7 @@ def _content(report: Report) -> dict[str, object]:
         charts = cost_charts(report.summary, styles)
     else:  # neither classes nor a front of the most accurate make sense across them
         answers, charts = Answers(notes=("classes and costs are not drawn of a run with several data sets",)), []
-    findings = _findings(report)
+    findings = findings_of(report)
     mnist = {trial.job.name for trial in plan.trials if trial.data == DataConfig(dataset="mnist")}
     table = page_table(report.summary, styles, mnist)
     found = _Read(
@@ -102,9 +99,10 @@ def _content(report: Report) -> dict[str, object]:
         styles=styles,
         findings=findings,
         answers=answers,
-        classes=class_names(findings, answers, int(read.truth.max()) + 1 if read.truth is not None else 0),
+        classes=class_names(report, findings, answers),
         order=[row.job for row in table.rows],
     )
+    least, histories = least_error(report.summary), read_histories(report)
     sprite, samples = draw_pictures(list(dict.fromkeys(trial.data for trial in plan.trials)), wanted)
     return {
         **_head(report),
@@ -116,8 +114,9 @@ def _content(report: Report) -> dict[str, object]:
         "samples": samples,
         "classes": found.classes,
         **_pairs(found, chosen, sprite),
-        "curves": draw_curves(read_curves(report), styles, found.least, name="curves", x_title="training images seen"),
-        "sections": sections(report.chapters, found.least),
+        "curves": draw_curves(curves_of(histories), styles, least, name="curves", x_title=IMAGES_SEEN),
+        "to_target": target_section(time_to_target(report, histories), styles),
+        "sections": sections(report.chapters, least),
         **_classes(found, chosen),
         "reliability": reliability(answers, styles),
         "counts": [counts(one) for one in findings],
@@ -176,26 +175,6 @@ def _classes(found: _Read, chosen: Chosen) -> dict[str, object]:
         "class_count": answers.classes,
         "answered_count": len(found.answered),
     }
-
-
-def class_names(findings: list[Findings], answers: Answers, least: int) -> list[str]:
-    """Of the data set, where it was inspected; else numbers. As many as any predictions have, and `least`."""
-    count = max(answers.classes, least)
-    known = [for_terminal(name) for name in findings[0].classes] if findings else []
-    return [*known, *(f"class {number}" for number in range(len(known), count))]
-
-
-def _findings(report: Report) -> list[Findings]:
-    """What was found in the data, once where the same pictures were decoded at several sides.
-
-    None where it cannot be read: `collect` has warned of it.
-    """
-    try:
-        found = read_findings(report.run.findings)
-    except DataError:
-        return []
-    unique = {(one.dataset, one.split, tuple(one.counts.items())): one for one in reversed(found)}
-    return list(reversed(unique.values()))
 
 
 def _sentences(report: Report) -> list[str]:

@@ -10,9 +10,11 @@ import pandas as pd
 from markupsafe import Markup
 
 from lab2.measure.metrics import METRICS
+from lab2.report.axes import accuracy_axis
 from lab2.report.columns import ABSENT, ALWAYS, COLUMNS
 from lab2.report.page.styles import BASELINE, Style
-from lab2.report.page.svg import accuracy_axis, element, line, mark
+from lab2.report.page.svg import element, line, mark
+from lab2.report.summary import least_error
 
 BAR_WIDTH, BAR_HEIGHT = 132, 16
 # Test accuracies that the lab published for MNIST, in [0, 1] (docs/the-lab.md); it has none of its detector.
@@ -114,12 +116,10 @@ def _value(row: pd.Series, title: str) -> float | None:
 def _bars(summary: pd.DataFrame, styles: Mapping[str, Style]) -> dict[str, Markup]:
     """By job: its interval as a bar. All bars have one scale, that of the rows that were trained."""
     known = summary[summary["accuracy"].notna()]
-    images = known["test_images"].dropna()
-    least = 0.5 / max(1, int(images.max()) if len(images) else 1)
     trained = known[[styles[str(job)].colour != BASELINE for job in known["job"]]]
     scale = known if trained.empty else trained
     ends = [float(value) for name in ("accuracy_low", "accuracy_high") for value in scale[name]]
-    axis = accuracy_axis(ends, 5, BAR_WIDTH - 5, least)
+    axis = accuracy_axis(ends, 5, BAR_WIDTH - 5, least_error(summary))
     bars: dict[str, Markup] = {}
     size: dict[str, str | int | float] = {
         "viewBox": f"0 0 {BAR_WIDTH} {BAR_HEIGHT}", "class": "interval", "aria-hidden": "true",
