@@ -50,4 +50,5 @@ def _shares(counts: NDArray[np.int64], size: int, random: np.random.RandomState)
         more = min(len(tied), missing)
         whole[random.choice(tied, size=more, replace=False)] += 1
         missing -= more
-    return whole.astype(np.int64)
+    shares: NDArray[np.int64] = whole.astype(np.int64)
+    return shares

@@ -73,7 +73,7 @@ def make_resident(parts: list[tuple[int, int]]) -> None:
     imported the same itself.
     """
     for address, size in parts:
-        np.frombuffer((ctypes.c_ubyte * size).from_address(address), np.uint8)[:: mmap.PAGESIZE].max()
+        np.ctypeslib.as_array((ctypes.c_ubyte * size).from_address(address))[:: mmap.PAGESIZE].max()
 
 
 def _give_back() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lab2.report.page.svg import Axis, accuracy_axis, apart
+from lab2.report.axes import Axis, accuracy_axis, apart
 
 LOW, BETWEEN, MIDDLE, HIGH, BEFORE, BEHIND = "├─●┤◂▸"
 FEWEST = 10  # characters in which a bar still says something

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 from lab2.report.axes import accuracy_axis, apart, linear_axis, log_axis
@@ -27,7 +28,7 @@ def cost_figures(found: Material, words: tuple[str, ...], *, log: bool) -> list[
                     title=f"Test accuracy and {cost.title[0].lower()}{cost.title[1:]}",
                     conclusion=data.conclusion,
                     height=lambda _: HEIGHT,
-                    draw=lambda sheet, data=data: _draw(sheet, data, found, log=log),
+                    draw=partial(_draw, data=data, found=found, log=log),
                 )
             )
     return drawings
