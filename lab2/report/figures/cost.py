@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 from lab2.report.axes import accuracy_axis, apart, linear_axis, log_axis
@@ -27,13 +28,13 @@ def cost_figures(found: Material, words: tuple[str, ...], *, log: bool) -> list[
                     title=f"Test accuracy and {cost.title[0].lower()}{cost.title[1:]}",
                     conclusion=data.conclusion,
                     height=lambda _: HEIGHT,
-                    draw=lambda sheet, data=data: _draw(sheet, data, found, log=log),
+                    draw=partial(_draw, data=data, found=found, log=log),
                 )
             )
     return drawings
 
 
-def _draw(sheet: Sheet, data: CostData, found: Material, *, log: bool) -> None:
+def _draw(sheet: Sheet, *, data: CostData, found: Material, log: bool) -> None:
     em, points, (first, last) = sheet.em, data.points, data.ends
     room = Room(left=3.6 * em, top=2.1 * em, right=sheet.width - 0.9 * em, bottom=sheet.height - 3.6 * em)
     x = log_axis(first, last, room.left, room.right) if log else linear_axis(0, last, room.left, room.right)
