@@ -34,7 +34,7 @@ def cost_figures(found: Material, words: tuple[str, ...], *, log: bool) -> list[
     return drawings
 
 
-def _draw(sheet: Sheet, data: CostData, found: Material, *, log: bool) -> None:
+def _draw(sheet: Sheet, *, data: CostData, found: Material, log: bool) -> None:
     em, points, (first, last) = sheet.em, data.points, data.ends
     room = Room(left=3.6 * em, top=2.1 * em, right=sheet.width - 0.9 * em, bottom=sheet.height - 3.6 * em)
     x = log_axis(first, last, room.left, room.right) if log else linear_axis(0, last, room.left, room.right)
