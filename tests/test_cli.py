@@ -112,8 +112,8 @@ class TestHelp:
             "Options": [],
             "Start": ["init", "doctor", "prepare", "jobs", "inspect"],
             "Run": ["run-local", "train", "submit", "resume", "cancel", "tune", "more", "study"],
-            "Watch": ["status", "logs"],
-            "Results": ["report", "recommend", "compare", "import", "export"],
+            "Watch": ["status", "watch", "logs"],
+            "Results": ["report", "recommend", "compare", "plot", "merge", "import", "export"],
         }
 
     def test_a_word_means_one_thing_in_all_commands(self):

@@ -57,7 +57,7 @@ def test_the_help_imports_none_of_the_libraries_that_a_command_may_need(words: t
     found = imported_by(*words)
     assert {name for name in HEAVY if name in found} == set()
     assert {name for name in found if name.startswith("lab2.cli.")} <= {
-        "lab2.cli.command", "lab2.cli.listing", "lab2.cli.screen",
+        "lab2.cli.command", "lab2.cli.listing", "lab2.cli.plain", "lab2.cli.screen",
     }  # fmt: skip
 
 

@@ -93,7 +93,7 @@ def test_a_trial_leaves_a_whole_row_curve_and_predictions(name: str, tmp_path: P
     shard = run_trial(trial, run, device="cpu")
     assert (shard.status, shard.reason) == ("ok", "")
     optional = {"all_machines", "image_digest", "scheduler_job_id", "git_commit", "git_dirty", "budget"}
-    optional |= {"seconds_to_target", "fault"}
+    optional |= {"seconds_to_target", "fault", "trials_at_once"}
     of_others = {"log_loss", "calibration_error"} if name == "faster_rcnn" else {"map_50", "map_50_95", "boxes"}
     absent = {n for n in shard.__dataclass_fields__ if getattr(shard, n) is None}
     assert absent <= optional | of_others

@@ -26,7 +26,7 @@ def merge(
         typer.Argument(metavar="RUNS", help="Ids, or paths to their folders.", autocompletion=completion.run),
     ],
     folder: Annotated[
-        Path, typer.Option("--out", metavar="FOLDER", help="For the page, and the tables as files.")
+        Path, typer.Option("--out", metavar="PLACE", help="For the page, and the tables as files.")
     ] = Path("merged"),
     runs: Runs = DEFAULT_RUNS,
 ) -> None:

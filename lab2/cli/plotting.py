@@ -53,7 +53,7 @@ def plot(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FOLDER", help="Where to write. Default: report/figures/ in the run."),
+        typer.Option("--out", metavar="PLACE", help="Where to write. Default: report/figures/ in the run."),
     ] = None,
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
