@@ -32,7 +32,7 @@ from lab2.measure.cores import available_cores
 
 SIDE, DECODED = 500, 224  # pixels
 CLASSES = ("bark", "cloud", "leaf", "sand", "water")
-HELD_OUT = 10  # one in so many is for testing
+HELD_OUT = 11  # one in so many is for testing; no multiple of the classes, or all were of one class
 FEW = 1000  # pictures of the set beside which the large one is measured
 
 console = Console(highlight=False)
