@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,3 +110,11 @@ def test_a_client_without_a_server_runs_the_command_itself(server: ForkServer, p
     command[command.index("-S") + 2] = str(place / "no socket")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (3, f"False None {Path.cwd().name} ['3']\n")
+
+
+def test_without_a_temporary_folder_or_in_a_deep_one_trials_start_on_their_own(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tempfile, "tempdir", "/" + 100 * "d")
+    assert not is_possible()
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc/none"])
+    assert not is_possible()

@@ -80,8 +80,12 @@ class ForkServer:
 
 
 def is_possible() -> bool:
-    """Whether this system can have a server."""
-    return sys.platform == "linux" and len(os.fsencode(tempfile.gettempdir())) < LONGEST_PATH - len("/lab2-12345678/s")
+    """Whether this system can have a server: Linux, with a temporary folder whose path is short enough."""
+    try:
+        folder = os.fsencode(tempfile.gettempdir())
+    except FileNotFoundError:  # none that can be written
+        return False
+    return sys.platform == "linux" and len(folder) < LONGEST_PATH - len("/lab2-12345678/s")
 
 
 @dataclass(frozen=True, slots=True)
