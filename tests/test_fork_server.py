@@ -113,8 +113,9 @@ def test_a_client_without_a_server_runs_the_command_itself(server: ForkServer, p
 
 
 def test_without_a_temporary_folder_or_in_a_deep_one_trials_start_on_their_own(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tempfile, "tempdir", "/" + 100 * "d")
-    assert not is_possible()
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc/none"])
-    assert not is_possible()
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", "/" + 100 * "d")
+        assert not is_possible()
+        patch.setattr(tempfile, "tempdir", None)
+        patch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc/none"])
+        assert not is_possible()
