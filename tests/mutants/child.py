@@ -29,7 +29,15 @@ def run(job: dict[str, Any]) -> NoReturn:
         os.dup2(nothing.fileno(), 0)
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    options = ["-q", "-p", "no:cacheprovider", f"--basetemp={job['temporary']}", "-o", "timeout_method=signal"]
+    options = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        f"--rootdir={Path.cwd()}",
+        f"--basetemp={job['temporary']}",
+        "-o",
+        "timeout_method=signal",
+    ]
     if job["kind"] == "record":
         outcome = _record([*job["files"], *options, "-m", NOT_RUN], Path(job["data"]))
     else:
