@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,16 @@ def worker(run: RunDir) -> int:
 
 def slurm(*words: str) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=True, timeout=PATIENCE_S).stdout
+
+
+@contextmanager
+def nothing_starts() -> Iterator[None]:
+    """Inside, what is submitted waits, however short it is: the partition takes jobs and starts none."""
+    slurm("scontrol", "update", "PartitionName=main", "State=DOWN")
+    try:
+        yield
+    finally:
+        slurm("scontrol", "update", "PartitionName=main", "State=UP")
 
 
 def queued() -> set[str]:

@@ -14,6 +14,7 @@ from tests.slurm_cluster import (
     SMALL_JOB,
     all_ended,
     cluster_of,
+    nothing_starts,
     submissions,
     submit,
     wait_until,
@@ -33,10 +34,11 @@ def test_looks_are_submitted_one_after_the_other(tmp_path: Path, runs: Path):
     jobs = write_jobs(tmp_path / "jobs", names, resources=SMALL_JOB)
     run = submit(tmp_path, runs, jobs, FEW)
     wait_until(run, all_ended)
-    said = lab2("more", "--decide", "a_cnn,b_vit", "--looks", "2,3", "--runs", str(runs)).stdout
-    assert "lab2 more" in said.splitlines()[-1]
-    assert [one.trials for one in submissions(run)[2:]] == [("a_cnn-seed2",), ("b_vit-seed2",)]
-    early = lab2("more", "--runs", str(runs))
+    with nothing_starts():
+        said = lab2("more", "--decide", "a_cnn,b_vit", "--looks", "2,3", "--runs", str(runs)).stdout
+        assert "lab2 more" in said.splitlines()[-1]
+        assert [one.trials for one in submissions(run)[2:]] == [("a_cnn-seed2",), ("b_vit-seed2",)]
+        early = lab2("more", "--runs", str(runs))
     assert "left alone, still running or queued" in early.stderr
     assert len(submissions(run)) == 4
     wait_until(run, all_ended)

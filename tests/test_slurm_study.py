@@ -16,6 +16,7 @@ from tests.slurm_cluster import (
     SMALL_JOB,
     all_ended,
     cluster_of,
+    nothing_starts,
     submissions,
     wait_until,
     write_profile,
@@ -36,12 +37,13 @@ def test_a_study_gives_what_it_gives_locally(tmp_path: Path, runs: Path):
     jobs = write_jobs(tmp_path / "jobs", names, resources=SMALL_JOB.replace("cpus=1", "cpus=2"))
     given = [word for setting in (*FEW, *KERNELS[:1]) for word in ("--set", setting)]
     words = ["tune", "--jobs", jobs, "--trials", "3", "--budget", "100-images", "--folds", "1", "--seeds", "1", *given]
-    said = lab2(*words, "--profile", write_profile(tmp_path), "--runs", str(runs)).stdout
-    assert "submits the next stage" in said
-    run = open_run(runs, "latest")
-    searches = [one.trials for one in submissions(run)]
-    assert searches == [tuple(f"{job}_t{i}-seed0" for i in range(3)) for job in names]  # an array a job
-    early = lab2("resume", "--runs", str(runs))
+    with nothing_starts():
+        said = lab2(*words, "--profile", write_profile(tmp_path), "--runs", str(runs)).stdout
+        assert "submits the next stage" in said
+        run = open_run(runs, "latest")
+        searches = [one.trials for one in submissions(run)]
+        assert searches == [tuple(f"{job}_t{i}-seed0" for i in range(3)) for job in names]  # an array a job
+        early = lab2("resume", "--runs", str(runs))
     assert "left alone, still running or queued" in early.stderr
     assert len(submissions(run)) == 2
     wait_until(run, all_ended)
