@@ -21,7 +21,7 @@ from benchmarks.apart import ROOT
 from lab2.launch.planning import plan_trials, start_run
 from lab2.measure.predictions import Predictions, write_predictions
 from lab2.results.run_dir import open_run
-from lab2.results.shard import read_shard, unfinished, write_shard
+from lab2.results.shard import Shard, read_shard, unfinished, write_shard
 from lab2.spec.catalogue import read_catalogue
 from lab2.spec.job import DataConfig
 
@@ -109,7 +109,7 @@ def _train(folder: str, *words: str) -> float:
     return _seconds(LAB2, "run-local", "--jobs", "cnn", "--device", "cpu", "--runs", folder, *words)
 
 
-def _shards(folder: str) -> list:  # type: ignore[type-arg]  # the class of shards is made from the list of metrics
+def _shards(folder: str) -> list[Shard]:
     run = open_run(Path(folder), "latest")
     return [read_shard(run.shard(trial.name)) for trial in run.read_plan().trials]
 

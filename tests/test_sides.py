@@ -18,11 +18,14 @@ from lab2.data.decoded import decoded_folder
 from lab2.data.source import Images
 from lab2.errors import ConfigError, DataError
 from lab2.launch.planning import plan_trials
+from lab2.models.commonest_class import CommonestClassConfig
 from lab2.models.imported import ImportedConfig
+from lab2.models.layers.fitted import CommonestClass
 from lab2.models.network import NetworkConfig
 from lab2.spec.architectures import ModelConfig
 from lab2.spec.job import DataConfig, JobSpec, TrainConfig, Trial
 from lab2.spec.plan import Plan, dump_plan, load_plan
+from lab2.train.baseline import BaselineTrainer
 from lab2.train.classifier import ClassifierTrainer
 from lab2.trial import run_trial
 from tests.conftest import TINY, make_run
@@ -159,3 +162,12 @@ def test_large_images_are_predicted_fewer_at_a_time(side: int, count: int, most:
     trainer.release()
     trainer.predict(images)
     assert network.seen == [most] * (count // most) + [count % most] * (count % most > 0)
+
+
+def test_baselines_too():
+    images = Images(np.zeros((45, 1, 224, 224), np.uint8), np.arange(45) % 2)
+    job = JobSpec(name="commonest_class", model=CommonestClassConfig())
+    trainer = BaselineTrainer(CommonestClass(2), job, images, device=torch.device("cpu"), seed=1)
+    assert trainer.predict_batch == 40
+    list(trainer.fit())
+    assert trainer.predict(images).y_pred.shape == (45,)

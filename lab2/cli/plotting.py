@@ -10,6 +10,7 @@ import typer
 from lab2.cli import completion
 from lab2.cli.command import command
 from lab2.cli.options import DEFAULT_RUNS, RunId, Runs
+from lab2.cli.reporting import report_of
 from lab2.cli.screen import gather, paragraph, say, show_warnings
 from lab2.errors import ConfigError
 from lab2.results.run_dir import RunDir, open_run
@@ -116,20 +117,8 @@ def _asked(
 
 
 def _report(run: RunDir) -> Report:
-    """The report of the run: of a study, that of its chosen recipes, with the chapter of the search."""
-    from lab2.report.report import make_report
-
     comparison, unreported = gather(run)
     show_warnings(comparison, unreported)
-    if not run.study.exists():
-        return make_report(run, comparison)
-    from lab2.tune.outcome import job_outcomes
-    from lab2.tune.report import tuning_chapter
-    from lab2.tune.study import read_study
-
-    study = read_study(run.study)
-    outcomes = job_outcomes(study, {row.trial: row for row in comparison.rows})
-    tested = comparison.tested()
-    if tested is None:
+    if comparison.tested() is None:
         raise ConfigError(f"{run.path.name}: the search goes on, so nothing is tested yet; lab2 resume goes on with it")
-    return make_report(run, tested, (tuning_chapter(study, outcomes),))
+    return report_of(run, comparison)

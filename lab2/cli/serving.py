@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import getpass
 import shlex
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from lab2.cli.command import command
 from lab2.cli.options import DEFAULT_RUNS, RunId, Runs
+from lab2.cli.reporting import report_of
 from lab2.cli.screen import gather, say
 from lab2.cli.watching import LOCAL_SECONDS, SLURM_SECONDS
 from lab2.results.run_dir import RunDir, open_run
-
-if TYPE_CHECKING:
-    from lab2.report.chapter import Chapter
 
 app = typer.Typer()
 
@@ -64,21 +62,5 @@ def _user() -> str:
 def _report_page(run: RunDir) -> bytes:
     """The page that `lab2 report` writes of it."""
     from lab2.report.page.page import index_html  # loads scipy
-    from lab2.report.report import make_report
 
-    comparison, _ = gather(run)
-    chapters: tuple[Chapter, ...] = ()
-    if run.study.exists():
-        from lab2.tune.outcome import job_outcomes
-        from lab2.tune.report import tuning_chapter
-        from lab2.tune.study import read_study
-
-        study = read_study(run.study)
-        chapters = (tuning_chapter(study, job_outcomes(study, {row.trial: row for row in comparison.rows})),)
-        comparison = comparison.tested() or comparison
-    elif run.claim.exists():
-        from lab2.study.report import study_chapter
-        from lab2.study.stating import state
-
-        chapters = (study_chapter(state(run, comparison)),)
-    return index_html(make_report(run, comparison, chapters))
+    return index_html(report_of(run, gather(run)[0]))

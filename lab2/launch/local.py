@@ -49,7 +49,7 @@ def run_locally(
     free_gpus = list(gpus)
     running: list[_Running] = []
     limit = min(parallel, len(gpus)) if gpus else parallel
-    most = min(limit, len(trials))
+    at_once = min(limit, len(trials))
     try:
         while waiting or running:
             for ended in [r for r in running if r.has_ended()]:
@@ -60,9 +60,9 @@ def run_locally(
                 own_gpus, free_gpus = free_gpus[:1], free_gpus[1:]
                 threads = max(1, cores // min(limit, len(waiting) + len(running)))
                 trial = waiting.pop(0)
-                # That no import asks the driver of a GPU, which forbids a fork after that, was never tried on one.
+                # For a GPU none is forked: once a process has used CUDA, its forks cannot, and an import might.
                 python = None if own_gpus else servers.python(threads)
-                running.append(_start(run, plan, trial, threads, own_gpus, python, most))
+                running.append(_start(run, plan, trial, threads, own_gpus, python, at_once))
             yield status(run, plan).trials
             if running:
                 time.sleep(POLL_SECONDS)

@@ -10,13 +10,12 @@ import torch
 
 from lab2.data.source import Images
 from lab2.data.split import draw
+from lab2.measure.batch import images_at_a_time
 from lab2.models.layers.fitted import Fitted
 from lab2.spec.job import JobSpec
 from lab2.train.classifier import ClassifierTrainer, to_unit
 from lab2.train.stage import State, Step
 from lab2.train.streamed import batches
-
-FIT_BATCH = 500  # images that are read at a time; it affects memory, not results
 
 
 class BaselineTrainer(ClassifierTrainer):
@@ -37,7 +36,10 @@ class BaselineTrainer(ClassifierTrainer):
         if state is not None and state["model"]:
             self.model.load_state_dict(state["model"])
             return
-        self.model.fit(map(to_unit, batches(self.drawn.pixels, FIT_BATCH)), torch.from_numpy(self.drawn.labels))
+        self.model.fit(
+            map(to_unit, batches(self.drawn.pixels, images_at_a_time(self.image_side))),
+            torch.from_numpy(self.drawn.labels),
+        )
         if state is None:  # else only what no checkpoint holds was missing
             yield Step(1, 1, len(self.drawn), self.share, loss=None, gradient_norm=torch.zeros(()))
 
@@ -51,7 +53,7 @@ class BaselineTrainer(ClassifierTrainer):
     @property
     def predict_batch(self) -> int:
         """Images at a time."""
-        return self.model.predict_batch
+        return min(self.model.predict_batch, images_at_a_time(self.image_side))
 
     def release(self) -> None:
         """Free the training images."""

@@ -18,6 +18,7 @@ from lab2.data.annotation import Objects
 from lab2.data.scenes import compose, ink_boxes
 from lab2.data.source import Images
 from lab2.data.stored import StoredPixels
+from lab2.measure.batch import images_at_a_time
 from lab2.measure.predictions import NO_PREDICTION, Predictions
 from lab2.models.faster_rcnn import FasterRCNNConfig
 from lab2.models.layers.detector import Detector
@@ -199,4 +200,4 @@ class DetectorTrainer(Trainer):
 
 def _batch_size(side: int) -> int:
     """How many images of `side` pixels are predicted at a time."""
-    return min(PREDICT_BATCH, max(1, PREDICT_PIXELS // side**2))
+    return images_at_a_time(side, PREDICT_BATCH, PREDICT_PIXELS)

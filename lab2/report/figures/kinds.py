@@ -39,49 +39,40 @@ class Asked:
 class Kind:
     """One kind of figure."""
 
-    about: str
     absent: str  # what a run lacks that has none
     drawings: Callable[[Material, Asked], Sequence[Drawing]]
 
 
 KINDS: dict[str, Kind] = {
     "cost": Kind(
-        about="accuracy against cost",
         absent="no row has an accuracy and such a cost, or rows are of several data sets",
         drawings=lambda found, asked: cost_figures(found, asked.costs, log=not asked.linear),
     ),
     "intervals": Kind(
-        about="each row's accuracy",
         absent="no row has an accuracy",
         drawings=lambda found, _: interval_figures(found),
     ),
     "differences": Kind(
-        about="pairs of rows",
         absent="no two of these rows are compared",
         drawings=lambda found, _: difference_figures(found),
     ),
     "curves": Kind(
-        about="learning curves",
         absent="no trial of these rows has validated",
         drawings=lambda found, _: curve_figures(found),
     ),
     "target": Kind(
-        about="time to a validation accuracy",
         absent="no trial of these rows has validated, or none has reached that accuracy",
         drawings=lambda found, asked: target_figures(found, asked.target),
     ),
     "tuning": Kind(
-        about="tuning curves",
         absent="only a study by random search whose trainings have ended has tuning curves: lab2 tune",
         drawings=lambda found, _: tuning_figures(found),
     ),
     "confusion": Kind(
-        about="who is taken for whom",
         absent="no row has predictions that can be read and a mistake, or rows are of several data sets",
         drawings=lambda found, _: confusion_figures(found),
     ),
     "calibration": Kind(
-        about="how sure, how right",
         absent="no row has class probabilities that can be read, or rows are of several data sets",
         drawings=lambda found, _: calibration_figures(found),
     ),
