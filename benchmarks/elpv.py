@@ -62,11 +62,12 @@ def image_folder(per_class: int | None = None, draw: int = 0) -> Path:
 
     With `per_class` it has so many training images of each class, the draw with that number, and all test images.
     """
-    source, folder = _installed("elpv_dataset") / "data", cache_folder() / "benchmarks" / "elpv"
+    folder = cache_folder() / "benchmarks" / "elpv"
     if per_class is not None:
         return _drawn(image_folder(), folder.with_name(f"elpv-{per_class}-{draw}"), per_class, draw)
     if folder.is_dir():
         return folder
+    source = _installed("elpv_dataset") / "data"
     table = np.genfromtxt(source / "labels.csv", dtype=["|U19", "<f8", "|U4"], names=["path", "probability", "type"])
     labels = np.where(table["probability"] >= 0.5, "defective", "functional")
     parts = train_test_split(np.arange(len(table)), test_size=HELD_OUT, random_state=SPLIT_SEED, stratify=labels)

@@ -2,13 +2,18 @@
 
 `python -m benchmarks.recipes resnet20 "train.epochs=1" "train.epochs=2 train.learning_rate=3e-3"`, and with
 `--datasets mnist,fashion-mnist,digits,elpv,glyphs` on each of them. What is measured is added to
-`benchmarks/results/recipes.jsonl`, and not measured again.
+`benchmarks/results/recipes.jsonl`, and not measured again. On a GPU, `--device cuda --at-once 4`.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
@@ -63,34 +68,53 @@ def main(
     seeds: Annotated[str, typer.Option(help="With commas.")] = "1,2",
     named: Annotated[bool, typer.Option("--named", help="Begin with the recipe that the job has for the set.")] = False,
     results: Annotated[Path, typer.Option(help="Where lines are added.")] = RESULTS,
+    device: Annotated[str, typer.Option(help="cpu, or cuda.")] = "cpu",
+    at_once: Annotated[int, typer.Option(help="Trainings at the same time, each in a process of its own.")] = 1,
 ) -> None:
-    """Print one line for each data set, recipe and seed."""
+    """Print one line for each recipe, data set and seed."""
     console.print(str(this_machine()), markup=False)
     folder = default_folder()
     jobs = choose(read_catalogue(folder) | read_catalogue(folder / "more"), [job])
-    before, numbers = known(results), [int(seed) for seed in seeds.split(",")]
-    for name in datasets.split(","):
+    before = known(results)
+    asked = list(_asked(jobs, recipes, datasets.split(","), [int(seed) for seed in seeds.split(",")], named=named))
+    new = [one for one in asked if (one[2].digest, one[0]) not in before]
+    with ProcessPoolExecutor(at_once, mp_context=get_context("spawn")) as pool:
+        for one in asked:
+            if one not in new:
+                _print(before[one[2].digest, one[0]])
+        for row in pool.map(partial(_measured, device), new):
+            with results.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            _print(row)
+
+
+def _asked(
+    jobs: list[JobSpec], recipes: list[str], datasets: list[str], seeds: list[int], *, named: bool
+) -> Iterator[tuple[str, str, Trial]]:
+    """Each one's data set, settings and trial."""
+    for settings, name in product(recipes, datasets):
         held = SETS[name]
         data = DataConfig(dataset=dataset(name), validation_images=held.validation_images, image_side=held.image_side)
-        for settings in recipes:
-            of_set = [one.for_dataset(name) if named else without_named_recipes(one) for one in jobs]
-            for trial in plan_trials(of_set, numbers, data, settings.split(), smoke=False):
-                row = before.get((trial.digest, name)) or _measured(trial, name, settings, results)
-                console.print(
-                    f"{name}, {job} {settings}, seed {trial.seed}: {row['validation']:.2%} in {row['seconds']:.0f} s, "
-                    f"{row['images']} images"
-                )
+        of_set = [one.for_dataset(name) if named else without_named_recipes(one) for one in jobs]
+        for trial in plan_trials(of_set, seeds, data, settings.split(), smoke=False):
+            yield name, settings, trial
 
 
-def _measured(trial: Trial, name: str, settings: str, results: Path) -> dict[str, object]:
-    share, seconds, images = measure(trial)
-    row: dict[str, object] = {
+def _measured(device: str, asked: tuple[str, str, Trial]) -> dict[str, object]:
+    name, settings, trial = asked
+    share, seconds, images = measure(trial, device)
+    return {
         "dataset": name, "job": trial.job.name, "settings": settings, "seed": trial.seed, "validation": share,
-        "seconds": seconds, "images": images, "digest": trial.digest,
+        "seconds": seconds, "images": images, "digest": trial.digest, "device": device,
     }  # fmt: skip
-    with results.open("a") as file:
-        file.write(json.dumps(row) + "\n")
-    return row
+
+
+def _print(row: dict[str, object]) -> None:
+    console.print(
+        f"{row['dataset']}, {row['job']} {row['settings']}, seed {row['seed']}: {row['validation']:.2%} in "
+        f"{row['seconds']:.0f} s, {row['images']} images",
+        markup=False,
+    )
 
 
 if __name__ == "__main__":

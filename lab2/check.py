@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import torch
 
 from lab2.data.datasets import DataShape, check_data
-from lab2.errors import ResourceError
 from lab2.measure.hardware import choose_device
 from lab2.models.building import check_model
 from lab2.spec.architectures import ModelConfig
@@ -32,20 +31,20 @@ def check_trials(trials: Sequence[Trial], device: str) -> dict[DataConfig, str]:
     return digests
 
 
-def local_gpus(device: str) -> list[int]:
+def local_gpus(device: str) -> list[str]:
     """The GPUs for trials on this machine: all visible ones, the one that `device` names, or none.
 
-    The numbers are the driver's, also where `CUDA_VISIBLE_DEVICES` shows only some GPUs. Raises `ResourceError` where
-    that variable does not list numbers, or `device` does not exist.
+    Each is called what `CUDA_VISIBLE_DEVICES` takes: its number in the driver's order, or where that variable names
+    GPUs by UUID, or parts of them (`MIG-...`), as it does. Raises `ResourceError` where `device` does not exist.
+    Source: CUDA C++ Programming Guide, "CUDA Environment Variables".
     """
     chosen = choose_device(device)
     if chosen.type != "cuda":
         return []
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-    if visible == [""]:
-        numbers = [*range(torch.cuda.device_count())]
-    elif all(number.isdigit() for number in visible):
-        numbers = [int(number) for number in visible]
-    else:
-        raise ResourceError(f"CUDA_VISIBLE_DEVICES={','.join(visible)}: name the GPUs by their numbers")
-    return numbers if device in ("auto", "cuda") else [numbers[chosen.index or 0]]
+    seen = torch.cuda.device_count()
+    names = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
+    if names == [""]:
+        names = [str(number) for number in range(seen)]
+    elif not all(name.startswith("MIG-") for name in names):  # of several parts a process sees the first alone
+        names = names[:seen]  # the rest are behind an entry that names none
+    return names if device in ("auto", "cuda") else [names[chosen.index or 0]]

@@ -95,14 +95,19 @@ def test_the_survey_names_everything_once():
     assert next(f for f in found if f.what == "mnist").there
 
 
-def test_gpus_are_numbered_as_the_driver_does(monkeypatch: pytest.MonkeyPatch):
+def test_gpus_are_called_as_the_driver_does(monkeypatch: pytest.MonkeyPatch):
     assert local_gpus("cpu") == []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert (local_gpus("auto"), local_gpus("cuda:1")) == ([0, 1], [1])
+    assert (local_gpus("auto"), local_gpus("cuda:1")) == (["0", "1"], ["1"])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
-    assert (local_gpus("auto"), local_gpus("cuda:1")) == ([2, 3], [3])
+    assert (local_gpus("auto"), local_gpus("cuda:1")) == (["2", "3"], ["3"])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-8932f937, GPU-1f0c, -1,GPU-none")
+    assert local_gpus("cuda") == ["GPU-8932f937", "GPU-1f0c"]
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)  # of parts a process sees one
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-41b3,MIG-7c02")
+    assert local_gpus("cuda") == ["MIG-41b3", "MIG-7c02"]
 
 
 class TestDriver:

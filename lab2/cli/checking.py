@@ -34,7 +34,7 @@ def planned(
     return trials
 
 
-def check_here(trials: Sequence[Trial], device: str) -> tuple[list[Trial], list[int]]:
+def check_here(trials: Sequence[Trial], device: str) -> tuple[list[Trial], list[str]]:
     """Refuse what cannot work. Returns `trials` with the digests of their inputs, and the GPUs that they share."""
     from lab2.check import check_trials, local_gpus
 

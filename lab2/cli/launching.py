@@ -61,7 +61,7 @@ def launching(run: RunDir) -> AbstractContextManager[None]:
     return held(run.launcher, "another lab2 is launching this run")
 
 
-def launch(run: RunDir, plan: Plan, trials: list[Trial], parallel: int, gpus: list[int]) -> None:
+def launch(run: RunDir, plan: Plan, trials: list[Trial], parallel: int, gpus: list[str]) -> None:
     """Run `trials`, show their progress, then what they found. Exits with 1 if any trial has not ended well."""
     smoke = " (smoke run: a fraction of the data)" if plan.smoke else ""
     say(f"run {plan.run_id}: {len(trials)} trial{'s' * (len(trials) > 1)}{smoke}, {run.path}")
@@ -81,7 +81,7 @@ def show_results(run: RunDir) -> None:
         show_table(run)
 
 
-def run_here(run: RunDir, plan: Plan, trials: Sequence[Trial], parallel: int, gpus: list[int]) -> None:
+def run_here(run: RunDir, plan: Plan, trials: Sequence[Trial], parallel: int, gpus: list[str]) -> None:
     """Run `trials` on this machine and show their progress. Ctrl-C stops those that run."""
     from lab2.launch.at_once import run_measured
     from lab2.launch.local import run_locally

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from lab2.launch.fork_server import ForkServer, is_possible
-from lab2.launch.local import run_locally
+from lab2.launch.local import at_once_on, run_locally
 from lab2.launch.status import TrialStatus
 from lab2.results.run_dir import RunDir
 from lab2.spec.budget import parse_budget
@@ -38,18 +38,23 @@ class Rate:
 
 
 def run_measured(
-    run: RunDir, plan: Plan, trials: Sequence[Trial], *, cores: int, gpus: Sequence[int], tell: Callable[[str], None]
+    run: RunDir, plan: Plan, trials: Sequence[Trial], *, cores: int, gpus: Sequence[str], tell: Callable[[str], None]
 ) -> Generator[list[TrialStatus]]:
     """Run `trials`, those of one job after those of another; yields what `run_locally` does.
 
-    `tell` is told, of each job, how many at once and why. With `gpus` there are as many at once as GPUs.
+    `tell` is told, of each job, how many at once and why. With `gpus` there are as many at once as these take.
     """
     ordered = sorted(trials, key=lambda trial: plan.names.index(trial.name))
     for name, one_job in groupby(ordered, key=lambda trial: trial.job.name):
         group = list(one_job)
-        at_once, why = (len(gpus), "one a GPU") if gpus else chosen(run, group, cores)
+        at_once, why = _on_gpus(gpus, group) if gpus else chosen(run, group, cores)
         tell(f"{name}: {at_once} at once ({why})")
         yield from run_locally(run, plan, group, parallel=at_once, cores=cores, gpus=gpus)
+
+
+def _on_gpus(gpus: Sequence[str], trials: Sequence[Trial]) -> tuple[int, str]:
+    each = trials[0].job.resources.trials_per_gpu
+    return at_once_on(gpus, trials), f"{each} a GPU" if each > 1 else "one a GPU"
 
 
 def chosen(run: RunDir, trials: Sequence[Trial], cores: int) -> tuple[int, str]:

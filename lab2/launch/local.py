@@ -1,10 +1,10 @@
 """Launches trials on this machine through submitit's local executor, a few at a time.
 
 submitit's local executor starts everything at once, shares out no GPUs, and by default ends a job after two minutes.
-This module therefore limits how many trials run, gives each its GPU, and sets the time limit. The process of a trial
-is forked by `fork_server.py`, where that is possible: importing torch would take longer than a short training. A
-running trial does not depend on this process: if this process ends, the trial goes on and writes its shard. `lab2
-resume` then runs the trials that never started.
+This module therefore limits how many trials run, gives each its GPU or its share of one, and sets the time limit. The
+process of a trial is forked by `fork_server.py`, where that is possible: importing torch would take longer than a short
+training. A running trial does not depend on this process: if this process ends, the trial goes on and writes its shard.
+`lab2 resume` then runs the trials that never started.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import signal
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from fractions import Fraction
 from pathlib import Path
 
 import submitit
@@ -38,31 +39,37 @@ GRACE_SECONDS = 20  # before its time limit a trial is signalled, so that it can
 
 
 def run_locally(
-    run: RunDir, plan: Plan, trials: Sequence[Trial], *, parallel: int, cores: int, gpus: Sequence[int]
+    run: RunDir, plan: Plan, trials: Sequence[Trial], *, parallel: int, cores: int, gpus: Sequence[str]
 ) -> Generator[list[TrialStatus]]:
     """Run `trials`, `parallel` at a time, each with an equal share of `cores`; yields the status of the whole run.
 
-    With `gpus` (their indices), each running trial has a GPU of its own, so at most `len(gpus)` run at once. Closing
-    the generator (Ctrl-C in the loop around it) stops the running trials and writes a shard for each.
+    With `gpus`, as `CUDA_VISIBLE_DEVICES` names them, each running trial has one, or the share of one that its
+    resources state, and waits until it is free. Closing the generator (Ctrl-C in the loop around it) stops the running
+    trials and writes a shard for each.
     """
     waiting, servers = list(trials), _Servers(run)
-    free_gpus = list(gpus)
+    free = dict.fromkeys(gpus, Fraction(1))
     running: list[_Running] = []
-    limit = min(parallel, len(gpus)) if gpus else parallel
+    limit = min(parallel, at_once_on(gpus, trials)) if gpus else parallel
     at_once = min(limit, len(trials))
     try:
         while waiting or running:
             for ended in [r for r in running if r.has_ended()]:
                 running.remove(ended)
-                free_gpus += ended.gpus
+                if ended.gpu:
+                    free[ended.gpu] += _share(ended.trial)
                 ended.write_missing_shard("failed", "its process ended without a result")
             while waiting and len(running) < limit:
-                own_gpus, free_gpus = free_gpus[:1], free_gpus[1:]
+                gpu = max(free, key=free.__getitem__, default=None)
+                if gpu and free[gpu] < _share(waiting[0]):
+                    break
                 threads = max(1, cores // min(limit, len(waiting) + len(running)))
                 trial = waiting.pop(0)
+                if gpu:
+                    free[gpu] -= _share(trial)
                 # For a GPU none is forked: once a process has used CUDA, its forks cannot, and an import might.
-                python = None if own_gpus else servers.python(threads)
-                running.append(_start(run, plan, trial, threads, own_gpus, python, at_once))
+                python = None if gpu else servers.python(threads)
+                running.append(_start(run, plan, trial, threads, gpu, python, at_once))
             yield status(run, plan).trials
             if running:
                 time.sleep(POLL_SECONDS)
@@ -72,11 +79,21 @@ def run_locally(
     yield status(run, plan).trials
 
 
+def at_once_on(gpus: Sequence[str], trials: Sequence[Trial]) -> int:
+    """How many of `trials` these GPUs take at the same time, at most."""
+    return len(gpus) * max((trial.job.resources.trials_per_gpu for trial in trials), default=1)
+
+
+def _share(trial: Trial) -> Fraction:
+    """Of a GPU, that a trial takes."""
+    return Fraction(1, trial.job.resources.trials_per_gpu)
+
+
 class _Running:
     """A trial that this process started, with the time and the machine's count of out-of-memory kills at its start."""
 
-    def __init__(self, run: RunDir, plan: Plan, trial: Trial, job: submitit.Job[str], gpus: list[int]) -> None:
-        self.run, self.plan, self.trial, self.job, self.gpus = run, plan, trial, job, gpus
+    def __init__(self, run: RunDir, plan: Plan, trial: Trial, job: submitit.Job[str], gpu: str | None) -> None:
+        self.run, self.plan, self.trial, self.job, self.gpu = run, plan, trial, job, gpu
         self.started = time.time()
         self.kills = _out_of_memory_kills()
         self._ended_at: float | None = None
@@ -130,21 +147,21 @@ class _Servers:
 
 
 def _start(
-    run: RunDir, plan: Plan, trial: Trial, threads: int, gpus: list[int], python: str | None, at_once: int
+    run: RunDir, plan: Plan, trial: Trial, threads: int, gpu: str | None, python: str | None, at_once: int
 ) -> _Running:
     executor = submitit.LocalExecutor(run.logs(trial.name), python=python)
     seconds = 60 * trial.job.resources.timeout_min
     executor.update_parameters(
         timeout_min=trial.job.resources.timeout_min,
         signal_delay_s=int(min(GRACE_SECONDS, seconds / 4)),
-        gpus_per_node=len(gpus),
-        visible_gpus=tuple(gpus),
         stderr_to_stdout=True,
     )
     clear_for_attempt(run, trial.name)
     with trial_environment(threads), _terminal_ignored():
-        job = executor.submit(TrialTask(run.path, trial.name, "cuda" if gpus else plan.device, threads, at_once))
-    return _Running(run, plan, trial, job, gpus)
+        device = "cuda" if gpu else plan.device
+        # The task makes its GPU visible; submitit, whose list of them takes numbers alone, hides all from its process.
+        job = executor.submit(TrialTask(run.path, trial.name, device, gpu=gpu, threads=threads, at_once=at_once))
+    return _Running(run, plan, trial, job, gpu)
 
 
 def _stop(running: Sequence[_Running]) -> None:

@@ -43,6 +43,7 @@ class TrialTask:
     run_path: Path
     trial: str
     device: str
+    gpu: str | None = None  # as CUDA_VISIBLE_DEVICES names it; None: what the process sees anyhow
     threads: int | None = None  # None: all cores that the process may use
     at_once: int | None = None  # trials on this machine while it trains, itself included; None: not known
     requeue: bool = False  # the batch script starts the trial again when it ends with `GO_ON`
@@ -50,6 +51,8 @@ class TrialTask:
     def __call__(self) -> str:
         """Run the trial and return its shard's status. The shard is the result: the pickled status is not read."""
         leave_threads_unbound()
+        if self.gpu is not None:  # CUDA reads it when it is first used
+            os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu
         if os.environ.get("LAB2_LIFELINE"):
             threading.Thread(target=_end_with_the_client, daemon=True).start()
         try:

@@ -42,6 +42,7 @@ class Resources:
     """The resources of a machine that one trial needs."""
 
     gpus: int = 1  # on machines that have any
+    trials_per_gpu: int = 1  # on this machine, not on Slurm: so many such trials may share a GPU (`--parallel`)
     cpus: int = 4  # cores
     memory_gb: float = 8.0  # of main memory
     timeout_min: float = 60.0  # minutes after which the trial is stopped
@@ -49,6 +50,7 @@ class Resources:
 
     def __post_init__(self) -> None:
         require(self.gpus >= 0, f"resources.gpus={self.gpus} is negative")
+        require_positive("resources.trials_per_gpu", self.trials_per_gpu)
         require_positive("resources.cpus", self.cpus)
         require_positive("resources.memory_gb", self.memory_gb)
         require_positive("resources.timeout_min", self.timeout_min)
