@@ -106,6 +106,19 @@ class TestGolden:
             "docker", "lab2:1", "/runs", SLURM_JOB_ID="7", LAB2_GPU_FILES=f"{tmp_path}/nvidia*"
         )
 
+    @pytest.mark.parametrize(
+        ("tool", "mounted"), [("apptainer", "--bind {0}"), ("podman", "--ipc host --volume {0}:{0}")]
+    )
+    def test_the_pipes_of_mps_are_mounted_where_its_daemon_serves(self, tmp_path: Path, tool: str, mounted: str):
+        """docs.nvidia.com/deploy/mps: clients find the daemon by CUDA_MPS_PIPE_DIRECTORY, which is /tmp/nvidia-mps."""
+        pipes = tmp_path / "mps"
+        job = {"SLURM_JOB_ID": "7", "SLURM_JOB_GPUS": "2", "CUDA_MPS_PIPE_DIRECTORY": str(pipes)}
+        assert str(pipes) not in shown(tool, "lab2", "/runs", **job)
+        pipes.mkdir()
+        (pipes / "control").touch()
+        assert f" {mounted.format(pipes)} " in shown(tool, "lab2", "/runs", **job)
+        assert f" {mounted.format(pipes)} " not in shown(tool, "lab2", "/runs", **{**job, "SLURM_JOB_GPUS": ""})
+
     def test_pyxis(self):
         """https://github.com/NVIDIA/pyxis/wiki/Usage: SRC:DST[:FLAGS][,SRC:DST...], paths of squashfs files."""
         profile = Profile(container="pyxis", image="/images/lab2.sqsh")
