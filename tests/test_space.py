@@ -227,7 +227,10 @@ class TestShown:
     def test_the_card_shows_the_default_space_and_the_effort(self, run_cli):
         _, shown, _ = run_cli("jobs", "vgg16")
         assert "the default, for it states none" in shown
-        assert "effort: 9 settings; MNIST, 10,000 validation images; one at a time, by hand" in " ".join(shown.split())
+        shown = " ".join(shown.split())
+        assert "effort: 4 settings; MNIST, Fashion-MNIST, glyphs, digits and ELPV, validation images; a list" in shown
+        assert "on mnist: " in shown
+        assert "effort: 9 settings; MNIST, 10,000 validation images; one at a time, by hand" in shown
 
 
 @pytest.mark.parametrize("folder", ["jobs", "jobs/strong", "jobs/more"])

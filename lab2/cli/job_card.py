@@ -11,7 +11,7 @@ from lab2.cli.screen import out, say
 from lab2.foreign_text import for_terminal, one_line
 from lab2.spec.architectures import architectures
 from lab2.spec.catalogue import Entry
-from lab2.spec.effort import NOT_RECORDED
+from lab2.spec.effort import NOT_RECORDED, Effort
 from lab2.spec.fields import as_set_takes_it, fields_of, settable
 from lab2.spec.job import DataConfig, JobSpec
 from lab2.spec.space import space_of
@@ -39,7 +39,9 @@ def show_job(entry: Entry) -> None:
     if not job.model.fitted:
         out.print(_space(job))
         say("")
-        say(f"effort: {_effort(job)}\n")
+        say(f"effort: {_effort(job.effort)}\n")
+        for text in _recipes(job):
+            say(f"{text}\n")
     name = "data.train_images=1000" if job.model.fitted else "train.epochs=3"
     say(f"to change one: --set {name}, or --set {job.name}:{name} for this job alone\n", "dim")
 
@@ -61,11 +63,23 @@ def _space(job: JobSpec) -> Table:
     return table
 
 
-def _effort(job: JobSpec) -> str:
-    """What it took to find the job's recipe."""
-    if job.effort is None:
+def _effort(effort: Effort | None) -> str:
+    """What it took to find a recipe."""
+    if effort is None:
         return NOT_RECORDED
-    return one_line("; ".join((job.effort.text, job.effort.data, job.effort.rule)))
+    return one_line("; ".join((effort.text, effort.data, effort.rule)))
+
+
+def _recipes(job: JobSpec) -> Iterator[str]:
+    """Each recipe for one data set, by what it has otherwise than the general one."""
+    for name, recipe in sorted(job.recipes.items()):
+        changed = {
+            field.name: as_set_takes_it(getattr(recipe.train, field.name))
+            for field in fields_of(type(recipe.train))
+            if getattr(recipe.train, field.name) != getattr(job.train, field.name)
+        }
+        otherwise = " ".join(f"train.{field}={value}" for field, value in changed.items())
+        yield one_line(f"on {name}: {otherwise}; effort: {_effort(recipe.effort)}")
 
 
 def _table(section: str, config: object) -> Table:
