@@ -66,7 +66,7 @@ def measure() -> Iterator[Check]:
     """The checks of all jobs, column by column."""
     with tempfile.TemporaryDirectory(prefix="lab2-columns-") as folder:
         for job in choose(read_catalogue(ROOT / "jobs"), IMAGES):
-            yield from _checks(job, Path(folder))
+            yield from _checks(job.for_dataset("mnist"), Path(folder))
 
 
 def markdown(rows: list[Check]) -> str:
@@ -200,7 +200,7 @@ def main(name: str, weights: str = "") -> None:
 
     It prints "ready", waits for a line from its parent, does the work, prints the seconds, and waits for another line.
     """
-    (job,) = choose(read_catalogue(ROOT / "jobs"), [name])
+    (job,) = (one.for_dataset("mnist") for one in choose(read_catalogue(ROOT / "jobs"), [name]))
     trainer = set_up(_trial(job), "cpu", None).trainer
     if weights:
         trainer.model.load_state_dict(load_tensors(weights))

@@ -79,7 +79,7 @@ def _trainer(job: JobSpec, count: int, side: int) -> ClassifierTrainer:
 
 
 def _job(name: str, model: ModelConfig | None = None) -> JobSpec:
-    job = read_catalogue(ROOT / "jobs")[name].job
+    job = read_catalogue(ROOT / "jobs")[name].job.for_dataset("mnist")
     return replace(job, model=model or job.model)
 
 

@@ -51,7 +51,8 @@ class Measured:
 
 def main(way: str, job: str, seed: str, mode: str, goal: str, limit: str) -> None:
     """Measure, and print the result. The arguments are those of the command line."""
-    trial = Trial(job=_from_random_weights(read_catalogue(JOBS)[job].job), data=DataConfig(), seed=int(seed))
+    chosen = read_catalogue(JOBS)[job].job.for_dataset("mnist")
+    trial = Trial(job=_from_random_weights(chosen), data=DataConfig(), seed=int(seed))
     subject: Textbook | Lab2Training
     match way:
         case "textbook":

@@ -11,9 +11,10 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from lab2.launch.planning import plan_trials
 from lab2.measure.hardware import synchronize
 from lab2.spec.catalogue import read_catalogue
-from lab2.spec.job import DataConfig, Trial
+from lab2.spec.job import DataConfig
 from lab2.train.stage import Step
 from lab2.trial import set_up
 
@@ -25,7 +26,7 @@ PROFILED = 3
 
 def describe_step(job: str, device: str) -> str:
     """One line on a step of that job."""
-    trial = Trial(job=read_catalogue(JOBS)[job].job, data=DataConfig(), seed=1)
+    (trial,) = plan_trials([read_catalogue(JOBS)[job].job], [1], DataConfig(), [], smoke=False)
     trainer = set_up(trial, device, None).trainer
     steps = trainer.fit()
     first = _milliseconds(steps, 1, trainer.device)

@@ -14,13 +14,12 @@ from safetensors.numpy import load_file
 
 import lab2
 from benchmarks.gpu.ceilings import peak_rate
-from lab2.launch.planning import start_run
+from lab2.launch.planning import plan_trials, start_run
 from lab2.results.journal import read_progress
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, read_shard
 from lab2.spec.catalogue import read_catalogue
 from lab2.spec.job import DataConfig, Trial
-from lab2.spec.overrides import override
 from lab2.stop import Stopped
 from lab2.trial import run_trial
 
@@ -61,7 +60,7 @@ class Trials:
         """Stop a training by SIGTERM in its midst and go on from its checkpoint; whether it then predicts the same."""
         settings = ("train.epochs=1", *self.settings)
         self._run("whole", job, *settings)
-        (trial,) = override([Trial(job=read_catalogue(JOBS)[job].job, data=DataConfig(), seed=1)], settings)
+        (trial,) = plan_trials([read_catalogue(JOBS)[job].job], [1], DataConfig(), settings, smoke=False)
         run = start_run(self.out / "resumed", [trial], smoke=False, device=self.device)
         threading.Thread(target=_stop_in_midst, args=(run, trial), daemon=True).start()
         try:

@@ -51,7 +51,7 @@ def plan(size: Size) -> tuple[Trial, ...]:
             for name in (CNN, VIT):
                 job = entries[name].job
                 recipe = replace(job.train, images=IMAGES, target_accuracy=None)
-                job = replace(job, name=name_of(name, images, permuted), train=recipe, effort=None)
+                job = replace(job, name=name_of(name, images, permuted), train=recipe, recipes={}, effort=None)
                 for seed in seeds:
                     data = DataConfig(
                         train_images=images,
