@@ -10,7 +10,7 @@ import torch
 from lab2.measure.cores import available_cores
 from lab2.measure.hardware import device_name, least_seconds, product_rate
 from lab2.measure.provenance import source_commit
-from lab2.train.precision import has_amx
+from lab2.train.precision import cpu_capabilities, has_amx
 
 PRODUCT_SIDE = 4096
 TRIAD_ELEMENTS = 2**26  # 256 MiB of float32 per array: far more than any cache holds
@@ -63,7 +63,7 @@ def this_machine() -> Machine:
 def _bf16_by() -> str:
     if has_amx():
         return "AMX"
-    return "AVX-512" if torch.cpu.get_capabilities().get("avx512_bf16") else "emulation"
+    return "AVX-512" if cpu_capabilities().get("avx512_bf16") else "emulation"
 
 
 def bandwidth() -> float:

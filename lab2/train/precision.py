@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import torch
 
@@ -70,14 +72,32 @@ def gpu_rate(precision: Precision, device: torch.device) -> float:
     return rate
 
 
+def cpu_capabilities(cpuinfo: Path = Path("/proc/cpuinfo")) -> Mapping[str, object]:
+    """What the CPU can, as `torch.cpu.get_capabilities` says it; where torch has not got that yet, as Linux does."""
+    if hasattr(torch.cpu, "get_capabilities"):
+        return dict(torch.cpu.get_capabilities())
+    try:
+        lines = [line.partition(":") for line in cpuinfo.read_text().splitlines()]
+    except OSError:
+        lines = []
+    said = {name.strip(): value.strip() for name, _, value in reversed(lines)}  # of the first core
+    flags = set(said.get("flags", "").split())
+    named = {"avx512_bw": "avx512bw", **{name: name for name in ("amx_bf16", "avx512_bf16", "avx512_fp16")}}
+    return {
+        "architecture": platform.machine(),
+        "cpu_name": said.get("model name", ""),
+        **{name: flag in flags for name, flag in named.items()},
+    }
+
+
 def has_amx() -> bool:
     """Whether the CPU has AMX instructions that multiply bf16 matrices."""
-    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    return bool(cpu_capabilities().get("amx_bf16"))
 
 
 def has_amd_bf16() -> bool:
     """Whether it is an AMD CPU with AVX-512 BF16. For other makers' CPUs it is not known to be faster than fp32."""
-    capabilities = torch.cpu.get_capabilities()
+    capabilities = cpu_capabilities()
     return bool(capabilities.get("avx512_bf16")) and str(capabilities.get("cpu_name")).startswith("AMD")
 
 
@@ -89,7 +109,7 @@ def cpu_multiplies_bf16() -> bool:
 def emulates(precision: Precision, capabilities: Mapping[str, object]) -> bool:
     """Whether an x86-64 CPU lacks the instructions that oneDNN needs for that precision, and so emulates it.
 
-    `capabilities` are those of `torch.cpu.get_capabilities`. Source: oneDNN's developer guide, "Data Types", hardware
+    `capabilities` are those of `cpu_capabilities`. Source: oneDNN's developer guide, "Data Types", hardware
     limitations.
     """
     needed = {"bf16": "avx512_bw", "fp16": "avx512_fp16"}
@@ -99,7 +119,7 @@ def emulates(precision: Precision, capabilities: Mapping[str, object]) -> bool:
 
 def _warn(asked: Precision, device: torch.device) -> None:
     """Log a warning where `asked` is emulated: the training would be slower, with no gain."""
-    if device.type == "cpu" and emulates(asked, torch.cpu.get_capabilities()):
+    if device.type == "cpu" and emulates(asked, cpu_capabilities()):
         LOG.warning("train.precision=%s, which this CPU emulates: fp32 or auto would be many times faster", asked)
     elif device.type == "cpu" and asked == "fp16":
         LOG.warning("train.precision=fp16 is for GPUs: on no CPU is it known to be faster than fp32 or auto")
