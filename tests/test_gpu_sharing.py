@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -29,7 +30,7 @@ def test_each_trial_has_a_gpu_to_itself(tmp_path: Path):
     for _ in run_locally(run, run.read_plan(), trials, parallel=3, cores=2, gpus=["GPU-4f", "MIG-5e"]):
         most = max(most, sum("core._submit" in command(pid) for pid in children(run.path)))
     assert most <= 2
-    sent = [DelayedSubmission.load(path).function for path in run.path.glob("logs/*/*_submitted.pkl")]
+    sent: list[Any] = [DelayedSubmission.load(path).function for path in run.path.glob("logs/*/*_submitted.pkl")]
     assert len(sent) == 3
     assert {task.gpu for task in sent} == {"GPU-4f", "MIG-5e"}
     assert all("--device cuda: not on this machine" in row.reason for row in collect(run).rows)
