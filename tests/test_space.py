@@ -228,7 +228,7 @@ class TestShown:
         _, shown, _ = run_cli("jobs", "vgg16")
         assert "the default, for it states none" in shown
         shown = " ".join(shown.split())
-        assert "effort: 4 settings; MNIST, Fashion-MNIST, glyphs, digits and ELPV, validation images; a list" in shown
+        assert "effort: 4 settings; MNIST, Fashion-MNIST, glyphs, digits and ELPV, validation images; part" in shown
         assert "on mnist: " in shown
         assert "effort: 9 settings; MNIST, 10,000 validation images; one at a time, by hand" in shown
 

@@ -15,7 +15,7 @@ JOB = JobSpec(
     effort=Effort(
         settings=5,
         data="MNIST, Fashion-MNIST, glyphs, digits and ELPV, validation images",
-        rule="a list fixed beforehand; the best mean",
+        rule="part of a list fixed beforehand; the best mean",
     ),
     recipes={
         "mnist": NamedRecipe(

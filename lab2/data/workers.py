@@ -59,7 +59,9 @@ class Workers:
                 progress(len(found))
         except (BrokenProcessPool, MemoryError) as error:
             raise DataError(
-                "a process that read pictures was killed, as is done where memory runs out; try again with more of it"
+                "a process that read pictures ended before it was done. Where memory ran out, try again with more of "
+                "it; in a script of yours, call lab2 below `if __name__ == '__main__':`, for such processes import the "
+                "script"
             ) from error
         return found
 

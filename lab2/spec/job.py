@@ -42,7 +42,7 @@ class Resources:
     """The resources of a machine that one trial needs."""
 
     gpus: int = 1  # on machines that have any
-    trials_per_gpu: int = 1  # on this machine, not on Slurm: so many such trials may share a GPU (`--parallel`)
+    trials_per_gpu: int = 1  # how many such trials may share a GPU, with `--parallel`; on Slurm the site decides it
     cpus: int = 4  # cores
     memory_gb: float = 8.0  # of main memory
     timeout_min: float = 60.0  # minutes after which the trial is stopped

@@ -72,21 +72,23 @@ def gpu_rate(precision: Precision, device: torch.device) -> float:
     return rate
 
 
-def cpu_capabilities(cpuinfo: Path = Path("/proc/cpuinfo")) -> Mapping[str, object]:
+def cpu_capabilities() -> Mapping[str, object]:
     """What the CPU can, as `torch.cpu.get_capabilities` says it; where torch has not got that yet, as Linux does."""
     if hasattr(torch.cpu, "get_capabilities"):
         return dict(torch.cpu.get_capabilities())
     try:
-        lines = [line.partition(":") for line in cpuinfo.read_text().splitlines()]
+        lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines()]
     except OSError:
         lines = []
     said = {name.strip(): value.strip() for name, _, value in reversed(lines)}  # of the first core
     flags = set(said.get("flags", "").split())
-    named = {"avx512_bw": "avx512bw", **{name: name for name in ("amx_bf16", "avx512_bf16", "avx512_fp16")}}
     return {
         "architecture": platform.machine(),
         "cpu_name": said.get("model name", ""),
-        **{name: flag in flags for name, flag in named.items()},
+        "amx_bf16": "amx_bf16" in flags,
+        "avx512_bf16": "avx512_bf16" in flags,
+        "avx512_bw": "avx512bw" in flags,
+        "avx512_fp16": "avx512_fp16" in flags,
     }
 
 
