@@ -59,9 +59,9 @@ class Workers:
                 progress(len(found))
         except (BrokenProcessPool, MemoryError) as error:
             raise DataError(
-                "a process that read pictures ended before it was done. Where memory ran out, try again with more of "
-                "it; in a script of yours, call lab2 below `if __name__ == '__main__':`, for such processes import the "
-                "script"
+                "a process that read pictures ended before it was done. If memory ran out, try again with more of it. "
+                "If a script of yours started this, put its calls under `if __name__ == '__main__':`, because each "
+                "such process imports the script"
             ) from error
         return found
 
