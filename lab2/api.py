@@ -31,8 +31,8 @@ def run(
     `--dataset`, `--set` and `--budget` of the command take them. A training that fails gives a shard whose `status` and
     `reason` say so. Raises `Lab2Error` for what cannot be trained at all, and `KeyboardInterrupt` at Ctrl-C.
 
-    In a script, call it under `if __name__ == "__main__":` if the data are pictures: the processes that read them import
-    the script anew.
+    In a script, call it under `if __name__ == "__main__":` if the data are pictures: the processes that read them
+    import the script anew.
 
     It trains in this process: a command sets variables for the allocation of memory that are read when a process
     starts, and is faster for large networks.
