@@ -37,7 +37,7 @@ from lab2.measure.cores import available_cores
 from lab2.models.building import build
 from lab2.models.building.deploy import deploy
 from lab2.spec.architectures import TransferConfig
-from lab2.spec.catalogue import choose, read_catalogue
+from lab2.spec.catalogue import find_jobs
 from lab2.spec.job import DataConfig, JobSpec, Trial
 from lab2.train.classifier import ClassifierTrainer
 from lab2.train.precision import dtype_of
@@ -65,7 +65,7 @@ class Check:
 def measure() -> Iterator[Check]:
     """The checks of all jobs, column by column."""
     with tempfile.TemporaryDirectory(prefix="lab2-columns-") as folder:
-        for job in choose(read_catalogue(ROOT / "jobs"), IMAGES):
+        for job in (entry.job for entry in find_jobs(ROOT / "jobs", IMAGES)):
             yield from _checks(job.for_dataset("mnist"), Path(folder))
 
 
@@ -200,7 +200,7 @@ def main(name: str, weights: str = "") -> None:
 
     It prints "ready", waits for a line from its parent, does the work, prints the seconds, and waits for another line.
     """
-    (job,) = (one.for_dataset("mnist") for one in choose(read_catalogue(ROOT / "jobs"), [name]))
+    (job,) = (one.job.for_dataset("mnist") for one in find_jobs(ROOT / "jobs", [name]))
     trainer = set_up(_trial(job), "cpu", None).trainer
     if weights:
         trainer.model.load_state_dict(load_tensors(weights))

@@ -29,8 +29,7 @@ from lab2.launch.planning import plan_trials, start_run
 from lab2.measure.inputs import pinned
 from lab2.results.shard import Shard
 from lab2.results.statistics import over_seeds
-from lab2.spec.catalogue import choose as chosen_jobs
-from lab2.spec.catalogue import read_catalogue
+from lab2.spec.catalogue import find_jobs
 from lab2.spec.job import DataConfig, Trial
 from lab2.trial import run_trial
 
@@ -128,7 +127,7 @@ def _trials(
     names: list[str], seeds: list[int], settings: list[str], folder: Path | None = None, *, smoke: bool = False
 ) -> list[Trial]:
     data = DataConfig(dataset=str(folder or image_folder()), image_side=SIDE)
-    return plan_trials(chosen_jobs(read_catalogue(JOBS), names), seeds, data, settings, smoke=smoke)
+    return plan_trials([entry.job for entry in find_jobs(JOBS, names)], seeds, data, settings, smoke=smoke)
 
 
 def choose(seeds: list[int], settings: list[str]) -> None:

@@ -23,7 +23,7 @@ from benchmarks.datasets import dataset
 from benchmarks.machine import this_machine
 from benchmarks.validation import measure
 from lab2.launch.planning import plan_trials
-from lab2.spec.catalogue import choose, default_folder, read_catalogue
+from lab2.spec.catalogue import default_folder, find_jobs
 from lab2.spec.job import DataConfig, JobSpec, Trial
 
 RESULTS = Path(__file__).parent / "results" / "recipes.jsonl"
@@ -72,8 +72,7 @@ def main(
 ) -> None:
     """Print one line for each recipe, data set and seed."""
     console.print(str(this_machine()), markup=False)
-    folder = default_folder()
-    jobs = choose(read_catalogue(folder) | read_catalogue(folder / "more"), [job])
+    jobs = [entry.job for entry in find_jobs(default_folder(), [job])]
     before = known(results)
     asked = _asked(jobs, recipes, datasets.split(","), [int(seed) for seed in seeds.split(",")], named=named)
     with ProcessPoolExecutor(at_once, mp_context=get_context("spawn")) as pool:

@@ -10,7 +10,7 @@ from lab2.launch.planning import plan_trials, resolve_weights, start_run
 from lab2.measure.inputs import pinned
 from lab2.results.shard import Shard
 from lab2.spec.budget import with_budget
-from lab2.spec.catalogue import choose, default_folder, read_catalogue
+from lab2.spec.catalogue import default_folder, find_jobs
 from lab2.spec.job import DataConfig, JobSpec
 from lab2.trial import run_trial
 
@@ -37,7 +37,7 @@ def run(
     It trains in this process: a command sets variables for the allocation of memory that are read when a process
     starts, and is faster for large networks.
     """
-    chosen = [job] if isinstance(job, JobSpec) else choose(read_catalogue(default_folder()), [job])
+    chosen = [job] if isinstance(job, JobSpec) else [entry.job for entry in find_jobs(default_folder(), [job])]
     asked = with_budget(settings, budget)
     trials, _ = resolve_weights(plan_trials(chosen, [seed], DataConfig(dataset=dataset), asked, smoke=False))
     (trial,) = pinned(trials, check_trials(trials, device))

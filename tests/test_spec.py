@@ -15,7 +15,7 @@ from lab2.models.faster_rcnn import FasterRCNNConfig
 from lab2.models.vgg16 import VGG16Config
 from lab2.models.vit import ViTConfig
 from lab2.spec.architectures import ImportedConfig, ModelConfig
-from lab2.spec.catalogue import choose, default_folder, read_catalogue
+from lab2.spec.catalogue import default_folder, find_jobs, read_catalogue
 from lab2.spec.effort import Effort
 from lab2.spec.job import TRIAL, DataConfig, JobSpec, Resources, TrainConfig, Trial
 from lab2.spec.overrides import override
@@ -217,8 +217,8 @@ class TestCatalogue:
             '"""Wide?"""\nfrom lab2.spec.architectures import CNNConfig\nfrom lab2.spec.job import JobSpec\n'
             'JOB = JobSpec(name="wide", model=CNNConfig(hidden=512))\n'
         )
-        (job,) = choose(read_catalogue(tmp_path), [])
-        assert job.model == CNNConfig(hidden=512)
+        (entry,) = find_jobs(tmp_path, [])
+        assert entry.job.model == CNNConfig(hidden=512)
 
     @pytest.mark.parametrize(
         ("content", "message"),
@@ -257,7 +257,20 @@ class TestCatalogue:
 
     def test_an_unknown_job_asks_did_you_mean(self):
         with pytest.raises(ConfigError, match="did you mean 'alexnet'"):
-            choose(read_catalogue(default_folder()), ["alexnett"])
+            find_jobs(default_folder(), ["alexnett"])
+
+    def test_a_job_of_a_folder_within_is_found_by_its_name(self, tmp_path: Path):
+        entries = find_jobs(default_folder(), ["vit", "resnet20", "cnn_strong"])
+        assert [entry.job.name for entry in entries] == ["vit", "resnet20", "cnn_strong"]
+        with pytest.raises(ConfigError, match=r"no job is called 'resnet2'; did you mean 'resnet20'\? .*, vit_strong$"):
+            find_jobs(default_folder(), ["resnet2"])
+        for folder in ("", "one", "other"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            name = "again" if folder else "outside"
+            text = f"{IMPORTS}JOB = JobSpec(name='{name}', model=CNNConfig())"
+            (tmp_path / folder / f"{name}.py").write_text(text)
+        with pytest.raises(ConfigError, match=r"one and .*other each have again\.py; give one of these"):
+            find_jobs(tmp_path, ["again"])
 
     def test_an_empty_folder_says_what_a_job_is(self, tmp_path: Path):
         with pytest.raises(ConfigError, match="holds no job"):

@@ -13,7 +13,7 @@ from lab2.cli import completion
 from lab2.cli.command import command
 from lab2.cli.options import Jobs, folder_and_names
 from lab2.cli.screen import out, say
-from lab2.spec.catalogue import choose, folders_within, read_catalogue
+from lab2.spec.catalogue import find_jobs, folders_within
 from lab2.spec.shipped import write_copies
 
 app = typer.Typer()
@@ -100,13 +100,13 @@ def show_jobs(
     from lab2.cli.job_card import show_job
 
     folder, more = folder_and_names(jobs)
-    entries = read_catalogue(folder)
     wanted = [*(names or []), *more]
+    entries = find_jobs(folder, wanted)
     if not wanted:
-        for entry in entries.values():
+        for entry in entries:
             out.print(f"[bold]{entry.job.name:<14}[/] {escape(entry.question)}", soft_wrap=True)
         for inner, more_names in folders_within(folder).items():
             out.print(f"[dim]{', '.join(more_names)}: --jobs {escape(shlex.quote(str(inner)))}[/]", soft_wrap=True)
         return
-    for job in choose(entries, wanted):
-        show_job(entries[job.name])
+    for entry in entries:
+        show_job(entry)

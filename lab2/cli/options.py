@@ -13,7 +13,7 @@ from lab2.cli import completion
 from lab2.cli.screen import warn
 from lab2.errors import ConfigError
 from lab2.results.run_dir import RunDir
-from lab2.spec.catalogue import Entry, baselines, choose, default_folder, named_folder, passed_over, read_catalogue
+from lab2.spec.catalogue import Entry, baselines, default_folder, find_jobs, named_folder, passed_over
 from lab2.spec.job import JobSpec
 from lab2.spec.plan import check_margin
 
@@ -114,9 +114,7 @@ def chosen_jobs(jobs: list[str] | None) -> list[JobSpec]:
 
 def chosen_entries(jobs: list[str] | None) -> list[Entry]:
     """The same, each with the question that its file asks."""
-    folder, names = folder_and_names(jobs)
-    entries = read_catalogue(folder)
-    return [entries[job.name] for job in choose(entries, names)]
+    return find_jobs(*folder_and_names(jobs))
 
 
 def with_baselines(jobs: list[JobSpec]) -> list[JobSpec]:

@@ -100,15 +100,27 @@ def folders_within(folder: Path) -> dict[Path, list[str]]:
     }
 
 
-def choose(entries: dict[str, Entry], names: Iterable[str]) -> list[JobSpec]:
-    """The named jobs, or all where no name is given; raises `ConfigError` for an unknown name."""
-    wanted = list(dict.fromkeys(names)) or list(entries)
-    for name in wanted:
-        if name not in entries:
-            close = difflib.get_close_matches(name, entries, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ConfigError(f"no job is called {name!r}{hint or '.'} There are: {', '.join(entries)}")
-    return [entries[name].job for name in wanted]
+def find_jobs(folder: Path, names: Iterable[str]) -> list[Entry]:
+    """The jobs of those names, in `folder` or in a folder within it; all of `folder` where no name is given.
+
+    Raises `ConfigError` for an unknown name, for one that two of the folders within have, and as `read_catalogue` does.
+    """
+    entries = read_catalogue(folder)
+    return [entries.get(name) or _within(folder, name, entries) for name in list(dict.fromkeys(names)) or entries]
+
+
+def _within(folder: Path, name: str, beside: Iterable[str]) -> Entry:
+    """The job of a folder within `folder`: that of the file of its name. No other folder's files are run."""
+    found = [inner for inner in sorted(folder.iterdir()) if inner / f"{name}.py" in _files(inner)]
+    if len(found) > 1:
+        raise ConfigError(f"{' and '.join(map(str, found))} each have {name}.py; give one of these folders to --jobs")
+    entry = read_catalogue(found[0]).get(name) if found else None
+    if entry is None:
+        known = [*beside, *(one for names in folders_within(folder).values() for one in names)]
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else "."
+        raise ConfigError(f"no job is called {name!r}{hint} There are: {', '.join(known)}")
+    return entry
 
 
 def _files(folder: Path) -> list[Path]:

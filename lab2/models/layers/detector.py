@@ -4,8 +4,8 @@ Source: Ren et al. 2015 (arXiv:1506.01497), torchvision's region proposals and R
 Differs: a backbone of our own with a stride of 4; no resizing to 800 pixels; anchors and proposals scaled to
 images whose objects are about as large as the data set's images, or, where that has boxes, to its images; one
 sample a cell in RoI align; wide convolutions are `Conv3x3`. It trains by the losses of torchvision's network, computed
-for all images of a batch at once and without a wait (`dense_proposals.py`, `dense_regions.py`); it detects by
-torchvision's own code.
+for all images of a batch at once and without a wait (`dense_proposals.py`, `dense_regions.py`). On a CPU it
+detects by torchvision's own code, on an accelerator by the same for all images at once (`detections.py`).
 Shapes: B images or scenes, C channels, W side (pixels), F features, M objects at most, K classes; torchvision counts
 the background as class 0, so its labels are ours plus one.
 """
@@ -28,6 +28,7 @@ from lab2.models.faster_rcnn import FasterRCNNConfig
 from lab2.models.layers.boxes import draw
 from lab2.models.layers.dense_proposals import anchors_and_scores, proposal_losses, propose
 from lab2.models.layers.dense_regions import region_losses
+from lab2.models.layers.detections import select
 from lab2.models.layers.normalize import Normalize
 from lab2.models.layers.roi_align import RoIAlign, by_sampling
 
@@ -125,11 +126,9 @@ class Detector(nn.Module):
         # One tensor, so that it is one wait.
         together = torch.cat([are_there.flatten()[:, None], proposals.flatten(0, 1), logits, moves], 1).float().cpu()
         kept = together[:, 0] > 0
-        boxes, logits, moves = together[kept, 1:].split([4, logits.shape[1], moves.shape[1]], 1)
-        counts = kept.view(len(images), -1).sum(1).tolist()
-        sides = [(images.shape[-2], images.shape[-1])] * len(images)
-        each = zip(*heads.postprocess_detections(logits, moves, list(boxes.split(counts)), sides), strict=True)
-        return [{"boxes": boxes, "scores": scores, "labels": labels} for boxes, scores, labels in each]
+        regions, logits, moves = together[kept, 1:].split([4, logits.shape[1], moves.shape[1]], 1)
+        image = torch.arange(len(images)).repeat_interleave(proposals.shape[1])[kept]
+        return select(heads, regions, image, logits, moves, count=len(images), side=images.shape[-1])
 
 
 class Backbone(nn.Module):
