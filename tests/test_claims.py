@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from lab2.cli.reporting import report_of
 from lab2.errors import ConfigError, DataError
 from lab2.models.cnn import CNNConfig
 from lab2.report.chapter import Table
+from lab2.report.page.page import index_html
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir, create_run, open_run
 from lab2.results.shard import write_shard
@@ -206,6 +208,17 @@ class TestCommand:
         page = (run.report / "index.html").read_text()
         assert "<h1>Supported: Seeds agree.</h1>" in page
         assert "<dt>difference</dt><dd>1.25 points [0.5, 2]</dd>" in page
+
+    def test_where_the_record_was_altered_the_table_is_shown_and_then_the_error(self, run_cli, runs, one_claim):
+        run = started(runs, one_claim, *TRIALS)
+        run.claim.write_text(run.claim.read_text().replace("They do.", "They may."))
+        code, told, said = run_cli("report", "latest", "--runs", str(runs))
+        assert (code, "it was altered" in said) == (2, True)
+        assert "2 of 2" in told
+        assert (run.report / "table.csv").exists()
+        page = index_html(report_of(run, collect(run))).decode()
+        assert "Not judged: " in page
+        assert "it was altered" in page
 
 
 @pytest.mark.slow

@@ -76,6 +76,12 @@ class TestRule:
         assert verdict is Verdict.UNDECIDED
         assert "no network of this run began with pre-trained weights" in sentence
 
+    def test_without_any_cost_nothing_is_decided(self):
+        assert decide(replace(self.points([[0.99, 0.99]] * 10), costs={})) == (
+            Verdict.UNDECIDED,
+            "no cost was measured of every network",
+        )
+
     def test_what_would_bring_the_absent_ones_is_said(self, monkeypatch):
         monkeypatch.setattr(networks, "weights_file", lambda: None)
         assert [*networks.pretrained()] == []  # the tests have an empty cache

@@ -18,8 +18,10 @@ import lab2.report.page
 from lab2.data.identity import identities
 from lab2.data.places import open_source
 from lab2.measure.predictions import Predictions, read_predictions, write_predictions
-from lab2.report.page.answers import BINS, read_answers
+from lab2.measure.scores import CALIBRATION_BINS
+from lab2.report.page.answers import Answers, read_answers
 from lab2.report.page.calibration import conclusion
+from lab2.report.page.classes import matrices
 from lab2.report.page.pictures import EACH, HARDEST, MOST_BYTES, choose, draw_pictures
 from lab2.report.page.styles import COLOURS, style_of
 from lab2.report.report import make_report
@@ -100,7 +102,7 @@ class TestColours:
 
 
 def test_a_reliability_says_by_how_much_it_is_too_sure():
-    bins = np.zeros((3, BINS))
+    bins = np.zeros((3, CALIBRATION_BINS))
     bins[:, -1] = (80, 80 * 0.95, 70)
     bins[:, 7] = (20, 20 * 0.5, 12)
     # by hand: says (76 + 10) / 100, right 82 / 100; errors |76 - 70| + |10 - 12| of 100
@@ -131,6 +133,11 @@ def test_f1_and_confusions_are_those_of_scikit_learn(tmp_path: Path):
     assert found.said[0] in (answers[0][3], answers[1][3])
     assert found.bins is not None
     assert found.bins[0, -1] == 400
+    thirds = Answers(jobs={"cnn": replace(found, matrix=found.matrix / 3 + np.eye(5, 6) * 1000)})
+    (shown,) = matrices(thirds, ["cnn"], list("abcde"))
+    for (_, cells), row in zip(shown.rows, thirds.jobs["cnn"].matrix, strict=True):
+        values = [cell.value if cell.value is not None else float(cell.text.replace(",", "") or 0) for cell in cells]
+        assert values == pytest.approx(row[:5], abs=0.006)  # what is subtracted is not what was rounded for the eye
 
 
 class TestPictures:

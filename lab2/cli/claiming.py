@@ -16,6 +16,7 @@ from lab2.cli.checking import check_for_elsewhere, check_here, take_over
 from lab2.cli.launching import launching, run_here, start, submit_trials
 from lab2.cli.options import AUTO, at_once, refuse_auto
 from lab2.cli.screen import gather, out, say, show_table, show_warnings, warn
+from lab2.errors import ConfigError
 from lab2.foreign_text import for_terminal
 from lab2.launch.planning import resolve_weights, with_side
 from lab2.launch.reuse import Here
@@ -128,9 +129,16 @@ def show_claim(
     quiet: bool = False,
     figures: bool = False,
 ) -> None:
-    """Print the verdict of the study in `run` and what it rests on, and write its files beside those of the table."""
-    comparison, unreported = gathered or gather(run)
-    stated = state(run, comparison)
+    """Print the verdict of the study in `run` and what it rests on, and write its files beside those of the table.
+
+    Raises `ConfigError`, after the table, where the run's record cannot be judged by.
+    """
+    comparison, unreported = gathered = gathered or gather(run)
+    try:
+        stated = state(run, comparison)
+    except ConfigError:  # nothing is judged, but the trials are what they were
+        show_table(run, gathered, quiet=quiet, figures=figures)
+        raise
     found = stated.conclusion
     if not quiet:
         say(_folded(stated.claim.text), "bold")

@@ -145,10 +145,15 @@ def show_study(
 ) -> list[str]:
     """Print what a study found by now, write its files, then the table of the chosen recipes.
 
-    Returns the jobs of which all settings failed.
+    Returns the jobs of which all settings failed. Raises `ConfigError`, after a table of all trials, where the file of
+    the study was altered.
     """
-    comparison, unreported = gathered or gather(run)
-    study = read_study(run.study)
+    comparison, unreported = gathered = gathered or gather(run)
+    try:
+        study = read_study(run.study)
+    except ConfigError:  # nothing is chosen, but the trials are what they were
+        show_table(run, gathered, quiet=quiet, figures=figures)
+        raise
     outcomes = job_outcomes(study, {row.trial: row for row in comparison.rows})
     if not quiet:
         table = Table(box=SIMPLE_HEAD, pad_edge=False, title="the search, judged by validation images")

@@ -96,9 +96,17 @@ def calibration_error(predictions: Predictions) -> float | None:
     if probabilities is None:
         return None
     confidence, right = probabilities.max(1), predictions.y_true == predictions.y_pred
-    bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)  # (0, 1/15], ...
+    bins = confidence_bins(confidence)
     gaps = np.bincount(bins, confidence, CALIBRATION_BINS) - np.bincount(bins, right, CALIBRATION_BINS)
     return float(np.abs(gaps).sum() / len(confidence))
+
+
+def confidence_bins(confidence: NDArray[np.floating]) -> NDArray[np.intp]:
+    """The bin of each confidence, from 0: (0, 1/15], (1/15, 2/15] and so on."""
+    bins: NDArray[np.intp] = np.clip(
+        np.ceil(confidence * CALIBRATION_BINS).astype(np.intp) - 1, 0, CALIBRATION_BINS - 1
+    )
+    return bins
 
 
 def class_probabilities(predictions: Predictions) -> NDArray[np.float64] | None:

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from lab2.errors import ShardError
 from lab2.measure.predictions import NO_PREDICTION, Predictions, read_predictions
+from lab2.measure.scores import CALIBRATION_BINS, confidence_bins
 from lab2.report.report import Report
 from lab2.results.completion import check_predictions
 from lab2.results.correctness import MOST_ANSWERS
 from lab2.spec.plan import some_of
 
-BINS = 15  # of confidence, as in `calibration_error`
 LARGEST_MATRIX = 20  # classes of a confusion matrix that is shown whole
 MOST_CONFUSIONS = 15  # that are named of a larger one
 
@@ -33,7 +33,7 @@ class JobAnswers:
     images: NDArray[np.int64]  # (K,) test images of each class
     matrix: NDArray[np.float64] | None  # (K, K + 1) images by true class and answer, mean over seeds; last: no answer
     confusions: tuple[tuple[int, int, float], ...]  # the commonest mistakes: true class, answer, images a seed
-    # (3, BINS): images, sum of confidence, right answers; summed over seeds. None: its scores are no probabilities
+    # (3, bins of confidence): images, sum of confidence, right answers; over all seeds. None: scores are no probabilities
     bins: NDArray[np.float64] | None
     said: NDArray[np.int64]  # (W,) what most seeds said of each wanted image; -2: not known
     boxes: NDArray[np.float32]  # (W, 4) a detector's, of the first seed; NaN where there is none
@@ -89,7 +89,7 @@ class _Sums:
     def __init__(self, classes: int, wanted: int) -> None:
         self.seeds = 0
         self.matrix = np.zeros((classes, classes + 1))
-        self.bins: NDArray[np.float64] | None = np.zeros((3, BINS))
+        self.bins: NDArray[np.float64] | None = np.zeros((3, CALIBRATION_BINS))
         self.said = np.zeros((wanted, classes + 1), np.int64)
         self.boxes = np.full((wanted, 4), np.nan, np.float32)
 
@@ -115,9 +115,9 @@ class _Sums:
             self.bins = None  # a detector's scores, or none
             return
         sure = scores.max(1).astype(np.float64) / scores.sum(1)
-        place = np.clip(np.ceil(sure * BINS).astype(np.int64) - 1, 0, BINS - 1)
+        place = confidence_bins(sure)
         for row, weights in enumerate((None, sure, predictions.right)):
-            self.bins[row] += np.bincount(place, weights, BINS)
+            self.bins[row] += np.bincount(place, weights, CALIBRATION_BINS)
 
     def result(self) -> JobAnswers:
         classes = len(self.matrix)

@@ -24,6 +24,7 @@ class Shaded:
     """A cell and its shade, 0 to `HEAT`."""
 
     text: str
+    value: float | None = None  # the number, where `text` rounds it
     heat: int = 0
     right: bool = False  # a right answer
     box: tuple[float, ...] = ()  # a detector's: left, top, right, bottom as shares of the side
@@ -107,6 +108,7 @@ def _matrix(job: str, one: JobAnswers, classes: Sequence[str]) -> Matrix:
             tuple(
                 Shaded(
                     text=in_images(value) if value else "",
+                    value=None if value == round(value, 0 if value >= 100 else 1) else round(value, 2),
                     heat=0 if truth == said or not value else max(1, round(HEAT * value / most)),
                     right=truth == said,
                 )

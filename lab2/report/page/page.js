@@ -74,7 +74,7 @@
     const first = one("#confusion-first"), second = one("#confusion-second"), place = one("#confusion-shown");
     if (!first) return;
     const tables = new Map(all("#confusions table").map((table) => [table.dataset.job, table]));
-    const number = (cell) => Number((cell?.textContent ?? "").replaceAll(",", ""));
+    const number = (cell) => Number(cell?.dataset.value ?? (cell?.textContent ?? "").replaceAll(",", ""));
     const apply = () => {
       const a = tables.get(first.value), b = tables.get(second.value), shown = a.cloneNode(true);
       place.replaceChildren(shown);
