@@ -47,7 +47,7 @@ class TestRandom:
         known = spent(one, by_setting(cnn_t0=0.5, cnn_t1=0.6, cnn_t2=None, cnn_t3=0.75))
         assert told(one, known) == {
             "model": "cnn",
-            "best validation": "75.00%",
+            "best": "75.00%",
             "own recipe": "50.00%",
             "chosen": "3",
             "effort": "4 settings",
@@ -126,7 +126,7 @@ class TestRandom:
     def test_where_all_failed_there_is_no_job_file(self, tmp_path: Path):
         one = study(CNN)
         known = spent(one, lambda _: None)
-        assert (told(one, known)["best validation"], told(one, known)["own recipe"]) == ("–", "failed")
+        assert (told(one, known)["best"], told(one, known)["own recipe"]) == ("–", "failed")
         run = files(tmp_path, one, known)
         assert "there is no recipe" in (run.report / "tuning.md").read_text()
         assert not run.tuned.exists()

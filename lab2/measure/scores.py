@@ -103,10 +103,8 @@ def calibration_error(predictions: Predictions) -> float | None:
 
 def confidence_bins(confidence: NDArray[np.floating]) -> NDArray[np.intp]:
     """The bin of each confidence, from 0: (0, 1/15], (1/15, 2/15] and so on."""
-    bins: NDArray[np.intp] = np.clip(
-        np.ceil(confidence * CALIBRATION_BINS).astype(np.intp) - 1, 0, CALIBRATION_BINS - 1
-    )
-    return bins
+    bins = np.ceil(confidence * CALIBRATION_BINS).astype(np.intp) - 1
+    return bins.clip(0, CALIBRATION_BINS - 1)  # type: ignore[no-any-return]
 
 
 def class_probabilities(predictions: Predictions) -> NDArray[np.float64] | None:

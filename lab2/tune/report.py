@@ -17,7 +17,7 @@ from lab2.tune.outcome import JobOutcome, SettingOutcome
 from lab2.tune.study import Study
 from lab2.whole_file import write_files
 
-TITLES = ("model", "best validation", "own recipe", "chosen", "effort", "failed", "time")
+TITLES = ("model", "best", "own recipe", "chosen", "effort", "failed", "time")
 COLUMNS = ("job", "setting", "state", "validation_accuracy", "share", "seconds", "chosen", "values", "reason")
 
 
@@ -74,7 +74,13 @@ def tuning_chapter(study: Study, outcomes: Sequence[JobOutcome]) -> Chapter:
         name="tuning",
         title="Tuning",
         lead=tuple(lead),
-        tables=(Table(title="What the search found", columns=TITLES, rows=tuple(summary_rows(study, outcomes))),),
+        tables=(
+            Table(
+                title="The search, judged by validation images",
+                columns=TITLES,
+                rows=tuple(summary_rows(study, outcomes)),
+            ),
+        ),
         curves=tuple(curves),
         x="settings tried",
         jobs=tuple(study.candidate(one.job).job for one in outcomes),

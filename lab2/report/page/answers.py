@@ -33,7 +33,7 @@ class JobAnswers:
     images: NDArray[np.int64]  # (K,) test images of each class
     matrix: NDArray[np.float64] | None  # (K, K + 1) images by true class and answer, mean over seeds; last: no answer
     confusions: tuple[tuple[int, int, float], ...]  # the commonest mistakes: true class, answer, images a seed
-    # (3, bins of confidence): images, sum of confidence, right answers; over all seeds. None: scores are no probabilities
+    # (3, bins of confidence): images, sums of confidence, right answers; over seeds. None: scores are no probabilities
     bins: NDArray[np.float64] | None
     said: NDArray[np.int64]  # (W,) what most seeds said of each wanted image; -2: not known
     boxes: NDArray[np.float32]  # (W, 4) a detector's, of the first seed; NaN where there is none
