@@ -1,0 +1,110 @@
+"""A search that is killed ten times at random and resumed, against one that nobody disturbed: the same bits?
+
+`python -m benchmarks.killed`. Everything of it is killed at once, as when a machine stops: the launcher and its trials.
+Linux only.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks.apart import ROOT
+from benchmarks.machine import this_machine
+from lab2.results.collect import collect
+from lab2.results.run_dir import RunDir, open_run
+
+MARK = "LAB2_BENCHMARK_KILLED"  # a variable that all processes of one search have
+STUDY = ("--jobs", "cnn,vit", "--trials", "4", "--seeds", "2", "--budget", "20000-images")
+
+console = Console(highlight=False)
+
+
+def found(run: RunDir) -> list[object]:
+    """All that a search gave and that does not depend on the clock: its scores, choices, recipes and answers."""
+    rows = [(row.trial, row.digest, row.status, row.validation_accuracy, row.accuracy) for row in collect(run).rows]
+    files = [path.read_bytes() for folder in (run.tuned, run.path / "predictions") for path in sorted(folder.iterdir())]
+    with (run.report / "table.csv").open(newline="") as table:
+        shown = [(row["job"], row["accuracy"], row["effort"]) for row in csv.DictReader(table)]
+    return [*rows, *files, *shown]
+
+
+def main(
+    times: Annotated[int, typer.Option(help="How often it is killed.")] = 10,
+    seed: Annotated[int, typer.Option(help="Of the moments at which it is.")] = 0,
+) -> None:
+    """Search twice, say when the second one was killed, and whether both found the same."""
+    console.print(str(this_machine()), markup=False)
+    draw = random.Random(seed)
+    with tempfile.TemporaryDirectory(prefix="lab2-killed-") as folder:
+        whole, killed = Path(folder) / "whole", Path(folder) / "killed"
+        began = time.perf_counter()
+        _started(["tune", *STUDY], whole).wait()
+        length = time.perf_counter() - began
+        console.print(f"undisturbed: {length:.0f} s")
+        words = ["tune", *STUDY]
+        for number in range(1, times + 1):
+            moment = draw.uniform(2, length / 3)
+            process = _started(words, killed)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(moment)
+                console.print(f"over before it was killed for the {number}th time; a longer search is needed")
+                raise typer.Exit(1)
+            _kill_all(process)
+            done = len(list(killed.glob("*/shards/*.json")))
+            console.print(f"killed {number}: after {moment:.1f} s, with {done} results")
+            words = ["resume"]
+        _started(words, killed).wait()
+        same = found(open_run(killed, "latest")) == found(open_run(whole, "latest"))
+        console.print("the same bits" if same else "DIFFERENT")
+    if not same:
+        raise typer.Exit(1)
+
+
+def _started(words: list[str], runs: Path) -> subprocess.Popen[bytes]:
+    """`lab2` with these words, which may be killed with all that it starts."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "lab2.cli", *words, "--runs", str(runs)],
+        cwd=ROOT,
+        env={**os.environ, MARK: uuid.uuid4().hex},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _kill_all(process: subprocess.Popen[bytes]) -> None:
+    mark = next(word for word in _environment(process.pid) if word.startswith(f"{MARK}=".encode()))
+    while those := [pid for pid in _processes() if mark in _environment(pid)]:
+        for pid in those:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+
+def _processes() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _environment(pid: int) -> list[bytes]:
+    """The variables with which a process began; those of a zombie or of another user's are none."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+if __name__ == "__main__":
+    typer.run(main)
