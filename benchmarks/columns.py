@@ -66,7 +66,7 @@ def measure() -> Iterator[Check]:
     """The checks of all jobs, column by column."""
     with tempfile.TemporaryDirectory(prefix="lab2-columns-") as folder:
         for job in (entry.job for entry in find_jobs(ROOT / "jobs", IMAGES)):
-            yield from _checks(job.for_dataset("mnist"), Path(folder))
+            yield from _checks(job, Path(folder))
 
 
 def markdown(rows: list[Check]) -> str:
@@ -125,7 +125,7 @@ def _macro_f1(truth: NDArray[np.int16], answer: NDArray[np.int16]) -> float:
 def _trial(job: JobSpec) -> Trial:
     """The same short training as `_settings` gives, as a trial."""
     data = DataConfig(train_images=TRAIN_IMAGES, validation_images=VALIDATION_IMAGES)
-    recipe = replace(job.train, epochs=IMAGES[job.name] / TRAIN_IMAGES)
+    recipe = replace(job.train, images=None, epochs=IMAGES[job.name] / TRAIN_IMAGES)
     model = replace(job.model, weights="random") if isinstance(job.model, TransferConfig) else job.model
     return Trial(job=replace(job, train=recipe, model=model), data=data, seed=1)
 
@@ -200,7 +200,8 @@ def main(name: str, weights: str = "") -> None:
 
     It prints "ready", waits for a line from its parent, does the work, prints the seconds, and waits for another line.
     """
-    (job,) = (one.job.for_dataset("mnist") for one in find_jobs(ROOT / "jobs", [name]))
+    (entry,) = find_jobs(ROOT / "jobs", [name])
+    job = entry.job
     trainer = set_up(_trial(job), "cpu", None).trainer
     if weights:
         trainer.model.load_state_dict(load_tensors(weights))

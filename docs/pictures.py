@@ -35,7 +35,7 @@ RUNS = [*LAB2, "run-local", "--quick"]  # what the Makefile makes of it
 COMPARES = [
     *LAB2,
     *("run-local", "--seeds", "3", "--set", "data.train_images=3000"),
-    *("--set", "data.validation_images=1000", "--set", "data.test_images=2000"),
+    *("--set", "data.validation_images=1000", "--set", "data.test_images=2000", "--set", "train.epochs=2"),
 ]
 WIDE, LONGEST = 1280, 2100  # pixels of the page's picture
 MOST_BYTES = 300_000  # of it

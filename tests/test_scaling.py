@@ -101,6 +101,15 @@ class TestRecipesByDataSet:
         (trial,) = plan_trials([alone], [1], DataConfig(), [], smoke=False)
         assert trial.digest == self.plan("mnist").digest
 
+    def test_a_part_of_that_data_set_gets_the_general_one_but_not_in_a_smoke_run(self):
+        other = replace(self.JOB, name="b")
+        few = ["a:data.train_images=1000", "train.label_smoothing=0.2"]
+        first, second = plan_trials([self.JOB, other], [1], DataConfig(), few, smoke=False)
+        assert first.job.train == replace(self.JOB.train, label_smoothing=0.2)
+        assert second.job.train == replace(self.JOB.recipes["mnist"].train, label_smoothing=0.2)
+        (smoke,) = plan_trials([self.JOB], [1], DataConfig(), [], smoke=True)
+        assert smoke.job.train == self.JOB.recipes["mnist"].train
+
     def test_each_recipe_of_a_detector_is_checked(self):
         with pytest.raises(ConfigError, match=r"train\.shift would do nothing to a detector"):
             JobSpec(name="a", model=TINY["faster_rcnn"], recipes={"mnist": NamedRecipe(train=TrainConfig(shift=1))})

@@ -32,19 +32,34 @@ def plan_trials(
 ) -> list[Trial]:
     """The trials: each job with each seed. The profile's resources are applied first, then the overrides `settings`.
 
-    A job that states a side has its pictures decoded at it, so one run may hold several sides. A baseline draws nothing
-    by seed: it gets the first seed alone.
+    A recipe that a job has for a data set by its name was made for the whole of it: with `data.train_images` the job's
+    recipe for any data is taken. A job that states a side has its pictures decoded at it, so one run may hold several
+    sides. A baseline draws nothing by seed: it gets the first seed alone.
     Raises `ConfigError` for an override that no job has, or whose value is impossible.
     """
     if smoke:
         data = replace(data, train_images=SMOKE_TRAIN, test_images=SMOKE_TEST)
+    changed = _with_settings(jobs, seeds, data, settings, smoke, profile)
+    if not smoke and (part := {trial.job.name for trial in changed if trial.data.train_images is not None}):
+        general = [replace(job, recipes={}) if job.name in part else job for job in jobs]
+        changed = _with_settings(general, seeds, data, settings, smoke, profile)
+    _refuse_two_sides(changed, settings)
+    return _with_shared_side([with_side(_with_absolute_paths(trial)) for trial in changed])
+
+
+def _with_settings(
+    jobs: Sequence[JobSpec],
+    seeds: Sequence[int],
+    data: DataConfig,
+    settings: Sequence[str],
+    smoke: bool,
+    profile: Profile | None,
+) -> list[Trial]:
     chosen = [_for_smoke(job.for_dataset(data.dataset), smoke) for job in jobs]
     trials = [
         Trial(job=job, data=data, seed=seed) for job in chosen for seed in (seeds[:1] if job.model.fitted else seeds)
     ]
-    changed = override(profile.applied_to(trials) if profile else trials, settings)
-    _refuse_two_sides(changed, settings)
-    return _with_shared_side([with_side(_with_absolute_paths(trial)) for trial in changed])
+    return override(profile.applied_to(trials) if profile else trials, settings)
 
 
 def _for_smoke(job: JobSpec, smoke: bool) -> JobSpec:
