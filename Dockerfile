@@ -25,10 +25,14 @@ RUN /tools/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-d
 
 FROM python
 COPY requirements-image.lock requirements.lock /opt/lab2/
+# Of PyPI's torch it is 13.0. Another one (12.6) for drivers that are too old for it: the same versions of torch and
+# torchvision, with what they need, from PyTorch's own index, which gives no hashes to pin.
+ARG CUDA=13.0
+ARG TORCH_INDEX=https://download.pytorch.org/whl
 # One layer, so that what builds it is not in it: pip and the tools, what is only for building with CUDA, the compiler
 # for kernels that lab2 never compiles, and the libraries of CUDA that nothing in torch links or opens
 # (tests/test_image.py follows the links of the others).
-# hadolint ignore=DL3008,SC2086
+# hadolint ignore=DL3008,DL4006,SC2046,SC2086
 RUN apt-get update && apt-get install -y --no-install-recommends python3-venv \
  && python3 -m venv /tools \
  && /tools/bin/pip install --no-cache-dir --require-hashes -r /opt/lab2/requirements-image.lock \
@@ -36,6 +40,12 @@ RUN apt-get update && apt-get install -y --no-install-recommends python3-venv \
  && packages=/opt/lab2/venv/lib/python3.11/site-packages \
  && /tools/bin/pip --python /opt/lab2/venv/bin/python install --no-cache-dir --require-hashes \
       -r /opt/lab2/requirements.lock \
+ && if [ "$CUDA" != 13.0 ]; then \
+      pip="/tools/bin/pip --python /opt/lab2/venv/bin/python" \
+      && $pip uninstall -qy $($pip freeze | grep -oE '^(torch|torchvision|triton|nvidia-[^=]*|cuda-[^=]*)==' | tr -d =) \
+      && $pip install --no-cache-dir --index-url "$TORCH_INDEX/cu$(echo "$CUDA" | tr -d .)" \
+           $(grep -oE '^(torch|torchvision)==[^ ]+' /opt/lab2/requirements.lock); \
+    fi \
  && rm -rf $packages/triton $packages/triton-*.dist-info $packages/nvidia/*/include $packages/nvidia/*/*/include \
       $packages/torch/include $packages/torch/share $packages/torch/test \
       $packages/nvidia/*/lib/libcusolverMg.so.* $packages/nvidia/*/lib/libnvrtc*.alt.so.* \

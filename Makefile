@@ -1,5 +1,5 @@
 # lab2: which vision architecture for this data, this budget, this machine?
-# Variables: JOBS= SEEDS= DATASET= RUN= QUICK=1 STUDY= FULL=1 PARALLEL= PROFILE= DRYRUN=1 ACCOUNTING=1 IMAGE= BASE= ARCHIVE= ONLY= REPEATS= SAMPLE= SEED= PYTHON=
+# Variables: JOBS= SEEDS= DATASET= RUN= QUICK=1 STUDY= FULL=1 PARALLEL= PROFILE= DRYRUN=1 ACCOUNTING=1 IMAGE= BASE= CUDA= ARCHIVE= ONLY= REPEATS= SAMPLE= SEED= PYTHON=
 
 PYTHON ?= python3
 VENV := .venv
@@ -92,7 +92,8 @@ $(SLURM_TESTS): $(SETUP_DEV)
 	  -m $(if $(filter slurm-ends%,$@),ends,'not ends') $(if $(filter %-study,$@),tests/test_slurm_study.py tests/test_slurm_more.py,tests/test_slurm.py)
 
 image: ## build the image IMAGE with docker, podman or buildah
-	@$(or $(ENGINE),docker) build $(if $(BASE),--build-arg $(call quote,BASE=$(BASE))) --build-arg VERSION=$(VERSION) \
+	@$(or $(ENGINE),docker) build $(if $(BASE),--build-arg $(call quote,BASE=$(BASE))) \
+	  $(if $(CUDA),--build-arg $(call quote,CUDA=$(CUDA))) --build-arg VERSION=$(VERSION) \
 	  --build-arg COMMIT=$(COMMIT) --build-arg $(call quote,SOURCE=$(SOURCE)) -t $(call quote,$(TAG)) .
 
 image-archive: image ## one file of it, lab2.tar, for nodes without a registry
