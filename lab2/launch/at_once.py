@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from lab2.launch.fork_server import ForkServer, is_possible
-from lab2.launch.local import at_once_on, run_locally
+from lab2.launch.gpus import Gpus
+from lab2.launch.local import run_locally
 from lab2.launch.status import TrialStatus
 from lab2.results.run_dir import RunDir
 from lab2.spec.budget import parse_budget
@@ -25,6 +26,7 @@ from lab2.spec.plan import Plan
 
 LEAST_GAIN = 1.05  # times as many images a second, or fewer trials at once are better
 MEMORY_SHARE = 0.8  # of the machine's memory, which the trials at once may need
+_TAKEN = "its budget is time, which trials at once would take from one another"
 READY = "ready"  # what a process of lab2/rate.py says before it waits
 
 
@@ -54,18 +56,24 @@ def run_measured(
 
 def _on_gpus(gpus: Sequence[str], trials: Sequence[Trial]) -> tuple[int, str]:
     each = trials[0].job.resources.trials_per_gpu
-    return at_once_on(gpus, trials), f"{each} a GPU" if each > 1 else "one a GPU"
+    if each > 1 and _is_timed(trials[0]):
+        return len(gpus), f"one a GPU: {_TAKEN}"
+    return Gpus(gpus).most(trials[0]), f"{each} a GPU" if each > 1 else "one a GPU"
+
+
+def _is_timed(trial: Trial) -> bool:
+    budget = trial.job.train.budget
+    return budget is not None and parse_budget(budget).is_time
 
 
 def chosen(run: RunDir, trials: Sequence[Trial], cores: int) -> tuple[int, str]:
     """How many of the trials of one job at once, and why."""
-    budget = trials[0].job.train.budget
     if len(trials) == 1:
         return 1, "there is one"
     if trials[0].job.model.fitted:
         return 1, "a baseline is fitted in one step"
-    if budget is not None and parse_budget(budget).is_time:
-        return 1, "its budget is time, which trials at once would take from one another"
+    if _is_timed(trials[0]):
+        return 1, _TAKEN
     rates: list[Rate] = []
     with ExitStack() as stack:
         python = sys.executable

@@ -14,7 +14,6 @@ import signal
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from fractions import Fraction
 from pathlib import Path
 
 import submitit
@@ -23,6 +22,7 @@ from lab2.errors import RunError
 from lab2.file_lock import holder, is_held
 from lab2.launch.environment import trial_environment
 from lab2.launch.fork_server import ForkServer, is_possible
+from lab2.launch.gpus import Gpus
 from lab2.launch.logs import last_lines
 from lab2.launch.status import TrialStatus, status, trial_status
 from lab2.launch.task import TrialTask
@@ -48,28 +48,25 @@ def run_locally(
     trials and writes a shard for each.
     """
     waiting, servers = list(trials), _Servers(run)
-    free = dict.fromkeys(gpus, Fraction(1))
+    shared = Gpus(gpus)
     running: list[_Running] = []
-    limit = min(parallel, at_once_on(gpus, trials)) if gpus else parallel
-    at_once = min(limit, len(trials))
     try:
         while waiting or running:
             for ended in [r for r in running if r.has_ended()]:
                 running.remove(ended)
                 if ended.gpu:
-                    free[ended.gpu] += _share(ended.trial)
+                    shared.give_back(ended.gpu, ended.trial)
                 ended.write_missing_shard("failed", "its process ended without a result")
-            while waiting and len(running) < limit:
-                gpu = max(free, key=free.__getitem__, default=None)
-                if gpu and free[gpu] < _share(waiting[0]):
+            while waiting and len(running) < parallel:
+                gpu = shared.take(waiting[0]) if gpus else None
+                if gpus and gpu is None:
                     break
-                threads = max(1, cores // min(limit, len(waiting) + len(running)))
                 trial = waiting.pop(0)
-                if gpu:
-                    free[gpu] -= _share(trial)
+                limit = min(parallel, shared.most(trial)) if gpus else parallel
+                threads = max(1, cores // min(limit, 1 + len(waiting) + len(running)))
                 # For a GPU none is forked: once a process has used CUDA, its forks cannot, and an import might.
                 python = None if gpu else servers.python(threads)
-                running.append(_start(run, plan, trial, threads, gpu, python, at_once))
+                running.append(_start(run, plan, trial, threads, gpu, python, min(limit, len(trials))))
             yield status(run, plan).trials
             if running:
                 time.sleep(POLL_SECONDS)
@@ -77,16 +74,6 @@ def run_locally(
         _stop(running)
         servers.end()
     yield status(run, plan).trials
-
-
-def at_once_on(gpus: Sequence[str], trials: Sequence[Trial]) -> int:
-    """How many of `trials` these GPUs take at the same time, at most."""
-    return len(gpus) * max((trial.job.resources.trials_per_gpu for trial in trials), default=1)
-
-
-def _share(trial: Trial) -> Fraction:
-    """Of a GPU, that a trial takes."""
-    return Fraction(1, trial.job.resources.trials_per_gpu)
 
 
 class _Running:
