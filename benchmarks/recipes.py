@@ -49,10 +49,10 @@ SETS = {
 }
 
 
-def known(file: Path) -> dict[tuple[str, str], dict[str, object]]:
-    """What was measured before, by digest of the trial and name of its data set."""
+def known(file: Path) -> dict[tuple[str, str, str], dict[str, object]]:
+    """What was measured before, by digest of the trial, name of its data set and device."""
     lines = file.read_text().splitlines() if file.is_file() else []
-    return {(row["digest"], row["dataset"]): row for row in map(json.loads, lines)}
+    return {(row["digest"], row["dataset"], row["device"]): row for row in map(json.loads, lines)}
 
 
 def without_named_recipes(job: JobSpec) -> JobSpec:
@@ -78,15 +78,20 @@ def main(
     with ProcessPoolExecutor(at_once, mp_context=get_context("spawn")) as pool:
         measured = []
         for name, settings, trial in asked:
-            if (row := before.get((trial.digest, name))) is not None:
+            if (row := before.get((trial.digest, name, device))) is not None:
                 _print(row)
             else:
                 measured.append(pool.submit(_measured, device, name, settings, trial))
         for future in as_completed(measured):  # one that takes long keeps none of the others from being written
+            if (error := future.exception()) is not None:
+                console.print(f"failed: {type(error).__name__}: {error}", style="red", markup=False)
+                continue
             row = future.result()
             with results.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             _print(row)
+    if any(future.exception() for future in measured):
+        raise typer.Exit(1)
 
 
 def _asked(

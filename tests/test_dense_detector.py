@@ -14,6 +14,7 @@ from lab2.data.scenes import compose, ink_boxes, paste_at_once, paste_one_by_one
 from lab2.models.building import build
 from lab2.models.faster_rcnn import FasterRCNNConfig
 from lab2.models.layers.dense_proposals import propose
+from lab2.models.layers.detections import TOGETHER
 from lab2.models.layers.detector import Detector
 from tests.test_models import COLOURS, DIGITS
 from tests.waits import waits
@@ -84,7 +85,23 @@ def test_what_is_detected_in_all_images_together_is_torchvisions(model: Detector
             assert torch.equal(one["labels"], other["labels"])
             assert torch.allclose(one["boxes"], other["boxes"], atol=1e-3)
             assert torch.allclose(one["scores"], other["scores"], atol=1e-5)
-        assert len(model.detect_together(torch.zeros(1, 1, SIDE, SIDE))) == 1
+        assert [len(one["boxes"]) for one in model.detect_together(torch.zeros(1, 1, SIDE, SIDE))] == [
+            len(one["boxes"]) for one in model.network(torch.zeros(1, 1, SIDE, SIDE))
+        ]
+
+
+def test_what_is_detected_in_more_images_than_one_call_suppresses_is_torchvisions(model: Detector):
+    """Some are blank; the pieces are of `TOGETHER` images, the last of three."""
+    images = torch.rand(2 * TOGETHER + 3, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(7))
+    images[5], images[TOGETHER : TOGETHER + 4], images[-1] = 0, 0, 0
+    model.eval()
+    cast(RoIHeads, model.network.roi_heads).score_thresh = 0.11
+    with torch.inference_mode():
+        one_by_one, together = model.network(images), model.detect_together(images)
+    assert len({len(one["boxes"]) for one in together}) > 2
+    for one, other in zip(one_by_one, together, strict=True):
+        assert torch.equal(one["labels"], other["labels"])
+        assert torch.allclose(one["boxes"], other["boxes"], atol=1e-3)
 
 
 def test_where_chance_samples_losses_are_torchvisions_in_the_mean(model: Detector):

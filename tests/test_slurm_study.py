@@ -51,7 +51,7 @@ def test_a_study_gives_what_it_gives_locally(tmp_path: Path, runs: Path):
     assert [one.trials for one in submissions(run)[2:]] == [("a_cnn-seed1",), ("b_vit-seed1",)]
     wait_until(run, all_ended)
     assert [row.status for row in collect(run).rows] == ["ok"] * 8, [row.reason for row in collect(run).rows]
-    assert "the search, judged by validation images" in lab2("resume", "--runs", str(runs)).stdout
+    assert "The search, judged by validation images" in lab2("resume", "--runs", str(runs)).stdout
     assert "a_cnn_t1" in lab2("status", "--runs", str(runs)).stdout
     assert lab2("logs", "a_cnn_t1-seed0", "--runs", str(runs)).stdout
     lab2(*words, "--runs", str(tmp_path / "here"))

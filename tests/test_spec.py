@@ -271,6 +271,9 @@ class TestCatalogue:
             (tmp_path / folder / f"{name}.py").write_text(text)
         with pytest.raises(ConfigError, match=r"one and .*other each have again\.py; give one of these"):
             find_jobs(tmp_path, ["again"])
+        (tmp_path / "one" / "again.py").rename(tmp_path / "one" / "renamed.py")
+        with pytest.raises(ConfigError, match=r"renamed\.py: its job is not called 'renamed'; .* one of: again$"):
+            find_jobs(tmp_path, ["renamed"])
 
     def test_an_empty_folder_says_what_a_job_is(self, tmp_path: Path):
         with pytest.raises(ConfigError, match="holds no job"):

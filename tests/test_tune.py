@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from lab2.cli.reporting import report_of
 from lab2.cli.studying import plan_study
 from lab2.launch.planning import with_side
+from lab2.report.page.page import index_html
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir, open_run
 from lab2.spec.catalogue import read_catalogue
@@ -127,7 +129,7 @@ def test_a_study_that_is_killed_again_and_again_gives_the_same_table(tmp_path: P
 def test_what_comes_out(tmp_path: Path, runs: Path):
     said = lab2(*tune(tmp_path, "--trials", "3", "--seeds", "2", jobs=("a_cnn",)), "--runs", str(runs)).stdout
     run = open_run(runs, "latest")
-    assert max(map(len, said[said.index("the search, judged") :].split("in /")[0].splitlines())) <= 80
+    assert max(map(len, said[said.index("The search, judged") :].split("in /")[0].splitlines())) <= 80
     assert '<section id="tuning"' in (run.report / "index.html").read_text()
     told = json.loads((run.report / "tuning.json").read_text())
     assert told["study"] == read_study(run.study).sha256
@@ -153,8 +155,15 @@ def test_what_comes_out(tmp_path: Path, runs: Path):
     assert (again.digest, again.accuracy) == (rows["a_cnn-seed1"].digest, rows["a_cnn-seed1"].accuracy)
     # `lab2 report` shows it anew.
     (run.report / "tuning.md").unlink()
-    assert "the search, judged by validation images" in lab2("report", "--runs", str(runs)).stdout
+    assert "The search, judged by validation images" in lab2("report", "--runs", str(runs)).stdout
     assert (run.report / "tuning.md").exists()
+    # An altered study chooses nothing, but its trials are what they were.
+    run.study.write_text(run.study.read_text().replace('"trials": 3', '"trials": 4'))
+    (run.report / "table.csv").unlink()
+    assert "it was altered" in lab2("report", "--runs", str(runs), check=2).stderr
+    assert len(list(csv.DictReader((run.report / "table.csv").open()))) == 4
+    page = index_html(report_of(run, collect(run))).decode()
+    assert "Not judged: " in page
 
 
 @pytest.mark.slow

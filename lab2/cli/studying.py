@@ -29,7 +29,7 @@ from lab2.spec.job import JobSpec, Trial
 from lab2.spec.plan import Plan, some_of
 from lab2.spec.profile import Profile
 from lab2.tune.outcome import job_outcomes, write_tuned
-from lab2.tune.report import TITLES, rule_text, summary_rows, tuning_chapter, write_tuning
+from lab2.tune.report import JUDGED, TITLES, rule_text, summary_rows, tuning_chapter, write_tuning
 from lab2.tune.stages import grown, left, stages
 from lab2.tune.study import Study, Validation, default_validation, make_study, read_study, write_study
 
@@ -156,7 +156,7 @@ def show_study(
         raise
     outcomes = job_outcomes(study, {row.trial: row for row in comparison.rows})
     if not quiet:
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, title="the search, judged by validation images")
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, title=JUDGED)
         for title in TITLES:
             is_name = title == "model"  # a long one is folded; numbers are not cut
             table.add_column(title, justify="left" if is_name else "right", no_wrap=not is_name, overflow="fold")

@@ -102,7 +102,7 @@ def content_sha256(listing: Listing, progress: Progress) -> str:
             return known
     now = time.time()
     total = len(listing.pictures)
-    with workers() as crew:
+    with workers(listing.name) as crew:
         contents = crew.map(digests, listing.pictures, lambda done: progress("reading", done, total))
     found = listing.sha256(contents)
     if now - newest > _RACE_SECONDS and bytes(32) not in contents:  # what could not be read may be readable later
@@ -211,7 +211,7 @@ def _make_whole(folder: Path, make: Callable[[Path], None]) -> Decoded:
 def _make(listing: Listing, form_of: FormOf, progress: Progress, folder: Path) -> None:
     """Look at all pictures, decide the form, decode them, and write what is known into `folder`."""
     pictures, count = listing.pictures, len(listing.pictures)
-    with workers() as crew:
+    with workers(listing.name) as crew:
         seen = crew.map(looks, pictures, lambda done: progress("looking at each picture", done, count))
         form = form_of([found for number in listing.of("train") if isinstance(found := seen[number], Look)])
         broken = {number: why for number, why in enumerate(seen) if isinstance(why, str)}

@@ -35,10 +35,10 @@ Found = TypeVar("Found")
 
 
 class Workers:
-    """Processes, started when there is enough for them to do."""
+    """Processes, started when there is enough for them to do. `dataset` is named in errors."""
 
-    def __init__(self, cores: int) -> None:
-        self.cores = cores
+    def __init__(self, cores: int, dataset: str) -> None:
+        self.cores, self.dataset = cores, dataset
         self._pool: ProcessPoolExecutor | None = None
 
     def map(
@@ -49,7 +49,7 @@ class Workers:
     ) -> list[Found]:
         """What `work` makes of each of `items`, in their order; it is given some of them at a time.
 
-        Raises `DataError` where a process was killed.
+        Raises `DataError` where a process was killed, or memory ran out.
         """
         pieces = [items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE)]
         found: list[Found] = []
@@ -57,11 +57,14 @@ class Workers:
             for part in map(work, pieces) if len(items) < FEW or self.cores < 2 else self._started().map(work, pieces):
                 found += part
                 progress(len(found))
-        except (BrokenProcessPool, MemoryError) as error:
+        except MemoryError as error:
+            said = "memory ran out while its pictures were read; try again with more of it"
+            raise DataError(f"{self.dataset}: {said}") from error
+        except BrokenProcessPool as error:
             raise DataError(
-                "a process that read pictures ended before it was done. If memory ran out, try again with more of it. "
-                "If a script of yours started this, put its calls under `if __name__ == '__main__':`, because each "
-                "such process imports the script"
+                f"{self.dataset}: a process that read its pictures ended before it was done. If memory ran out, try "
+                "again with more of it. If a script of yours started this, put its calls under "
+                "`if __name__ == '__main__':`, because each such process imports the script"
             ) from error
         return found
 
@@ -81,9 +84,9 @@ class Workers:
 
 
 @contextmanager
-def workers() -> Iterator[Workers]:
-    """As many as there are cores."""
-    crew = Workers(available_cores())
+def workers(dataset: str) -> Iterator[Workers]:
+    """As many as there are cores, for the pictures of `dataset`."""
+    crew = Workers(available_cores(), dataset)
     try:
         yield crew
     finally:

@@ -103,6 +103,7 @@ def folders_within(folder: Path) -> dict[Path, list[str]]:
 def find_jobs(folder: Path, names: Iterable[str]) -> list[Entry]:
     """The jobs of those names, in `folder` or in a folder within it; all of `folder` where no name is given.
 
+    Within it a job is looked for in the file that is called as the job is, so that no other folder's files are run.
     Raises `ConfigError` for an unknown name, for one that two of the folders within have, and as `read_catalogue` does.
     """
     entries = read_catalogue(folder)
@@ -110,17 +111,22 @@ def find_jobs(folder: Path, names: Iterable[str]) -> list[Entry]:
 
 
 def _within(folder: Path, name: str, beside: Iterable[str]) -> Entry:
-    """The job of a folder within `folder`: that of the file of its name. No other folder's files are run."""
+    """The job in a folder within `folder`. `beside` are the names of those in `folder` itself."""
     found = [inner for inner in sorted(folder.iterdir()) if inner / f"{name}.py" in _files(inner)]
     if len(found) > 1:
         raise ConfigError(f"{' and '.join(map(str, found))} each have {name}.py; give one of these folders to --jobs")
-    entry = read_catalogue(found[0]).get(name) if found else None
-    if entry is None:
-        known = [*beside, *(one for names in folders_within(folder).values() for one in names)]
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else "."
-        raise ConfigError(f"no job is called {name!r}{hint} There are: {', '.join(known)}")
-    return entry
+    if found:
+        inner = read_catalogue(found[0])
+        if name in inner:
+            return inner[name]
+        raise ConfigError(
+            f"{found[0] / name}.py: its job is not called {name!r}; rename it, or give --jobs {found[0]} and one of: "
+            f"{', '.join(inner)}"
+        )
+    known = [*beside, *(one for names in folders_within(folder).values() for one in names)]
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else "."
+    raise ConfigError(f"no job is called {name!r}{hint} There are: {', '.join(known)}")
 
 
 def _files(folder: Path) -> list[Path]:

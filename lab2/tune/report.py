@@ -18,6 +18,7 @@ from lab2.tune.study import Study
 from lab2.whole_file import write_files
 
 TITLES = ("model", "best", "own recipe", "chosen", "effort", "failed", "time")
+JUDGED = "The search, judged by validation images"
 COLUMNS = ("job", "setting", "state", "validation_accuracy", "share", "seconds", "chosen", "values", "reason")
 
 
@@ -76,7 +77,7 @@ def tuning_chapter(study: Study, outcomes: Sequence[JobOutcome]) -> Chapter:
         lead=tuple(lead),
         tables=(
             Table(
-                title="The search, judged by validation images",
+                title=JUDGED,
                 columns=TITLES,
                 rows=tuple(summary_rows(study, outcomes)),
             ),
@@ -113,7 +114,7 @@ def _drawn(one: JobOutcome) -> Curve:
 
 def tuning_md(study: Study, outcomes: Sequence[JobOutcome]) -> str:
     """All that was found, as Markdown."""
-    lines = [for_markdown(rule_text(study)), "", _line(TITLES), "|" + "---|" * len(TITLES)]
+    lines = [for_markdown(rule_text(study)), "", f"{JUDGED}:", "", _line(TITLES), "|" + "---|" * len(TITLES)]
     lines += [_line(row) for row in summary_rows(study, outcomes)]
     lines += ["", f"All trainings of the search together took {seconds_text(sum(one.seconds for one in outcomes))}."]
     for one in outcomes:

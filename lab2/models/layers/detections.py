@@ -1,7 +1,7 @@
 """The last step of Faster R-CNN, for all images of a batch at once: which of the scored boxes are its detections.
 
-The same as torchvision's `RoIHeads.postprocess_detections`, which goes over the images one by one: for each it makes
-twenty small operations, which for images of 28 pixels take longer than the network.
+The same but for rounding as torchvision's `RoIHeads.postprocess_detections`, which goes over the images one by one: for
+each it makes twenty small operations, which for images of 28 pixels take longer than the network.
 Shapes: B images, P regions of all of them together, K classes and the background, which is class 0.
 """
 
@@ -35,7 +35,8 @@ def select(
     region, label = ((scores > heads.score_thresh) & large).nonzero(as_tuple=True)
     boxes, scores, image = boxes[region, label], scores[region, label], image[region]
     exact = scores.double()  # of one type with the boxes, for `nms`
-    # Boxes of another class or image are moved far away, where they overlap nothing: in float64, which keeps all bits.
+    # Boxes of another class or image are moved far away, where they overlap nothing: in float64, so that moving them
+    # changes no corner by more than a millionth of a pixel.
     apart = boxes.double() + ((image * logits.shape[1] + label) * (2 * side))[:, None]
     bounds = torch.searchsorted(image, torch.arange(0, count + TOGETHER, TOGETHER)).tolist()
     pieces = [first + nms(apart[first:end], exact[first:end], heads.nms_thresh) for first, end in pairwise(bounds)]

@@ -108,7 +108,7 @@ def _matrix(job: str, one: JobAnswers, classes: Sequence[str]) -> Matrix:
             tuple(
                 Shaded(
                     text=in_images(value) if value else "",
-                    value=None if value == round(value, 0 if value >= 100 else 1) else round(value, 2),
+                    value=None if value == round(value) else round(value, 2),
                     heat=0 if truth == said or not value else max(1, round(HEAT * value / most)),
                     right=truth == said,
                 )

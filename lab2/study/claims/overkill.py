@@ -108,7 +108,7 @@ def decide(points: Points) -> tuple[Verdict, str]:
 
 
 def _probability(points: Points) -> Figure:
-    share = points.overkill if any(points.pretrained) else None
+    share = points.overkill if any(points.pretrained) and points.costs else None
     return Figure(name="probability that the pre-trained networks are overkill", value=share)
 
 
