@@ -57,7 +57,7 @@ def main(
         console.print(f"undisturbed: {length:.0f} s")
         words = ["tune", *STUDY]
         for number in range(1, times + 1):
-            moment = draw.uniform(2, length / 3)
+            moment = draw.uniform(2, length / 5)
             process = _started(words, killed)
             with suppress(subprocess.TimeoutExpired):
                 code = process.wait(moment)
