@@ -26,6 +26,7 @@ from benchmarks.apart import ROOT
 from benchmarks.machine import this_machine
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir, open_run
+from lab2.spec.catalogue import read_catalogue
 
 MARK = "LAB2_BENCHMARK_KILLED"  # a variable that all processes of one search have
 STUDY = ("--jobs", "cnn,vit", "--trials", "4", "--seeds", "2", "--budget", "20000-images")
@@ -33,13 +34,18 @@ STUDY = ("--jobs", "cnn,vit", "--trials", "4", "--seeds", "2", "--budget", "2000
 console = Console(highlight=False)
 
 
-def found(run: RunDir) -> list[object]:
-    """All that a search gave and that does not depend on the clock: its scores, choices, recipes and answers."""
-    rows = [(row.trial, row.digest, row.status, row.validation_accuracy, row.accuracy) for row in collect(run).rows]
-    files = [path.read_bytes() for folder in (run.tuned, run.path / "predictions") for path in sorted(folder.iterdir())]
+def found(run: RunDir) -> dict[str, object]:
+    """All that a search gave and that does not depend on the clock."""
     with (run.report / "table.csv").open(newline="") as table:
         shown = [(row["job"], row["accuracy"], row["effort"]) for row in csv.DictReader(table)]
-    return [*rows, *files, *shown]
+    return {
+        "scores": [
+            (row.trial, row.digest, row.status, row.validation_accuracy, row.accuracy) for row in collect(run).rows
+        ],
+        "recipes": [entry.job for entry in read_catalogue(run.tuned).values()],  # their files say how long it took
+        "predictions": [path.read_bytes() for path in sorted((run.path / "predictions").iterdir())],
+        "table": shown,
+    }
 
 
 def main(
@@ -71,9 +77,10 @@ def main(
             console.print(f"killed {number}: after {moment:.1f} s, with {done} results")
             words = ["resume"]
         _end_well(words, killed)
-        same = found(open_run(killed, "latest")) == found(open_run(whole, "latest"))
-        console.print("the same bits" if same else "DIFFERENT")
-    if not same:
+        one, other = found(open_run(killed, "latest")), found(open_run(whole, "latest"))
+    different = [what for what in one if one[what] != other[what]]
+    console.print(f"DIFFERENT: {', '.join(different)}" if different else f"the same bits: {', '.join(one)}")
+    if different:
         raise typer.Exit(1)
 
 
