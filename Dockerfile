@@ -25,8 +25,8 @@ RUN /tools/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-d
 
 FROM python
 COPY requirements-image.lock requirements.lock /opt/lab2/
-# Of PyPI's torch it is 13.0. Another one (12.6) for drivers that are too old for it: the same versions of torch and
-# torchvision, with what they need, from PyTorch's own index, which gives no hashes to pin.
+# PyPI's torch is built for CUDA 13.0, which old drivers do not run. For another one (12.6) the same versions of torch and
+# torchvision, and what they need, come from PyTorch's own index. Nothing of that index is pinned by a hash.
 ARG CUDA=13.0
 ARG TORCH_INDEX=https://download.pytorch.org/whl
 # One layer, so that what builds it is not in it: pip and the tools, what is only for building with CUDA, the compiler

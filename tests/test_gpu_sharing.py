@@ -68,6 +68,7 @@ class TestGiven:
         run = make_run(tmp_path, *trials)
         list(run_locally(run, run.read_plan(), trials, parallel=3, cores=2, gpus=["GPU-4f"]))
         found = [sent(run)[one.name] for one in trials]
+        assert {task.gpu for task in found} == {"GPU-4f"}  # the third waited for it
         assert [(task.at_once, task.threads) for task in found] == [(2, 1), (2, 1), (1, 2)]
 
     @pytest.mark.parametrize(("recipe", "at_once"), [({}, 2), ({"budget": "60s"}, 1)])

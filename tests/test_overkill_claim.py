@@ -79,7 +79,7 @@ class TestRule:
     def test_without_any_cost_nothing_is_decided(self):
         assert decide(replace(self.points([[0.99, 0.99]] * 10), costs={})) == (
             Verdict.UNDECIDED,
-            "no cost was measured of every network",
+            "no cost was measured for every network",
         )
 
     def test_what_would_bring_the_absent_ones_is_said(self, monkeypatch):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.killed import found
 from lab2.results.collect import collect
 from lab2.results.run_dir import open_run
 from tests.slurm_cluster import (
@@ -22,7 +23,6 @@ from tests.slurm_cluster import (
     write_profile,
 )
 from tests.test_local import TINY_JOBS, lab2, write_jobs
-from tests.test_tune import found
 
 pytestmark = ON_A_REAL_SLURM
 

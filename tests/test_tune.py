@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.killed import found
 from lab2.cli.reporting import report_of
 from lab2.cli.studying import plan_study
 from lab2.launch.planning import with_side
 from lab2.report.page.page import index_html
 from lab2.results.collect import collect
 from lab2.results.run_dir import RunDir, open_run
-from lab2.spec.catalogue import read_catalogue
 from lab2.spec.job import JobSpec, TrainConfig
 from lab2.tune.stages import stages
 from lab2.tune.study import Validation, read_study
@@ -32,16 +32,6 @@ SHORT = ("--budget", "100-images", "--folds", "1", *settings())
 def tune(folder: Path, *more: str, jobs: tuple[str, ...] = ("a_cnn", "b_vit")) -> list[str]:
     where = write_jobs(folder / "jobs", {name: TINY_JOBS[name] for name in jobs}, resources="timeout_min=10")
     return ["tune", "--jobs", where, *SHORT, *more]
-
-
-def found(run: RunDir) -> list[object]:
-    """All that a study gave and that does not depend on the clock."""
-    rows = [(row.trial, row.digest, row.status, row.validation_accuracy, row.accuracy) for row in collect(run).rows]
-    final = [trial for trial in run.read_plan().trials if not trial.search]
-    told = [run.predictions(trial.name).read_bytes() for trial in final]
-    jobs = [entry.job for entry in read_catalogue(run.tuned).values()]
-    table = list(csv.DictReader((run.report / "table.csv").open()))
-    return [*rows, told, jobs, [(row["job"], row["accuracy"], row["effort"]) for row in table]]
 
 
 def end_all(run: RunDir, process: subprocess.Popen[str]) -> None:

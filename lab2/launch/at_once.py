@@ -55,10 +55,9 @@ def run_measured(
 
 
 def _on_gpus(gpus: Sequence[str], trials: Sequence[Trial]) -> tuple[int, str]:
-    each = trials[0].job.resources.trials_per_gpu
-    if each > 1 and _is_timed(trials[0]):
+    if _is_timed(trials[0]):
         return len(gpus), f"one a GPU: {_TAKEN}"
-    return Gpus(gpus).most(trials[0]), f"{each} a GPU" if each > 1 else "one a GPU"
+    return Gpus(gpus).most(trials[0]), f"{trials[0].job.resources.trials_per_gpu} a GPU"
 
 
 def _is_timed(trial: Trial) -> bool:

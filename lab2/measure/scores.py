@@ -103,8 +103,8 @@ def calibration_error(predictions: Predictions) -> float | None:
 
 def confidence_bins(confidence: NDArray[np.floating]) -> NDArray[np.intp]:
     """The bin of each confidence, from 0: (0, 1/15], (1/15, 2/15] and so on."""
-    bins = np.ceil(confidence * CALIBRATION_BINS).astype(np.intp) - 1
-    return bins.clip(0, CALIBRATION_BINS - 1)  # type: ignore[no-any-return]
+    bins: NDArray[np.intp] = np.ceil(confidence * CALIBRATION_BINS).astype(np.intp) - 1
+    return np.clip(bins, 0, CALIBRATION_BINS - 1, out=bins)
 
 
 def class_probabilities(predictions: Predictions) -> NDArray[np.float64] | None:

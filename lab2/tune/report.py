@@ -75,13 +75,7 @@ def tuning_chapter(study: Study, outcomes: Sequence[JobOutcome]) -> Chapter:
         name="tuning",
         title="Tuning",
         lead=tuple(lead),
-        tables=(
-            Table(
-                title=JUDGED,
-                columns=TITLES,
-                rows=tuple(summary_rows(study, outcomes)),
-            ),
-        ),
+        tables=(Table(title=JUDGED, columns=TITLES, rows=tuple(summary_rows(study, outcomes))),),
         curves=tuple(curves),
         x="settings tried",
         jobs=tuple(study.candidate(one.job).job for one in outcomes),

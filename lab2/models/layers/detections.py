@@ -12,11 +12,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 from torchvision.models.detection.roi_heads import RoIHeads
-from torchvision.ops import nms
+from torchvision.ops import batched_nms
 
 from lab2.models.layers.boxes import decode
 
-TOGETHER = 16  # images in a call of `nms`, whose time grows with the square of its boxes
+TOGETHER = 16  # images in a call of `batched_nms`, whose time grows with the square of its boxes
 SMALLEST = 1e-2  # pixels; torchvision drops a box with a shorter side
 
 
@@ -34,12 +34,12 @@ def select(
     large = (boxes[..., 2:] - boxes[..., :2] >= SMALLEST).all(-1)
     region, label = ((scores > heads.score_thresh) & large).nonzero(as_tuple=True)
     boxes, scores, image = boxes[region, label], scores[region, label], image[region]
-    exact = scores.double()  # of one type with the boxes, for `nms`
-    # Boxes of another class or image are moved far away, where they overlap nothing: in float64, so that moving them
-    # changes no corner by more than a millionth of a pixel.
-    apart = boxes.double() + ((image * logits.shape[1] + label) * (2 * side))[:, None]
+    group = image * logits.shape[1] + label  # a box may hide another one of its image and class alone
     bounds = torch.searchsorted(image, torch.arange(0, count + TOGETHER, TOGETHER)).tolist()
-    pieces = [first + nms(apart[first:end], exact[first:end], heads.nms_thresh) for first, end in pairwise(bounds)]
+    pieces = [
+        first + batched_nms(boxes[first:end].double(), scores[first:end].double(), group[first:end], heads.nms_thresh)
+        for first, end in pairwise(bounds)
+    ]
     kept = torch.cat(pieces)  # of each piece the highest score first
     kept = kept[image[kept].sort(stable=True).indices]
     sizes = image[kept].bincount(minlength=count).tolist()

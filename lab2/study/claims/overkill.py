@@ -96,7 +96,7 @@ def decide(points: Points) -> tuple[Verdict, str]:
             "no network of this run began with pre-trained weights; the notes say what brings some",
         )
     if not points.costs:
-        return Verdict.UNDECIDED, "no cost was measured of every network"
+        return Verdict.UNDECIDED, "no cost was measured for every network"
     share = points.overkill
     said = (
         f"the probability that {' and '.join(large)} each have a network from random weights which is cheaper by all "
