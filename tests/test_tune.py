@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.killed import found
 from lab2.cli.reporting import report_of
-from lab2.cli.studying import plan_study
+from lab2.cli.searching import plan_study
 from lab2.launch.planning import with_side
 from lab2.report.page.page import index_html
 from lab2.results.collect import collect

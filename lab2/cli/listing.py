@@ -39,7 +39,7 @@ COMMANDS = {
         "Add seeds to two rows of a run, in looks planned beforehand, until it is decided which is better.",
     ),
     "study": Listed(
-        RUN, "claims", "Measure a claim: run its trials, and state whether it is supported, refuted, or not decided."
+        RUN, "studying", "Measure a claim: run its trials, and state whether it is supported, refuted, or not decided."
     ),
     "status": Listed(WATCH, "watching", "Show what each trial is doing, or what became of it."),
     "watch": Listed(WATCH, "serving", "Show a run in a browser while it goes on; when it has ended, its report."),

@@ -177,7 +177,7 @@ def resume(
             raise ConfigError(f"{now.caveat}: what runs cannot be told from what is lost; resume when Slurm answers")
         plan = change_resources(run, settings or [], mended)
         if run.study.exists():
-            from lab2.cli.studying import resume_study  # loads scipy
+            from lab2.cli.searching import resume_study  # loads scipy
 
             resume_study(run, cluster, parallel, any_node=any_node)
             return

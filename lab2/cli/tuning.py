@@ -60,7 +60,7 @@ def tune(
 
     Validation images choose; only the chosen recipes read the test images.
     """
-    from lab2.cli.studying import plan_study, start_study  # loads scipy
+    from lab2.cli.searching import plan_study, start_study  # loads scipy
 
     cluster = read_profile(profile) if profile else None
     entries = chosen_entries(jobs)

@@ -87,7 +87,7 @@ def report(
         require_matplotlib()  # before the table is made, which takes a while
     run = open_run(runs, run_id)
     if run.study.exists():
-        from lab2.cli.studying import show_study  # loads scipy
+        from lab2.cli.searching import show_study  # loads scipy
 
         show_study(run, _with_shards(run), quiet=quiet, figures=figures)
     elif run.claim.exists():
