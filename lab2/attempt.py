@@ -133,7 +133,7 @@ class TrialAttempt:
         schedule = ValidationSchedule(len(data.validation), seen=so_far.images)
         watch = Stopwatch(trainer.device, so_far.now.train_seconds)
         meter, guard = Meter(trainer.device, so_far.usage), Guard()
-        pace = pace_of(self.trial, machine, read_pace(self.run, self.trial.name), self.journal)
+        pace = pace_of(self.trial, f"{machine}; {self.made_by}", read_pace(self.run, self.trial.name), self.journal)
         with meter.running():
             for step in watch.around(trainer.fit()):
                 guard.saw(step)

@@ -63,7 +63,13 @@ class Pace:
             return number in self.known
         before, now = self.marked_seconds / self.seconds, seconds / self.seconds
         first = not self.counted and number == self.first_step + COUNTED
-        return first or any(before < mark <= now for mark in MARKS)
+        return first or self._is_full(number, seconds) or any(before < mark <= now for mark in MARKS)
+
+    def _is_full(self, number: int, seconds: float) -> bool:
+        """Whether less than half a step still fits. A head ends when its own count says."""
+        timed = number - self.first_step
+        rate = (seconds - self.first_seconds) / timed if timed > 0 else 0.0
+        return self.stage != "head" and self.seconds - seconds <= rate / 2
 
     def _count(self, number: int, seconds: float, trainer: Trainer) -> int:
         """How many more steps of this stage fit into what is left of the time."""
@@ -85,4 +91,6 @@ def pace_of(trial: Trial, machine: str, known: Sequence[PacePoint], journal: Jou
 
 def _whole(seconds: float, rate: float) -> int:
     """The number of steps of `rate` seconds that is nearest to `seconds`, not below 0."""
-    return max(0, round(seconds / rate)) if rate > 0 else 1
+    if seconds <= 0:
+        return 0
+    return round(seconds / rate) if rate > 0 else 1

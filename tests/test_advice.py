@@ -71,7 +71,7 @@ def test_every_option_of_a_command_that_a_message_names_is_that_commands():
 
 def test_every_setting_that_a_message_names_is_there():
     known = {f"resources.{f.name}" for f in fields(Resources)} | {f"train.{f.name}" for f in fields(TrainConfig)}
-    known |= {f"data.{f.name}" for f in fields(DataConfig)} | {"model.dim", "model.weights"}
+    known |= {f"data.{f.name}" for f in fields(DataConfig)} | {"model.dim", "model.weights", "model.head_epochs"}
     named = [(where, name) for where, text in messages() for name in re.findall(r"--set (?:[a-z]+:)?([a-z_.]+)=", text)]
     assert [pair for pair in named if pair[1] not in known] == []
     assert len(named) > 5

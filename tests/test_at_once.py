@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,17 @@ def test_a_network_that_waits_is_trained_twice_at_once_and_its_rows_say_so(tmp_p
 def test_the_trials_with_a_budget_in_time_take_none_from_one_another(tmp_path: Path):
     trials = [make_trial(seed=seed, budget="5s") for seed in (1, 2)]
     assert chosen(make_run(tmp_path, *trials), trials, cores=2)[0] == 1
+
+
+def test_the_settings_of_one_search_are_measured_once(tmp_path: Path, monkeypatch):
+    trials = [replace(make_trial(name, epochs=1), search="cnn") for name in ("cnn", "alexnet")]
+    seen: list[list[str]] = []
+    monkeypatch.setattr("lab2.launch.at_once.chosen", lambda _run, group, _cores: (2, "measured"))
+    monkeypatch.setattr(
+        "lab2.launch.at_once.run_locally",
+        lambda _run, _plan, group, **_: iter([seen.append([trial.job.name for trial in group])]),
+    )
+    run = make_run(tmp_path, *trials)
+    told: list[str] = []
+    list(run_measured(run, run.read_plan(), trials, cores=2, gpus=[], tell=told.append))
+    assert (seen, told) == ([["cnn", "alexnet"]], ["cnn-search: 2 at once (measured)"])

@@ -101,6 +101,13 @@ class TestPace:
         assert rates[-1] < 0.1 / 50
         assert stage.total == steps
 
+    @pytest.mark.parametrize(("cost", "steps"), [(70.0, 1), (31.0, 2), (25.0, 2), (14.0, 4)])
+    def test_of_steps_that_take_a_good_part_of_it_as_many_are_made_as_are_nearest(
+        self, cost: float, steps: int, tmp_path: Path
+    ):
+        stage = make_stage(images=1000, batch_size=10, epochs=100)
+        assert paced(self.pace(tmp_path, 60), stage, lambda _: cost)[2] == steps
+
     def test_recording_a_graph_says_nothing_of_the_rate(self, tmp_path: Path):
         """Two eager steps, one that is recorded, then replays."""
         stage = make_stage(images=1000, batch_size=10, epochs=100)
@@ -194,12 +201,14 @@ class TestTrial:
 
     def test_what_was_counted_is_kept_and_an_interrupted_one_ends_with_the_same_bits(self, tmp_path: Path, monkeypatch):
         monkeypatch.setattr("lab2.attempt.describe_machine", lambda *_: "here")
+        monkeypatch.setattr("lab2.attempt._made_by", lambda _: "this code")
         trial = make_trial("cnn", budget="1h")  # far away: only what was counted before ends it, after step 3 + 20 + 9
         whole, parts = make_run(tmp_path / "whole", trial), make_run(tmp_path / "parts", trial)
         for run in (whole, parts):
             journal = Journal(run, trial.name)
             for step, left in ((3, 30), (23, 9)):
-                journal.add_pace(PacePoint(step=step, left=left, machine="here"))
+                journal.add_pace(PacePoint(step=step, left=left, machine="here; this code"))
+                journal.add_pace(PacePoint(step=step, left=left + 7, machine="here; older code"))
         shard = run_trial(trial, whole, device="cpu")
         for _ in range(3):  # in steps 3, 6 and 9
             interrupt(parts, trial)

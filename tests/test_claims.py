@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lab2.cli.claiming import resumed_at_once
 from lab2.cli.reporting import report_of
 from lab2.errors import ConfigError, DataError
 from lab2.models.cnn import CNNConfig
@@ -23,7 +24,7 @@ from lab2.study.claim import Claim, Conclusion, Figure, Verdict, choose, claims,
 from lab2.study.record import claim_of, read_record, record_of, write_record
 from lab2.study.report import study_json, study_md
 from lab2.study.stating import state
-from tests.conftest import SMALL, finished, make_trial
+from tests.conftest import SMALL, finished, make_run, make_trial
 
 TRIALS = (make_trial("cnn", seed=1), make_trial("cnn", seed=2))
 
@@ -247,3 +248,10 @@ def test_a_claim_from_its_plan_to_its_verdict(run_cli, runs, monkeypatch):
 
 def test_the_plan_of_a_study_is_of_data_that_come_with_lab2():
     assert {trial.data.dataset for trial in claims()["parameters"].plan("small")} == {DataConfig().dataset}
+
+
+def test_what_compares_times_goes_on_one_at_a_time(tmp_path: Path):
+    for name, at_once in (("scaling", 1), ("parameters", 2)):
+        run = make_run(tmp_path / name, make_trial())
+        write_record(run.claim, record_of(claims()[name], "small", []))
+        assert resumed_at_once(run, 2) == at_once

@@ -62,6 +62,23 @@ class TestProfile:
         assert str(caught.value).startswith(str(tmp_path / "mine.toml"))
         assert message in str(caught.value)
 
+    @pytest.mark.parametrize(
+        ("container", "image", "is_file"),
+        [
+            ("podman", "lab2", False),
+            ("docker", "lab2", False),
+            ("podman", "lab2.tar", True),
+            ("apptainer", "lab2", True),
+        ],
+    )
+    def test_a_folder_here_is_no_image_of_an_engine_that_takes_names(
+        self, container: str, image: str, is_file: bool, tmp_path: Path, monkeypatch
+    ):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "lab2").mkdir()
+        profile = read_profile(written(tmp_path, f'container = "{container}"\nimage = "{image}"'))
+        assert profile.image == (str(tmp_path / image) if is_file else image)
+
     def test_a_variable_names_the_folder_of_profiles(self, tmp_path: Path, monkeypatch):
         written(tmp_path, 'partition = "here"')
         monkeypatch.setenv("LAB2_PROFILES", str(tmp_path))

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from lab2.errors import ConfigError
-from lab2.launch.planning import plan_trials
+from lab2.launch.planning import SMOKE_LENGTH, plan_trials
 from lab2.models.commonest_class import CommonestClassConfig
 from lab2.spec.architectures import ImportedConfig
 from lab2.spec.job import DataConfig, JobSpec, NamedRecipe, TrainConfig
-from lab2.spec.overrides import override
-from lab2.spec.scaling import DataFacts, fitted
+from lab2.spec.overrides import override, override_data
+from lab2.spec.scaling import DataFacts, fitted, images_to_see
+from lab2.train.stage import count_steps
 from lab2.trial import run_trial
 from tests.conftest import TINY, make_run, make_trial
 
@@ -78,6 +79,19 @@ class TestRule:
         (changed,) = override([trial], ["train.epochs=3"])
         assert (changed.job.train.images, changed.job.train.epochs) == (None, 3.0)
 
+    def test_the_data_set_is_no_setting(self):
+        with pytest.raises(ConfigError, match="recipes go by the data set; give it as --dataset"):
+            override([make_trial("cnn")], ["data.dataset=fashion-mnist"])
+        with pytest.raises(ConfigError, match="recipes go by the data set; give it as --dataset"):
+            override_data(DataConfig(), ["data.dataset=fashion-mnist"])
+
+    @pytest.mark.parametrize("steps", [31, 730, 2148])
+    def test_a_budget_in_images_is_so_many_whole_batches(self, steps: int):
+        recipe = TrainConfig(budget=f"{64 * steps}-images", batch_size=64)
+        facts = DataFacts(images=55_000, classes=10, pretrained=False)
+        found = fitted(JobSpec(name="a", model=TINY["cnn"], train=recipe), facts).train
+        assert count_steps(55_000, 64, found.epochs) == steps
+
 
 class TestRecipesByDataSet:
     JOB = JobSpec(
@@ -94,7 +108,16 @@ class TestRecipesByDataSet:
     def test_a_data_set_gets_the_recipe_that_was_made_for_it_and_all_others_the_general_one(self):
         assert self.plan("mnist").job.train == TrainConfig(epochs=0.85)
         assert self.plan("fashion-mnist").job.train == TrainConfig(images=100_000)
-        assert self.plan("fashion-mnist", smoke=True).job.train == TrainConfig(epochs=1.0)
+
+    def test_in_a_smoke_run_a_general_one_is_short_and_a_budget_of_the_job_file_is_none(self):
+        assert self.plan("fashion-mnist", smoke=True).job.train == TrainConfig(images=SMOKE_LENGTH)
+        hour = replace(self.JOB, train=TrainConfig(budget="1h"))
+        (trial,) = plan_trials([hour], [1], DataConfig(dataset="digits"), [], smoke=True)
+        assert trial.job.train == TrainConfig(images=SMOKE_LENGTH)
+        (trial,) = plan_trials([hour], [1], DataConfig(dataset="digits"), ["train.budget=9s"], smoke=True)
+        assert trial.job.train.budget == "9s"
+        facts = DataFacts(images=2000, classes=10, pretrained=False)
+        assert images_to_see(TrainConfig(images=SMOKE_LENGTH), facts) == pytest.approx(2000, rel=0.01)
 
     def test_a_trial_is_the_one_that_a_job_with_that_recipe_alone_would_be(self):
         alone = JobSpec(name="a", model=TINY["cnn"], train=TrainConfig(epochs=0.85))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lab2.errors import ConfigError
+from lab2.models.alexnet import AlexNetConfig
 from lab2.models.cnn import CNNConfig
 from lab2.models.faster_rcnn import FasterRCNNConfig
 from lab2.models.network import NetworkConfig
@@ -103,6 +104,14 @@ class TestValues:
             lambda: JobSpec(name="vit", model=ViTConfig(), space={"model.num_heads": Choice(2, 3)}),
             "dim=20 is not divisible by num_heads=3",
         ),
+        (
+            lambda: JobSpec(name="a", model=AlexNetConfig(), space={"model.weights": Choice("auto", "random")}),
+            "auto is decided once for a run; name random, pretrained or a file",
+        ),
+        (
+            lambda: JobSpec(name="a", model=AlexNetConfig(), space={"model.weights": Choice("random", "my.pt")}),
+            r"my\.pt: a search goes on from any folder; begin with /",
+        ),
         (lambda: Effort(settings=0), "effort.settings=0 must be 1 or more"),
     ],
 )
@@ -180,6 +189,12 @@ class TestApply:
         vit = JobSpec(name="vit", model=ViTConfig(), space={"train.epochs": Range(1, 2)})
         changed = apply_settings(vit, {"model.num_heads": 3, "model.dim": 18, "train.epochs": 2.0})
         assert changed == JobSpec(name="vit", model=ViTConfig(num_heads=3, dim=18), train=TrainConfig(epochs=2.0))
+
+    def test_a_length_takes_the_place_of_those_that_would_overrule_it(self):
+        general = JobSpec(name="cnn", model=CNNConfig(), train=TrainConfig(images=9000))
+        assert apply_settings(general, {"train.epochs": 2.0}).train == TrainConfig(epochs=2.0)
+        timed = replace(general, train=TrainConfig(budget="5m"))
+        assert apply_settings(timed, {"train.images": 500}).train == TrainConfig(images=500)
 
     def test_values_that_do_not_go_together_are_named(self):
         vit = JobSpec(name="vit", model=ViTConfig())

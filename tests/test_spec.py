@@ -15,7 +15,7 @@ from lab2.models.faster_rcnn import FasterRCNNConfig
 from lab2.models.vgg16 import VGG16Config
 from lab2.models.vit import ViTConfig
 from lab2.spec.architectures import ImportedConfig, ModelConfig
-from lab2.spec.catalogue import default_folder, find_jobs, read_catalogue
+from lab2.spec.catalogue import default_folder, find_jobs, is_folder, read_catalogue
 from lab2.spec.effort import Effort
 from lab2.spec.job import TRIAL, DataConfig, JobSpec, Resources, TrainConfig, Trial
 from lab2.spec.overrides import override
@@ -258,6 +258,15 @@ class TestCatalogue:
     def test_an_unknown_job_asks_did_you_mean(self):
         with pytest.raises(ConfigError, match="did you mean 'alexnet'"):
             find_jobs(default_folder(), ["alexnett"])
+
+    def test_a_folder_here_that_is_called_as_a_job_is_does_not_hide_it(self, tmp_path: Path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        for name in ("cnn", "resnet20", "mine"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "ours.py").write_text("raise SystemExit('it was run')")
+        assert [is_folder(word) for word in ("cnn", "resnet20", "mine", "./cnn", "vit")] == [False] * 2 + [True] * 2 + [
+            False
+        ]
 
     def test_a_job_of_a_folder_within_is_found_by_its_name(self, tmp_path: Path):
         entries = find_jobs(default_folder(), ["vit", "resnet20", "cnn_strong"])

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lab2.errors import ConfigError
+from lab2.models.alexnet import AlexNetConfig
 from lab2.models.cnn import CNNConfig
 from lab2.models.nearest_neighbour import NearestNeighbourConfig
 from lab2.models.vit import ViTConfig
@@ -129,6 +130,18 @@ class TestRefused:
         with pytest.raises(ConfigError, match=message):
             study(**more)
 
+    def test_a_length_in_the_space_under_a_budget(self):
+        searched = replace(CNN, space={"train.epochs": Range(1.0, 2.0)})
+        with pytest.raises(ConfigError, match=r"cnn: train\.epochs of its space would do nothing: the budget is"):
+            study(searched, budget="60s")
+
+    def test_halving_of_what_trains_a_head_for_whole_epochs(self):
+        fine_tuned = JobSpec(name="alexnet", model=AlexNetConfig(weights="imagenet"))
+        with pytest.raises(ConfigError, match=r"alexnet: halving shortens a training, .*; give --budget"):
+            study(fine_tuned, mode="halving")
+        study(fine_tuned, mode="halving", budget="60s")
+        study(replace(fine_tuned, model=AlexNetConfig(weights="random")), mode="halving")
+
     @pytest.mark.parametrize(
         ("names", "message"),
         [
@@ -204,15 +217,6 @@ class TestFile:
         written = study(replace(CNN, effort=Effort(settings=5)), VIT, mode="halving", budget="60s")
         write_study(tmp_path / "study.json", written)
         assert read_study(tmp_path / "study.json") == written
-
-    def test_the_same_may_be_written_again_and_another_may_not(self, tmp_path: Path):
-        path = tmp_path / "study.json"
-        write_study(path, study())
-        before = path.read_bytes()
-        write_study(path, study())
-        with pytest.raises(ConfigError, match="holds another study"):
-            write_study(path, study(trials=16))
-        assert path.read_bytes() == before
 
     @pytest.mark.parametrize(
         ("harm", "message"),

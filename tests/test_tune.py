@@ -15,6 +15,7 @@ import pytest
 from benchmarks.killed import found
 from lab2.cli.reporting import report_of
 from lab2.cli.searching import plan_study
+from lab2.errors import ConfigError
 from lab2.launch.planning import with_side
 from lab2.report.page.page import index_html
 from lab2.results.collect import collect
@@ -74,6 +75,8 @@ class TestPlanned:
         assert (study.data.image_side, study.data.test_images) == (None, 10)
         (first,) = stages(study, {})
         assert {(t.search, with_side(t).data.image_side) for t in first} == {("cnn", None), ("big", 32)}
+        with pytest.raises(ConfigError, match="all jobs of a study see the same data"):
+            plan_study(jobs[:1], str(image_folder), ["cnn:data.image_side=32"], None, folds=None, **more)
         other = plan_study(jobs[:1], str(image_folder), ["train.epochs=9"], None, folds=2, **more)
         assert [t.data.fold for t in other.search_trials("cnn", 1)] == [0, 1]
         assert {t.job.train.epochs for t in other.search_trials("cnn", 1)} == {9.0}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from rich.text import Text
 from lab2.cli.checking import check_for_elsewhere, check_here, take_over
 from lab2.cli.launching import launching, run_here, start, submit_trials
 from lab2.cli.options import AUTO, at_once, refuse_auto
-from lab2.cli.screen import gather, out, say, show_table, show_warnings, warn
+from lab2.cli.screen import gather, out, paragraph, say, show_rows, show_table, show_warnings, warn
 from lab2.errors import ConfigError
 from lab2.foreign_text import for_terminal
 from lab2.launch.planning import resolve_weights, with_side
@@ -27,7 +26,7 @@ from lab2.results.run_dir import RunDir, new_run_id
 from lab2.spec.job import Trial
 from lab2.spec.profile import Profile
 from lab2.study.claim import Claim, Size, Verdict, claims
-from lab2.study.record import record_of, write_record
+from lab2.study.record import read_record, record_of, write_record
 from lab2.study.report import provenance, study_chapter, write_study_report
 from lab2.study.stating import state
 
@@ -36,12 +35,10 @@ _STYLES = {Verdict.SUPPORTED: "bold green", Verdict.REFUTED: "bold red", Verdict
 
 def list_claims() -> None:
     """Print the claims: name, text, number of trials."""
-    table = Lines(box=SIMPLE_HEAD, pad_edge=False)
-    for title in ("name", "the claim", "trials, small", "full"):
-        table.add_column(title, justify="left" if title in ("name", "the claim") else "right")
-    for claim in claims().values():
-        table.add_row(claim.name, claim.text, str(len(claim.plan("small"))), str(len(claim.plan("full"))))
-    out.print(table)
+    show_rows(
+        (("name", "left"), ("the claim", "left"), ("trials, small", "right"), ("full", "right")),
+        ((one.name, one.text, str(len(one.plan("small"))), str(len(one.plan("full")))) for one in claims().values()),
+    )
 
 
 def run_study(
@@ -70,19 +67,30 @@ def run_study(
         _submit(claim, size, runs, trials, cluster, parallel=parallel, device=device, rerun=rerun)
         return False
     trials, gpus = check_here(trials, device)
-    wanted = at_once(parallel)
-    chosen = 1 if claim.timed else wanted
-    if chosen != wanted:
-        say(f"one trial at a time, and not {parallel or 'auto'}: {claim.name} compares their times")
+    chosen = _at_once(claim, parallel)
     run = _begin(claim, size, runs, trials, device)
     with launching(run):
         # Where it is measured how many, the threads of each are not known yet: none can be said to have been the same.
-        left = trials if rerun or chosen == AUTO else take_over(run, trials, _here(chosen), device)
+        left = trials if rerun or chosen == AUTO else take_over(run, trials, _here(trials, chosen, gpus), device)
         plan = run.read_plan()
         say(f"run {plan.run_id}: {len(left)} of {len(trials)} trials to run, {run.path}")
         run_here(run, plan, left, chosen, gpus)
     show_claim(run)
     return not all(line.finished for line in status(run, plan).trials)
+
+
+def resumed_at_once(run: RunDir, parallel: int | None) -> int:
+    """How many trials of the study in `run` at once. Raises `ConfigError` where its record cannot be read."""
+    claim = claims().get(read_record(run.claim).claim)
+    return _at_once(claim, parallel) if claim else at_once(parallel)
+
+
+def _at_once(claim: Claim, parallel: int | None) -> int:
+    wanted = at_once(parallel)
+    if not claim.timed or wanted == 1:
+        return wanted
+    say(f"one trial at a time, and not {parallel or 'auto'}: {claim.name} compares their times")
+    return 1
 
 
 def _submit(
@@ -115,10 +123,11 @@ def _begin(claim: Claim, size: Size, runs: Path, trials: Sequence[Trial], device
     return run
 
 
-def _here(parallel: int) -> Here:
+def _here(trials: Sequence[Trial], parallel: int, gpus: Sequence[str]) -> Here:
+    from lab2.launch.local import at_once
     from lab2.measure.cores import available_cores
 
-    threads = max(1, available_cores() // parallel)
+    threads = max(1, available_cores() // at_once(trials[0], len(trials), parallel, gpus))
     return Here(host=socket.gethostname(), image_digest=os.environ.get("LAB2_IMAGE_DIGEST"), threads=threads)
 
 
@@ -141,8 +150,8 @@ def show_claim(
         raise
     found = stated.conclusion
     if not quiet:
-        say(_folded(stated.claim.text), "bold")
-        say(_folded(f"{found.verdict.value}: {found.sentence}"), _STYLES[found.verdict])
+        paragraph(stated.claim.text, "bold")
+        paragraph(f"{found.verdict.value}: {found.sentence}", _STYLES[found.verdict])
         for figure in found.figures:
             say(f"  {figure.name}: {figure.text}")
         for one in found.tables:
@@ -155,7 +164,7 @@ def show_claim(
         for note in found.notes:
             warn(f"note: {note}")
         for line in provenance(stated):
-            say(_folded(line), "dim")
+            paragraph(line, "dim")
         show_warnings(comparison, unreported)
     written, refused = write_study_report(run, stated)
     for error in refused:
@@ -163,7 +172,3 @@ def show_claim(
     if written:
         say(f"in {run.report}: {', '.join(written)}")
     show_table(run, (comparison, unreported), quiet=True, figures=figures, chapters=(study_chapter(stated),))
-
-
-def _folded(text: str) -> str:
-    return textwrap.fill(text, max(20, out.width) if out.is_terminal else 80)

@@ -12,17 +12,16 @@ import typer
 from lab2.cache import IMAGENET
 from lab2.errors import Lab2Error
 from lab2.results.run_dir import known_runs, open_run
-from lab2.spec.catalogue import default_folder, folders_within, named_folder, read_catalogue
+from lab2.spec.catalogue import default_folder, is_folder, named_folder, names_of_jobs
 from lab2.spec.profile import profiles
 
 
 def job(ctx: typer.Context, incomplete: str) -> list[str]:
     """One job, of the folder that `--jobs` names or the default one."""
-    folders = [word for word in ctx.params.get("jobs") or [] if "/" in word or Path(word).is_dir()]
     with suppress(Lab2Error, OSError):
+        folders = [word for word in ctx.params.get("jobs") or [] if is_folder(word)]
         folder = named_folder(folders[0]) if folders else default_folder()
-        within = [name for names in folders_within(folder).values() for name in names]
-        return _beginning(incomplete, [*read_catalogue(folder), *within])
+        return _beginning(incomplete, names_of_jobs(folder))
     return []
 
 

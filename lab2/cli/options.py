@@ -13,7 +13,7 @@ from lab2.cli import completion
 from lab2.cli.screen import warn
 from lab2.errors import ConfigError
 from lab2.results.run_dir import RunDir
-from lab2.spec.catalogue import Entry, baselines, default_folder, find_jobs, named_folder, passed_over
+from lab2.spec.catalogue import Entry, baselines, default_folder, find_jobs, is_folder, named_folder, passed_over
 from lab2.spec.job import JobSpec
 from lab2.spec.plan import check_margin
 
@@ -128,7 +128,7 @@ def folder_and_names(jobs: list[str] | None) -> tuple[Path, list[str]]:
     words = [word for text in jobs or [] for word in _split(text)]
     if jobs and not words:
         raise ConfigError("--jobs names nothing; give names (cnn,vit) or a folder, or leave it out for all")
-    folders = [word for word in words if "/" in word or Path(word).is_dir()]
+    folders = [word for word in words if is_folder(word)]
     if len(folders) > 1:
         raise ConfigError(f"--jobs names {len(folders)} folders; give one")
     folder = named_folder(folders[0]) if folders else default_folder()

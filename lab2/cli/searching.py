@@ -46,7 +46,7 @@ def plan_study(
     """The study of `jobs` as the options ask for it; `more` are fields of `Study`. Raises `Lab2Error`."""
     found = planned(jobs, [0], dataset, settings, profile=cluster)
     data = data_config(dataset, [one for one in settings if one.strip().startswith("data.")])
-    if any(replace(trial.data, image_side=data.image_side) != data for trial in found):
+    if any(trial.data != with_side(replace(trial, data=data)).data for trial in found):
         raise ConfigError("--set JOB:data.NAME: all jobs of a study see the same data; leave out the job's name")
     if folds is None:
         read = load_training(found[0].data)
@@ -102,13 +102,7 @@ def go_on_here(run: RunDir, study: Study, parallel: int, device: str) -> None:
             watch(run, until_ended(run, plan, busy))
         else:
             break
-    without = show_study(run)
-    if without:
-        warn(f"no recipe for {', '.join(without)}: all settings failed; report/tuning.md has the reasons")
-    if waiting:
-        warn(f"not finished: {some_of([trial.name for trial in waiting])}; lab2 resume {named(run)} runs it again")
-    if waiting or without:
-        raise typer.Exit(1)
+    _conclude(run, waiting)
 
 
 def resume_study(run: RunDir, cluster: Profile | None, parallel: int | None, *, any_node: bool) -> None:
@@ -133,7 +127,18 @@ def resume_study(run: RunDir, cluster: Profile | None, parallel: int | None, *, 
         )
         say(f"when these trials have ended, {then}")
     else:
-        show_study(run)
+        _conclude(run, waiting)
+
+
+def _conclude(run: RunDir, waiting: Sequence[Trial]) -> None:
+    """Show what a study found. Exits with 1 where trials are left, or a job has no recipe."""
+    without = show_study(run)
+    if without:
+        warn(f"no recipe for {', '.join(without)}: all settings failed; report/tuning.md has the reasons")
+    if waiting:
+        warn(f"not finished: {some_of([trial.name for trial in waiting])}; lab2 resume {named(run)} runs it again")
+    if waiting or without:
+        raise typer.Exit(1)
 
 
 def show_study(

@@ -21,6 +21,7 @@ from lab2.cli.options import (
     chosen_entries,
     chosen_seeds,
 )
+from lab2.spec.budget import parse_budget
 from lab2.spec.profile import read_profile
 
 app = typer.Typer()
@@ -46,7 +47,8 @@ def tune(
             "--folds",
             metavar="N",
             min=1,
-            help="Cross-validation folds for each setting. Default: 5 below 2,000 training images, else 1 fixed split.",
+            help="Cross-validation folds for each setting. Default: 5 below 2,000 training images without validation "
+            "images of their own, else 1 fixed split.",
         ),
     ] = None,
     dataset: Dataset = "mnist",
@@ -62,6 +64,8 @@ def tune(
     """
     from lab2.cli.searching import plan_study, start_study  # loads scipy
 
+    if budget is not None:
+        parse_budget(budget)
     cluster = read_profile(profile) if profile else None
     entries = chosen_entries(jobs)
     study = plan_study(

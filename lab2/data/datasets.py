@@ -140,5 +140,6 @@ def check_batch(trial: Trial, train: Images) -> None:
     if size > len(train) and trial.job.train.images is None:  # with it the batch becomes one for the data
         raise DataError(
             f"{trial.job.name}: train.batch_size={size} is larger than the {len(train)} training images of "
-            f"{trial.data.dataset}; set it to {len(train)} or less"
+            f"{trial.data.dataset}; set it to {len(train)} or less, or give the length by train.images, with which "
+            "the batch fits the data"
         )

@@ -62,11 +62,12 @@ def run_locally(
                 if gpus and gpu is None:
                     break
                 trial = waiting.pop(0)
-                limit = min(parallel, shared.most(trial)) if gpus else parallel
-                threads = max(1, cores // min(limit, 1 + len(waiting) + len(running)))
+                left = 1 + len(waiting) + len(running)
+                threads = max(1, cores // at_once(trial, left, parallel, gpus))
                 # For a GPU none is forked: once a process has used CUDA, its forks cannot, and an import might.
                 python = None if gpu else servers.python(threads)
-                running.append(_start(run, plan, trial, threads, gpu, python, min(limit, len(trials))))
+                beside = at_once(trial, len(trials), parallel, gpus)
+                running.append(_start(run, plan, trial, threads, gpu, python, beside))
             yield status(run, plan).trials
             if running:
                 time.sleep(POLL_SECONDS)
@@ -74,6 +75,11 @@ def run_locally(
         _stop(running)
         servers.end()
     yield status(run, plan).trials
+
+
+def at_once(trial: Trial, trials: int, parallel: int, gpus: Sequence[str]) -> int:
+    """How many of so many `trials` like `trial` run at the same time; each has its share of the cores."""
+    return min(trials, parallel, Gpus(gpus).most(trial) if gpus else trials)
 
 
 class _Running:

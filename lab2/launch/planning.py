@@ -19,6 +19,7 @@ from lab2.spec.profile import Profile
 
 # A smoke run uses at most this much of the data: it shows that everything works, and its scores mean nothing.
 SMOKE_TRAIN, SMOKE_TEST = 2000, 500  # images
+SMOKE_LENGTH = 11_000  # `train.images` with which so many images are seen about once
 
 
 def plan_trials(
@@ -63,10 +64,11 @@ def _with_settings(
 
 
 def _for_smoke(job: JobSpec, smoke: bool) -> JobSpec:
-    """In a smoke run a length in images becomes one pass: on few images it would be many."""
-    if not smoke or job.train.images is None:
+    """In a smoke run a length in images is at most `SMOKE_LENGTH`, and a budget that the job file states is none."""
+    if not smoke or (job.train.images is None and job.train.budget is None):
         return job
-    return replace(job, train=replace(job.train, images=None, epochs=1.0))
+    images = SMOKE_LENGTH if job.train.images is None else min(job.train.images, SMOKE_LENGTH)
+    return replace(job, train=replace(job.train, images=images, budget=None))
 
 
 def data_config(dataset: str, settings: Sequence[str]) -> DataConfig:

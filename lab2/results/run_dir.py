@@ -13,8 +13,10 @@ Of `lab2 tune` also study.json (the study, written before anything starts) and t
 Of `lab2 study` also claim.json (the claim and its rule, written before anything starts).
 Of `lab2 more` also looks.json (the looks at a pair, written before any seed is added).
 
+Where results were copied from other runs also taken.json.
+
 On Slurm also profile.json (the profile of the submission), submissions/ (a record per sbatch call), exits/ (exit
-notes), scheduler.json (the last scheduler query) and taken.json (results copied from other runs).
+notes) and scheduler.json (the last scheduler query).
 
 Beside the runs lies test_set_uses.jsonl, the ledger of test-set uses.
 """

@@ -64,6 +64,21 @@ def named_folder(name: str) -> Path:
     return shipped(name) if came_with_lab2 else path
 
 
+def is_folder(word: str) -> bool:
+    """Whether a word of `--jobs` means a folder. A bare name that a job has means the job: `./cnn` is the folder.
+
+    Only where a folder is called so is the default folder read. Raises `ConfigError` where that cannot be read.
+    """
+    if "/" in word:
+        return True
+    return Path(word).is_dir() and word not in names_of_jobs(default_folder())
+
+
+def names_of_jobs(folder: Path) -> list[str]:
+    """The names of the jobs in `folder`, then those of the files in the folders within it."""
+    return [*read_catalogue(folder), *(name for names in folders_within(folder).values() for name in names)]
+
+
 def read_catalogue(folder: Path) -> dict[str, Entry]:
     """Every job of `folder` by its name, in the order of the file names. Files that begin with "_" are skipped.
 
@@ -107,11 +122,11 @@ def find_jobs(folder: Path, names: Iterable[str]) -> list[Entry]:
     Raises `ConfigError` for an unknown name, for one that two of the folders within have, and as `read_catalogue` does.
     """
     entries = read_catalogue(folder)
-    return [entries.get(name) or _within(folder, name, entries) for name in list(dict.fromkeys(names)) or entries]
+    return [entries.get(name) or _within(folder, name) for name in list(dict.fromkeys(names)) or entries]
 
 
-def _within(folder: Path, name: str, beside: Iterable[str]) -> Entry:
-    """The job in a folder within `folder`. `beside` are the names of those in `folder` itself."""
+def _within(folder: Path, name: str) -> Entry:
+    """The job in a folder within `folder`."""
     found = [inner for inner in sorted(folder.iterdir()) if inner / f"{name}.py" in _files(inner)]
     if len(found) > 1:
         raise ConfigError(f"{' and '.join(map(str, found))} each have {name}.py; give one of these folders to --jobs")
@@ -123,7 +138,7 @@ def _within(folder: Path, name: str, beside: Iterable[str]) -> Entry:
             f"{found[0] / name}.py: its job is not called {name!r}; rename it, or give --jobs {found[0]} and one of: "
             f"{', '.join(inner)}"
         )
-    known = [*beside, *(one for names in folders_within(folder).values() for one in names)]
+    known = names_of_jobs(folder)
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else "."
     raise ConfigError(f"no job is called {name!r}{hint} There are: {', '.join(known)}")

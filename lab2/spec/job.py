@@ -66,8 +66,8 @@ class DataConfig:
         *("train_draw", "permutation", "enlarge", "corrupted"),
     })  # fmt: skip
 
-    # A name that `lab2 doctor` lists, the path of an image folder (with boxes: COCO, VOC, YOLO), a CSV or TSV table or
-    # Parquet, or torchvision:NAME.
+    # By --dataset: a name that `lab2 doctor` lists, the path of an image folder (with boxes: COCO, VOC, YOLO), a CSV or
+    # TSV table or Parquet, or torchvision:NAME.
     dataset: str = "mnist"
     # Pixels; sets of pictures only: they are decoded at it for each job that does not state a side (train.image_side).
     image_side: int | None = None
@@ -150,7 +150,7 @@ class JobSpec:
     def __post_init__(self) -> None:
         require(
             re.fullmatch(r"[a-z][a-z0-9_]{0,63}", self.name) is not None,
-            f"job name {self.name!r}: use small letters, digits and _, beginning with a letter",
+            f"job name {self.name!r}: use small letters, digits and _, 64 at most, beginning with a letter",
         )
         is_config = isinstance(self.model, ModelConfig)
         require(is_config, f"{self.name}: model={self.model!r}, wanted a config, as in ViTConfig()")

@@ -13,13 +13,13 @@ from pydantic import TypeAdapter, ValidationError
 from lab2.errors import ConfigError
 from lab2.spec.fields import settable
 from lab2.spec.job import DataConfig, Trial
+from lab2.spec.recipe import OVERRULED_BY
 
 # Changing one of these leaves the recipe what it was: how it is computed and recorded, and what a budget gives all.
 _NO_RECIPE = {
     *("train.budget", "train.precision", "train.memory_format", "train.convolution"),
     *("train.cuda_graph", "train.save_weights", "train.target_accuracy"),
 }
-_LENGTHS = {"train.epochs": ("images", "budget"), "train.images": ("budget",)}
 _ROOTS = {"model": "job", "train": "job", "resources": "job", "data": None}
 
 
@@ -39,6 +39,7 @@ def override(trials: Sequence[Trial], settings: Sequence[str]) -> list[Trial]:
         of_job = [i for i, trial in enumerate(changed) if not colon or job in (trial.job.name, trial.search)]
         if not of_job:
             raise ConfigError(f"--set {setting}: no chosen job is called {job!r}")
+        _refuse_dataset(path, setting)
         with_field = [i for i in of_job if path in set(_paths(changed[i]))]
         if not with_field:
             if path.startswith("train.") and all(changed[i].job.model.fitted for i in of_job):
@@ -59,11 +60,18 @@ def override_data(data: DataConfig, settings: Sequence[str]) -> DataConfig:
     for setting in settings:
         name, _, value = setting.partition("=")
         root, _, leaf = name.strip().partition(".")
+        _refuse_dataset(name.strip(), setting)
         if root != "data" or leaf not in known:
             names = ", ".join(f"data.{one}" for one in known)
             raise ConfigError(f"--set {setting}: wanted a setting of the data: {names}")
         data = _set(data, leaf, value.strip(), setting)
     return data
+
+
+def _refuse_dataset(path: str, setting: str) -> None:
+    """Raise `ConfigError` for the data set: a job's recipe is chosen by its name before settings change it."""
+    if path == "data.dataset":
+        raise ConfigError(f"--set {setting}: recipes go by the data set; give it as --dataset")
 
 
 def _paths(trial: Trial) -> Iterator[str]:
@@ -81,8 +89,8 @@ def _section(trial: Trial, root: str) -> Any:
 def _replace(trial: Trial, path: str, text: str, setting: str) -> Trial:
     root, _, leaf = path.partition(".")
     changed = _set(_section(trial, root), leaf, text, setting)
-    if path in _LENGTHS:  # the length that is set takes the place of those that would overrule it
-        changed = dataclasses.replace(changed, **dict.fromkeys(_LENGTHS[path]))
+    if path in OVERRULED_BY:
+        changed = dataclasses.replace(changed, **dict.fromkeys(OVERRULED_BY[path]))
     if _ROOTS[root]:
         job = dataclasses.replace(trial.job, **{root: changed})
         another = root in ("model", "train") and path not in _NO_RECIPE and job != trial.job

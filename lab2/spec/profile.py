@@ -127,17 +127,22 @@ def read_profile(name: str) -> Profile:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     try:
         profile = PROFILE.validate_python(raw, strict=False)
-        return replace(profile, image=_absolute_image(profile.image)) if profile.image else profile
+        return replace(profile, image=_absolute_image(profile.image, profile.container)) if profile.image else profile
     except ValidationError as error:
         raise ConfigError(f"{path}: {_first_error(error)}") from error
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def _absolute_image(image: str) -> str:
-    """The absolute path of an image file; the name of an image in a registry is not changed."""
+def _absolute_image(image: str, container: str | None) -> str:
+    """The absolute path of an image file; the name of an image in a registry is not changed.
+
+    podman and docker take names: what is called so here, such as a folder `lab2`, has nothing to do with it.
+    """
     path = Path(image).expanduser()
-    return str(path.absolute()) if path.exists() or path.suffix in (".sif", ".sqsh", ".tar") else image
+    by_name = container in ("podman", "docker") and path.suffix != ".tar"
+    is_file = path.suffix in (".sif", ".sqsh", ".tar") or (path.exists() and not by_name)
+    return str(path.absolute()) if is_file else image
 
 
 def _first_error(error: ValidationError) -> str:

@@ -18,6 +18,10 @@ CudaGraph = Literal["auto", "on", "off"]
 Schedule = Literal["one_cycle", "constant"]
 
 
+# By a length that is set, by its dotted name: the fields that would overrule it, which then are none.
+OVERRULED_BY = {"train.epochs": ("images", "budget"), "train.images": ("budget",)}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
     """The training recipe."""
@@ -28,6 +32,7 @@ class TrainConfig:
     })  # fmt: skip
 
     # The length, where neither `images` nor `budget` gives one: passes over the training images; 1.5 is one and a half.
+    # A recipe of so many passes was made for its data: its batch and learning rate are not fitted to other sets.
     epochs: float = 3.0
     # The length for any data set: training images to see, repetitions included, on a reference set of 60,000 images in
     # ten classes; lab2/spec/scaling.py fits length, batch and learning rate to other sets.

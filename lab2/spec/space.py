@@ -15,13 +15,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from lab2.errors import ConfigError
+from lab2.spec.architectures import NAMED_WEIGHTS
 from lab2.spec.checks import require
 from lab2.spec.fields import as_set_takes_it, settable
+from lab2.spec.recipe import OVERRULED_BY
 
 if TYPE_CHECKING:
     from lab2.spec.job import JobSpec
@@ -150,6 +153,7 @@ def _checked(job: JobSpec, name: str, dimension: Dimension) -> Dimension:
         section, _, field = name.partition(".")
         adapter = _adapter(type(getattr(job, section)), field)  # type: ignore[arg-type]  # a class has a hash
         value = _typed(end, adapter, f"{where}: {dimension}")
+        _require_pinned(job, field, value, f"{where}: {dimension}")
         try:
             replace(job, **{section: replace(getattr(job, section), **{field: value})})
         except ConfigError as error:
@@ -170,6 +174,17 @@ def _require_field(job: JobSpec, name: str, where: str) -> None:
     close = difflib.get_close_matches(str(name), known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
     raise ConfigError(f"{where}: " + ("a space is of model.* and train.*" if outside else f"no such field; {hint}"))
+
+
+def _require_pinned(job: JobSpec, field: str, value: Value, where: str) -> None:
+    """Raise `ConfigError` for weights or code that a plan could not pin: what they are would depend on who asks."""
+    if field == "weights":
+        require(value != "auto", f"{where}: auto is decided once for a run; name random, pretrained or a file")
+        file = "" if value in NAMED_WEIGHTS else str(value)
+    else:
+        file = str(value).rpartition(":")[0] if field == job.model.code_field else ""
+    is_file = bool(file) and (field == "weights" or file.endswith(".py"))
+    require(not is_file or Path(file).is_absolute(), f"{where}: {file}: a search goes on from any folder; begin with /")
 
 
 @cache
@@ -196,7 +211,7 @@ def apply_settings(job: JobSpec, settings: Mapping[str, Value]) -> JobSpec:
     sections: dict[str, dict[str, Value]] = {section: {} for section in SECTIONS}
     for name, value in settings.items():
         section, _, field = name.partition(".")
-        sections[section][field] = value
+        sections[section] |= {**dict.fromkeys(OVERRULED_BY.get(name, ())), field: value}
     try:
         changed = {section: replace(getattr(job, section), **values) for section, values in sections.items() if values}
         return replace(job, **changed, space={})

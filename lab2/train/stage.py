@@ -36,7 +36,7 @@ class Step:
 
 def count_steps(images: int, batch_size: int, epochs: float) -> int:
     """The number of whole batches in `epochs` passes over `images`, at least one."""
-    return max(1, int(images * epochs / batch_size))
+    return max(1, int(images * epochs / batch_size + 1e-9))  # a length in images is a multiple, but for rounding
 
 
 class Stage:

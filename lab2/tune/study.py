@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import TypeAdapter
 
+from lab2.spec.architectures import TransferConfig
 from lab2.spec.budget import parse_budget, part_of_budget
 from lab2.spec.checks import require
 from lab2.spec.effort import Effort
@@ -25,6 +26,7 @@ from lab2.tune.settings import settings_of
 
 STUDY_SCHEMA = 1
 FEW_IMAGES = 2000  # training images: with fewer, one in twelve are too few to choose by
+LENGTHS = ("train.epochs", "train.images", "train.budget")
 Mode = Literal["random", "halving"]
 
 
@@ -114,8 +116,16 @@ class Study:
         require(self.data.fold is None, "study: leave data.fold out; --folds sets the folds")
         if self.budget:
             parse_budget(self.budget)
+            idle = [f"{one.job.name}: {name}" for one in self.jobs for name in one.space if name in LENGTHS]
+            require(not idle, f"study: {', '.join(idle)} of its space would do nothing: the budget is the length")
         if self.mode == "halving":
             rungs(self.trials, self.eta)
+            heads = [one.job.name for one in self.jobs if _has_a_whole_head(one.job, self.budget)]
+            require(
+                not heads,
+                f"study: {', '.join(heads)}: halving shortens a training, and not the epochs of a head on pre-trained "
+                "features; give --budget, or --set model.head_epochs=0",
+            )
 
     @property
     def rungs(self) -> tuple[Rung, ...]:
@@ -216,6 +226,13 @@ def make_study(jobs: Sequence[JobSpec], questions: Mapping[str, str] | None = No
     return study
 
 
+def _has_a_whole_head(job: JobSpec, budget: str) -> bool:
+    """Whether a head is trained for as many epochs as its config says, however short the training is."""
+    stated = not budget and job.train.budget is None and job.train.images is None
+    model = job.model
+    return stated and isinstance(model, TransferConfig) and model.weights != "random" and model.head_epochs > 0
+
+
 def _shortened(recipe: TrainConfig, share: Fraction) -> TrainConfig:
     """`recipe` with `share` of its length."""
     if share == 1:
@@ -234,11 +251,7 @@ def mean_score(scores: Sequence[float | None]) -> float | None:
 
 
 def write_study(path: Path, study: Study) -> None:
-    """Write `study` to `path`. Raises `ConfigError` where another one is there, `OSError` if the disk refuses it."""
-    if path.exists():
-        other = read_study(path).sha256
-        require(other == study.sha256, f"{path}: holds another study, {other[:12]}; start it in a new folder")
-        return
+    """Write `study` to `path`. Raises `OSError` if the disk refuses it."""
     _FILE.write(path, study)
 
 
