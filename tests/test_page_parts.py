@@ -19,7 +19,7 @@ from lab2.data.identity import identities
 from lab2.data.places import open_source
 from lab2.measure.predictions import Predictions, read_predictions, write_predictions
 from lab2.measure.scores import CALIBRATION_BINS
-from lab2.report.page.answers import Answers, read_answers
+from lab2.report.page.answers import UNKNOWN, Answers, read_answers
 from lab2.report.page.calibration import conclusion
 from lab2.report.page.classes import matrices
 from lab2.report.page.pictures import EACH, HARDEST, MOST_BYTES, choose, draw_pictures
@@ -129,8 +129,10 @@ def test_f1_and_confusions_are_those_of_scikit_learn(tmp_path: Path):
     assert found.f1 == pytest.approx(f1_score(np.tile(truth, 2), both, average=None))
     assert found.matrix is not None
     assert (found.matrix[:, :5] * 2 == confusion_matrix(np.tile(truth, 2), both)).all()
-    assert found.said[1] == -2  # no such image
-    assert found.said[0] in (answers[0][3], answers[1][3])
+    assert found.trials == tuple(trial.name for trial in trials)
+    assert found.said.tolist() == [[one[3], UNKNOWN, one[199]] for one in answers]  # there is no image 7
+    assert found.most_said(0) == sorted({int(one[3]) for one in answers})  # at a tie both
+    assert found.most_said(1) == []
     assert found.bins is not None
     assert found.bins[0, -1] == 400
     thirds = Answers(jobs={"cnn": replace(found, matrix=found.matrix / 3 + np.eye(5, 6) * 1000)})

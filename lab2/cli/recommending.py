@@ -125,10 +125,6 @@ def _show(advice: Advice) -> None:
         warn(f"note: {text}")
 
 
-def _cells(one: Candidate) -> tuple[str, ...]:
-    return one.name, f"{one.accuracy:.2%}", _probability(one.probability), *_behind(one)
-
-
 def _probability(share: float) -> str:
     """In whole percent; never 0 or 100, which no draws show."""
     return "< 1 %" if share < 0.01 else "> 99 %" if share > 0.99 else f"{share:.0%}".replace("%", " %")

@@ -1,6 +1,6 @@
 """What the networks said: read once from the predictions of each trial, and summed over the seeds of each job.
 
-Shapes: N test images, K classes, W wanted images.
+Shapes: N test images, K classes, S seeds, W wanted images.
 """
 
 from __future__ import annotations
@@ -22,21 +22,35 @@ from lab2.spec.plan import some_of
 
 LARGEST_MATRIX = 20  # classes of a confusion matrix that is shown whole
 MOST_CONFUSIONS = 15  # that are named of a larger one
+UNKNOWN = -2  # of an image that a trial was not tested on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class JobAnswers:
     """The answers of one job's finished trials."""
 
-    seeds: int
+    trials: tuple[str, ...]  # S
     f1: NDArray[np.float64]  # (K,), of the sums over seeds; NaN for a class without a test image
     images: NDArray[np.int64]  # (K,) test images of each class
     matrix: NDArray[np.float64] | None  # (K, K + 1) images by true class and answer, mean over seeds; last: no answer
     confusions: tuple[tuple[int, int, float], ...]  # the commonest mistakes: true class, answer, images a seed
     # (3, bins of confidence): images, sums of confidence, right answers; over seeds. None: scores are no probabilities
     bins: NDArray[np.float64] | None
-    said: NDArray[np.int64]  # (W,) what most seeds said of each wanted image; -2: not known
+    said: NDArray[np.int64]  # (S, W) what each seed said of each wanted image; `UNKNOWN`: it was not asked
     boxes: NDArray[np.float32]  # (W, 4) a detector's, of the first seed; NaN where there is none
+
+    @property
+    def seeds(self) -> int:
+        """S."""
+        return len(self.trials)
+
+    def most_said(self, place: int) -> list[int]:
+        """What most seeds said of that wanted image: several answers at a tie, none where nobody was asked."""
+        if place >= self.said.shape[1]:
+            return []
+        asked = self.said[:, place][self.said[:, place] != UNKNOWN]
+        labels, counts = np.unique(asked, return_counts=True)
+        return [int(label) for label in labels[counts == counts.max(initial=0)]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -74,10 +88,10 @@ def read_answers(report: Report, wanted: NDArray[np.uint64]) -> Answers:
                 if scores is None and pd.isna(classes):
                     raise ShardError(f"{path}: of a number of classes that is not known")
                 summed = summed or _Sums(int(classes) if scores is None else scores.shape[1], len(wanted))
-                summed.add(predictions, wanted)
+                summed.add(str(trial), predictions, wanted)
             except (ShardError, OSError):
                 refused.append(trial)
-        if summed is not None and summed.seeds:
+        if summed is not None and summed.trials:
             found[str(job)] = summed.result()
     note = f"without predictions that can be read, so not in classes and calibration: {some_of(refused)}"
     return Answers(jobs=found, notes=(note,) if refused else ())
@@ -87,26 +101,27 @@ class _Sums:
     """Sums over the seeds of a job."""
 
     def __init__(self, classes: int, wanted: int) -> None:
-        self.seeds = 0
+        self.trials: list[str] = []
         self.matrix = np.zeros((classes, classes + 1))
         self.bins: NDArray[np.float64] | None = np.zeros((3, CALIBRATION_BINS))
-        self.said = np.zeros((wanted, classes + 1), np.int64)
+        self.said: list[NDArray[np.int64]] = []
         self.boxes = np.full((wanted, 4), np.nan, np.float32)
 
-    def add(self, predictions: Predictions, wanted: NDArray[np.uint64]) -> None:
+    def add(self, trial: str, predictions: Predictions, wanted: NDArray[np.uint64]) -> None:
         """Raises `ShardError` where it has other classes than the seeds before."""
         truth, answer, scores = predictions.y_true, predictions.y_pred, predictions.probabilities
         classes = len(self.matrix)
         if (scores is not None and scores.shape[1] != classes) or max(truth.max(), answer.max()) >= classes:
             raise ShardError(f"other classes than {classes}")
-        self.seeds += 1
+        self.trials.append(trial)
+        self.said.append(np.full(len(wanted), UNKNOWN))
         column = np.where(answer == NO_PREDICTION, classes, answer)
         flat = np.bincount(truth * (classes + 1) + column, minlength=self.matrix.size)
         self.matrix += flat.reshape(self.matrix.shape)
         self._add_confidence(predictions)
         for number, place in _places(predictions, wanted):
-            self.said[number, column[place]] += 1
-            if predictions.boxes is not None and self.seeds == 1:
+            self.said[-1][number] = answer[place]
+            if predictions.boxes is not None and len(self.trials) == 1:
                 self.boxes[number] = predictions.boxes[place]
 
     def _add_confidence(self, predictions: Predictions) -> None:
@@ -124,21 +139,20 @@ class _Sums:
         images, right = self.matrix.sum(1), self.matrix.diagonal()
         answered = self.matrix[:, :classes].sum(0)
         f1 = np.divide(2 * right, images + answered, out=np.full(classes, np.nan), where=images > 0)
-        mean = self.matrix / self.seeds
+        seeds = len(self.trials)
+        mean = self.matrix / seeds
         wrong = mean.copy()
         np.fill_diagonal(wrong, 0)
         order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_CONFUSIONS]
         worst = [(int(i // (classes + 1)), int(i % (classes + 1))) for i in order]
-        known = self.said.sum(1) > 0
-        said = np.where(known, self.said.argmax(1) if self.said.size else 0, -2)
         return JobAnswers(
-            seeds=self.seeds,
+            trials=tuple(self.trials),
             f1=f1,
-            images=(images / self.seeds).round().astype(np.int64),
+            images=(images / seeds).round().astype(np.int64),
             matrix=mean if classes <= LARGEST_MATRIX else None,
             confusions=tuple((i, j, float(wrong[i, j])) for i, j in worst if wrong[i, j] > 0),
             bins=self.bins,
-            said=np.where(said == classes, NO_PREDICTION, said),
+            said=np.stack(self.said),
             boxes=self.boxes,
         )
 

@@ -147,11 +147,11 @@ def hardest(
 
 def _said(one: JobAnswers, place: int, truth: int, classes: Sequence[str]) -> Shaded:
     """What a job said of the wanted image number `place`, which is `truth`."""
-    said = int(one.said[place]) if len(one.said) else -2
+    said = one.most_said(place)
     box = one.boxes[place].tolist() if len(one.boxes) else [math.nan]
     return Shaded(
-        text="–" if said == -2 else named(said, classes, len(classes)),
-        right=said == truth,
+        text=" or ".join(named(label, classes, len(classes)) for label in said) or "–",
+        right=said == [truth],
         box=tuple(box) if all(map(math.isfinite, box)) else (),
     )
 

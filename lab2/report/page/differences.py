@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from lab2.compare.comparison import Comparison, Pair, Verdict
 from lab2.report.finding import Finding
-from lab2.report.page.answers import Answers
+from lab2.report.page.answers import UNKNOWN, Answers
 from lab2.report.page.pictures import Chosen, Sprite
 from lab2.results.correctness import Correctness
 from lab2.spec.plan import Plan
 
+LEAST_P = 0.0001  # that is named
 MOST_BYTES = 3_000_000  # of correctness, before base64 makes four of three
 
 
@@ -65,8 +66,13 @@ def _difference(pair: Pair, margin: float) -> Difference:
         text=signed(pair.difference),
         interval=interval(pair.low, pair.high),
         verdict=pair.verdict.value,
-        about=f"{pair.first} is {words}, p = {pair.p_adjusted:.2g}",
+        about=f"{pair.first} is {words}, {p_text(pair.p_adjusted)}",
     )
+
+
+def p_text(p: float) -> str:
+    """A p; page.js writes it alike. The draws of the simultaneous test resolve none that is much smaller."""
+    return f"p < {LEAST_P}" if p < LEAST_P else f"p = {p:#.2g}"
 
 
 def signed(share: float) -> str:
@@ -114,16 +120,18 @@ def too_much(read: Correctness) -> bool:
     return sum(len(one) * math.ceil(len(one[0]) / 8) for one in read.right.values()) > MOST_BYTES
 
 
-def picture_data(chosen: Chosen, sprite: Sprite, answers: Answers, names: Sequence[str]) -> dict[str, Any]:
-    """Which images there are pictures of, and what most seeds of each row said of them; `names`: the rows in order."""
+def picture_data(chosen: Chosen, sprite: Sprite, answers: Answers, read: Correctness) -> dict[str, Any]:
+    """Which images there are pictures of, and by job what each of its seeds, as `comparison_data` has them, said."""
+    said = {trial: row for one in answers.jobs.values() for trial, row in zip(one.trials, one.said, strict=True)}
+    unknown = np.full(sprite.count, UNKNOWN)
     return {
         "places": list(chosen.all[: sprite.count]),
         "columns": sprite.columns,
         "side": sprite.side,
-        "said": [
-            answers.jobs[name].said[: sprite.count].tolist() if name in answers.jobs else [-2] * sprite.count
-            for name in names
-        ],
+        "said": {
+            job: [said.get(one.trial, unknown)[: sprite.count].tolist() for one in read.trials if one.arm == job]
+            for job in read.right
+        },
     }
 
 

@@ -76,12 +76,14 @@
     const tables = new Map(all("#confusions table").map((table) => [table.dataset.job, table]));
     const number = (cell) => Number(cell?.dataset.value ?? (cell?.textContent ?? "").replaceAll(",", ""));
     const apply = () => {
-      const a = tables.get(first.value), b = tables.get(second.value), shown = a.cloneNode(true);
+      const a = tables.get(first.value), b = tables.get(second.value);
+      const wide = (table) => (table ? all("thead th", table).length : 0);
+      const shown = (wide(b) > wide(a) ? b : a).cloneNode(true); // one of them may have answers that the other has not
       place.replaceChildren(shown);
       if (!b) return;
-      const cells = all("tbody tr", a).flatMap((row, i) => all("td", row).map((cell, j) => [i, j, cell]));
-      const other = all("tbody tr", b).map((row) => all("td", row));
-      const apart = cells.map(([i, j, cell]) => number(cell) - number(other[i]?.[j]));
+      const cells = all("tbody tr", shown).flatMap((row, i) => all("td", row).map((_, j) => [i, j]));
+      const [of, other] = [a, b].map((table) => all("tbody tr", table).map((row) => all("td", row)));
+      const apart = cells.map(([i, j]) => number(of[i]?.[j]) - number(other[i]?.[j]));
       const most = Math.max(1e-9, ...apart.map(Math.abs));
       all("tbody td", shown).forEach((cell, place_) => {
         const value = apart[place_], shade = Math.ceil((3 * Math.abs(value)) / most);
@@ -105,14 +107,20 @@
     const packed = bytes(data.labels);
     const labels = data.wide ? new Uint16Array(packed.buffer) : packed;
     const groups = data.groups === null ? null : new Uint32Array(bytes(data.groups).buffer);
-    const rights = new Map(); // unpacked when they are first needed
+    const rights = data.rows.map(() => []); // unpacked when they are first needed
     const right = (row, seed) => {
-      const key = `${row} ${seed}`;
-      if (!rights.has(key)) {
-        const bits = bytes(data.rows[row].right[seed]);
-        rights.set(key, Uint8Array.from({ length: data.images }, (_, i) => (bits[i >> 3] >> (i & 7)) & 1));
+      if (!rights[row][seed]) {
+        const bits = bytes(data.rows[row].right[seed]), unpacked = new Uint8Array(data.images);
+        for (let i = 0; i < data.images; i++) unpacked[i] = (bits[i >> 3] >> (i & 7)) & 1;
+        rights[row][seed] = unpacked;
       }
-      return rights.get(key);
+      return rights[row][seed];
+    };
+    // The share of the chosen seeds that are right, by image.
+    const shares = ({ number, seeds }) => {
+      const sums = new Float64Array(data.images);
+      for (const seed of seeds) right(number, seed).forEach((one, i) => { sums[i] += one; });
+      return sums.map((sum) => sum / seeds.length);
     };
     const sides = all("fieldset", chooser).map((field, side) => {
       const select = one("select", field), boxes = one(".boxes", field);
@@ -125,7 +133,7 @@
       select.addEventListener("change", () => { seeds(); apply(); });
       boxes.addEventListener("change", () => apply());
       seeds();
-      return { select, boxes };
+      return { select, boxes, seeds };
     });
     const classes = one("#some-classes"), chosenClasses = one(".boxes", classes);
     const there = [...new Set(labels)].sort((a, b) => a - b);
@@ -191,11 +199,11 @@
       target.replaceChildren();
       about.textContent = "";
       if (!wanted.size) return;
-      const share = ({ number, seeds }, i) => seeds.reduce((sum, seed) => sum + right(number, seed)[i], 0) / seeds.length;
+      const [ofA, ofB] = [a, b].map(shares);
       let all_ = 0;
-      labels.forEach((label, i) => { all_ += wanted.has(label) && share(a, i) > share(b, i); });
+      labels.forEach((label, i) => { all_ += ofA[i] > ofB[i] && wanted.has(label); });
       const names = [a, b].map(({ number }) => data.rows[number].job);
-      const shown = places.map((i, tile) => ({ i, tile, gap: share(a, i) - share(b, i) }))
+      const shown = places.map((i, tile) => ({ i, tile, gap: ofA[i] - ofB[i] }))
         .filter(({ i, gap }) => wanted.has(labels[i]) && gap > 0).sort((x, y) => y.gap - x.gap || x.tile - y.tile).slice(0, 24);
       about.textContent = `${names[0]} is right more often than ${names[1]} about ${all_.toLocaleString("en")} images` +
         (all_ && places.length ? `; ${shown.length} of them as pictures:` : ".");
@@ -211,10 +219,16 @@
         svg.append(use);
         const caption = make("figcaption", "is ");
         caption.append(make("bdi", truth));
-        [a, b].forEach(({ number }) => {
-          const answer = said[number][tile];
-          if (answer === -2) return;
-          caption.append(make("br"), `${data.rows[number].job}: `, make("bdi", data.classes[answer] ?? "nothing found"));
+        [a, b].forEach(({ number, seeds }, side) => {
+          const counts = new Map(); // of the chosen seeds
+          for (const seed of seeds) {
+            const answer = said[names[side]][seed][tile];
+            if (answer !== -2) counts.set(answer, (counts.get(answer) ?? 0) + 1);
+          }
+          const most = Math.max(...counts.values());
+          const texts = [...counts].filter(([, count]) => count === most).sort(([x], [y]) => x - y)
+            .map(([answer]) => data.classes[answer] ?? "nothing found");
+          if (texts.length) caption.append(make("br"), `${names[side]}: `, make("bdi", texts.join(" or ")));
         });
         figure.append(svg, caption);
         target.append(figure);
@@ -227,10 +241,11 @@
       button.append(...cell.childNodes);
       cell.append(button);
       button.addEventListener("click", () => {
-        sides.forEach(({ select }, side) => {
+        sides.forEach(({ select, seeds }, side) => {
           select.value = String(side ? second : first);
-          select.dispatchEvent(new Event("change"));
+          seeds();
         });
+        apply();
         chooser.scrollIntoView({ block: "nearest" });
       });
     }));

@@ -153,7 +153,7 @@ def _pairs(found: _Read, chosen: Chosen, sprite: Sprite) -> dict[str, object]:
     finding, plan = found.report.finding, found.report.comparison.plan
     judged, data = finding.judged, comparison_data(finding, plan, found.classes)
     if data is not None:
-        data["pictures"] = picture_data(chosen, sprite, found.answers, [row["job"] for row in data["rows"]])
+        data["pictures"] = picture_data(chosen, sprite, found.answers, found.report.finding.read)
     return {
         "judged": judged,
         "matrix": matrix(judged) if judged else [],
