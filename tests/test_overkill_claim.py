@@ -48,6 +48,7 @@ class TestRule:
         return Points(
             names=("cnn", "vgg16"),
             pretrained=(False, pretrained),
+            means=draws.mean(0),
             accuracies=draws,
             costs=dict.fromkeys(COSTS, costs),
         )

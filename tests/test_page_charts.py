@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lab2.report.axes import accuracy_axis, linear_axis, log_axis
-from lab2.report.costs import pareto
+from lab2.report.costs import COSTS, cost_data, pareto
 from lab2.report.curves import curve
 from lab2.report.labels import Label, Placed, labels
 from lab2.report.page.costs import cost_charts
@@ -51,11 +52,12 @@ class TestAxes:
 
 
 class TestCost:
-    def frame(self, tmp_path: Path, **costs: float):
+    def frame(self, tmp_path: Path, more: dict[str, dict[str, Any]] | None = None, **costs: float):
         trials = [make_trial(name) for name in costs]
         run = make_run(tmp_path, *trials)
         for trial, accuracy in zip(trials, (0.9, 0.8, 0.95), strict=False):
-            write_shard(run.shard(trial.name), finished(trial, accuracy, train_seconds=costs[trial.job.name]))
+            fields = {"train_seconds": costs[trial.job.name], **(more or {}).get(trial.job.name, {})}
+            write_shard(run.shard(trial.name), finished(trial, accuracy, **fields))
         return make_report(run, collect(run))
 
     def test_the_front_is_what_nothing_cheaper_beats(self, tmp_path: Path):
@@ -67,6 +69,26 @@ class TestCost:
             "cnn (10, 90.00%) and faster_rcnn (30, 95.00%)."
         )
         assert chart.conclusion in chart.picture
+
+    def test_there_is_no_front_over_times_of_different_machines(self, tmp_path: Path):
+        report = self.frame(tmp_path, {"vit": {"device_name": "another", "parameters": 7}}, cnn=10.0, vit=20.0)
+        time, parameters = (cost_data(report.summary, cost, log=False) for cost in COSTS[:2])
+        assert time is not None
+        assert parameters is not None
+        assert time.front == ()
+        assert "Measured on different machines" in time.conclusion
+        assert parameters.front
+        styles = {trial.job.name: style_of(trial.job) for trial in report.comparison.plan.trials}
+        assert 'class="front"' not in cost_charts(report.summary, styles)[0].picture
+
+    def test_a_lower_bound_of_flops_is_not_on_the_front(self, tmp_path: Path):
+        fewer = {"cnn": {"flops_per_image": 1e6, "flops_uncounted": "aten::fft"}, "vit": {"flops_per_image": 2e6}}
+        report = self.frame(tmp_path, fewer, cnn=10.0, vit=20.0)
+        (flops,) = (cost_data(report.summary, cost, log=True) for cost in COSTS if cost.word == "flops")
+        assert flops is not None
+        assert [point.job for point in flops.front] == ["vit"]
+        assert flops.conclusion.endswith("A lower bound, and so not among them: cnn.")
+        assert flops.points[0].text.endswith("≥ 1")
 
     def test_a_cost_of_nothing_has_no_place_on_a_logarithmic_axis(self, tmp_path: Path):
         report = self.frame(tmp_path, cnn=10.0, vit=0.0)

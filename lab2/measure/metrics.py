@@ -173,6 +173,7 @@ COST = (
 )  # fmt: skip
 
 METRICS = (*QUALITY, *TIME, *COST)
+OF_MACHINE = frozenset(metric.name for metric in METRICS if metric.over == "machine")
 
 
 def metrics_of_predictions(*, detects: bool) -> list[Metric]:

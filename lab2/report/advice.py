@@ -10,11 +10,13 @@ from typing import Any
 import pandas as pd
 
 from lab2.compare.comparison import Pair, Verdict
+from lab2.measure.metrics import OF_MACHINE
 from lab2.report.answer import are, caveats, deciding, found, gained, listed, one_seed, points
+from lab2.report.costs import is_partly_counted
 from lab2.report.finding import Finding
 from lab2.report.limits import KINDS, Check, Fit
 from lab2.report.recommendation import Candidate, LimitCost, Recommendation
-from lab2.report.several import OF_MACHINE, machines
+from lab2.report.several import machines
 
 READING = (
     "best: the probability that a row's accuracy is the highest of those that fit, given these results and a flat "
@@ -147,7 +149,8 @@ def _cheapest(advice: Advice) -> Iterator[str]:
     least: dict[str, list[str]] = {}
     for kind in KINDS:
         values = rows[kind.column]
-        if kind.at_least or values.isna().any() or (kind.column in OF_MACHINE and not one_machine):
+        bounds = kind.column == "flops_per_image" and any(is_partly_counted(row) for _, row in rows.iterrows())
+        if kind.at_least or bounds or values.isna().any() or (kind.column in OF_MACHINE and not one_machine):
             continue
         if (values == values.min()).sum() == 1:
             name = str(rows.loc[values == values.min(), "job"].iloc[0])

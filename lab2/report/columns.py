@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lab2.measure.metrics import METRICS, Metric, amount
+from lab2.report.costs import is_partly_counted
 from lab2.spec.effort import NOT_RECORDED
 
 ABSENT = "–"
@@ -44,8 +45,7 @@ def _flops(row: pd.Series) -> str:
     """The FLOPs, marked as a lower bound where some operations were not counted."""
     if pd.isna(row["flops_per_image"]):
         return ABSENT
-    complete = pd.isna(row["flops_uncounted"]) or not row["flops_uncounted"]
-    return f"{'' if complete else '≥ '}{amount(row['flops_per_image'])}"
+    return "≥ " * is_partly_counted(row) + amount(row["flops_per_image"])
 
 
 def _precision(row: pd.Series) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
+from lab2.measure.metrics import OF_MACHINE
 from lab2.report.answer import listed
 from lab2.report.axes import Axis
 from lab2.report.labels import Box
+from lab2.results.shard import PLACE
 
 NEAR = 2.0  # the axis of costs goes on for so many times the least and the most of them, to show their intervals
 
@@ -45,11 +48,12 @@ class CostPoint:
     high: float
     cheap: float | None  # of the cost's, over seeds; None: it has none
     dear: float | None
+    at_least: bool = False  # the cost is a lower bound: FLOPs of which some were not counted
 
     @property
     def text(self) -> str:
         """Both, for a person."""
-        cost = amount(self.cost)
+        cost = "≥ " * self.at_least + amount(self.cost)
         if self.cheap is not None and self.dear is not None:
             cost += f" [{amount(self.cheap)}, {amount(self.dear)}]"
         return f"{self.job}: {self.accuracy:.2%} [{100 * self.low:.2f}, {100 * self.high:.2f}], {cost}"
@@ -61,7 +65,8 @@ class CostData:
 
     cost: Cost
     points: tuple[CostPoint, ...]  # at least one
-    front: tuple[CostPoint, ...]  # those that no other one beats, the cheapest first
+    # Those that no other one beats, the cheapest first; none where the costs were measured on different machines.
+    front: tuple[CostPoint, ...]
     conclusion: str  # a sentence or two
 
     @property
@@ -80,8 +85,14 @@ def cost_data(summary: pd.DataFrame, cost: Cost, *, log: bool) -> CostData | Non
         return None
     with_cost = {point.job for point in points}
     absent = [job for job in summary["job"] if job not in with_cost]
-    front = tuple(pareto(points))
-    return CostData(cost=cost, points=points, front=front, conclusion=_conclusion(cost, front, len(points), absent))
+    front = () if _elsewhere(summary, cost, with_cost) else tuple(pareto([p for p in points if not p.at_least]))
+    return CostData(cost=cost, points=points, front=front, conclusion=_conclusion(cost, points, front, absent))
+
+
+def _elsewhere(summary: pd.DataFrame, cost: Cost, jobs: Collection[str]) -> bool:
+    """Whether a cost that depends on the machine was measured on several."""
+    rows = summary[summary["job"].isin(jobs)]
+    return cost.name in OF_MACHINE and len(rows[list(PLACE)].drop_duplicates()) > 1
 
 
 def pareto(points: Sequence[CostPoint]) -> list[CostPoint]:
@@ -94,7 +105,9 @@ def pareto(points: Sequence[CostPoint]) -> list[CostPoint]:
 
 
 def stairs(front: Sequence[CostPoint], x: Axis, y: Axis, end: float) -> list[tuple[float, float]]:
-    """The corners of the front, up to the place `end` of x: what each cost buys at most."""
+    """The corners of the front, up to the place `end` of x: what each cost buys at most; none without a front."""
+    if not front:
+        return []
     corners: list[tuple[float, float]] = []
     for point in front:
         at = x.at(point.cost)
@@ -112,6 +125,12 @@ def bars(point: CostPoint, x: Axis, y: Axis) -> Iterator[Box]:
         yield x.at(point.cheap), height, x.at(point.dear), height
 
 
+def is_partly_counted(row: Mapping[Any, Any] | pd.Series) -> bool:
+    """Whether the FLOPs of a row of the summary are a lower bound, as some operations were not counted."""
+    uncounted = row.get("flops_uncounted")
+    return not pd.isna(uncounted) and bool(uncounted)
+
+
 def amount(value: float) -> str:
     """A cost for a person: three digits, or whole from 100."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
@@ -127,16 +146,22 @@ def _points(summary: pd.DataFrame, cost: Cost) -> list[CostPoint]:
             CostPoint(
                 job=str(row["job"]), cost=float(row[cost.name]) / cost.size, accuracy=float(row["accuracy"]),
                 low=float(row["accuracy_low"]), high=float(row["accuracy_high"]), cheap=cheap, dear=dear,
+                at_least=cost.name == "flops_per_image" and is_partly_counted(row),
             )
         )  # fmt: skip
     return found
 
 
-def _conclusion(cost: Cost, front: Sequence[CostPoint], count: int, absent: Sequence[str]) -> str:
-    on = [f"{point.job} ({amount(point.cost)}, {point.accuracy:.2%})" for point in front]
-    words = f"{cost.title} ({cost.unit}) and test accuracy. "
-    if count > 1:
-        words += f"Nothing that costs as little is more accurate than {listed(on)}."
-    else:
-        words += f"{on[0]}."
+def _conclusion(cost: Cost, points: Sequence[CostPoint], front: Sequence[CostPoint], absent: Sequence[str]) -> str:
+    bounds = [point.job for point in points if point.at_least]
+    words = f"{cost.title} ({cost.unit}) and test accuracy."
+    if len(points) == 1:
+        words += f" {points[0].text}."
+    elif front:
+        on = [f"{point.job} ({amount(point.cost)}, {point.accuracy:.2%})" for point in front]
+        words += f" Nothing that costs as little is more accurate than {listed(on)}."
+    elif len(bounds) < len(points):
+        words += " Measured on different machines, so none is said to be cheaper than another."
+    if bounds:
+        words += f" A lower bound, and so not among them: {listed(bounds)}."
     return words + (f" Without a figure here: {listed(absent)}." if absent else "")

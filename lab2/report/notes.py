@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lab2.models.external import ExternalConfig
+from lab2.results.shard import MACHINE
 from lab2.results.statistics import Interval, luck
 from lab2.spec.job import JobSpec
 
-# Seeds that differ in one of these fields do not have comparable times and memory.
-MACHINE = ("device_name", "device", "threads", "precision")
 COMMONEST = "commonest_class"  # the architecture of the baseline that every other row has to beat
 LUCK = 0.05  # a row beats it if luck alone would be as good with at most this probability
 BUSY_SHARE = 0.1  # a trial gets a note if its threads waited for a core for this share of their time or more

@@ -7,13 +7,10 @@ from collections.abc import Collection, Iterator, Sequence
 import pandas as pd
 
 from lab2.errors import ComparisonError
-from lab2.measure.metrics import METRICS
 from lab2.report.finding import Finding, find
-from lab2.report.notes import MACHINE
 from lab2.report.summary import summarise
 from lab2.results.correctness import Collected
-
-OF_MACHINE = frozenset(metric.name for metric in METRICS if metric.over == "machine")
+from lab2.results.shard import MACHINE
 
 
 def joined(runs: Sequence[Collected]) -> tuple[Finding, pd.DataFrame]:

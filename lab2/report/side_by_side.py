@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from lab2.measure.metrics import METRICS, Metric
-from lab2.report.notes import MACHINE
+from lab2.results.shard import MACHINE
 from lab2.results.two_runs import SharedJob, TrialOutcome
 from lab2.spec.job import Trial, settings_by_name
 

@@ -15,9 +15,9 @@ import pandas as pd
 
 from lab2.measure.metrics import seconds as seconds_text
 from lab2.report.curves import Histories
-from lab2.report.notes import MACHINE
 from lab2.report.report import Report
 from lab2.results.journal import CurvePoint
+from lab2.results.shard import PLACE
 
 # Where no target is asked for, it is one of these, in [0, 1].
 TARGETS = (0.999, 0.998, 0.995, 0.99, 0.98, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
@@ -159,7 +159,7 @@ def _named(rows: Sequence[TargetRow]) -> Iterator[str]:
 def _note(frame: pd.DataFrame, jobs: Collection[str]) -> str:
     """What has to be known of times that were taken on several machines."""
     good = frame[frame["job"].isin(list(jobs)) & (frame["status"] == "ok")]
-    machines = good[list(MACHINE[:3])].drop_duplicates()  # the precision is the recipe's
+    machines = good[list(PLACE)].drop_duplicates()
     several = len(machines) > 1 or bool(good["all_machines"].notna().any())
     return (
         "These trainings ran on different machines or threads: their times say little of the rows." if several else ""

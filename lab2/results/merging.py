@@ -18,12 +18,12 @@ import pyarrow as pa
 from lab2.results.collect import Comparison
 from lab2.results.correctness import Collected
 from lab2.results.run_dir import RunDir
+from lab2.results.shard import MACHINE
 from lab2.results.shard_table import as_rows
 from lab2.results.two_runs import TrialOutcome, are_equal
 from lab2.spec.job import Trial
 from lab2.spec.plan import Plan
 
-MACHINE = ("device", "device_name", "threads", "precision")
 CODE = ("lab2_version", "git_commit", "git_dirty")
 _ATTEMPT = ("digest", "host", "started_at", "ended_at", "train_seconds")  # a copy of a shard has the same
 _COLUMNS = ("status", "dataset_sha256", "test_images", *_ATTEMPT, *MACHINE, *CODE)

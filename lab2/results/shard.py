@@ -44,6 +44,9 @@ OLDER: dict[int, tuple[str, ...]] = {
     ),
 }
 
+# Where a trial was measured: trials that differ in one of these fields have no comparable times and memory.
+PLACE = ("device_name", "device", "threads")
+MACHINE = (*PLACE, "precision")  # the precision is the recipe's, too
 Status = Literal["ok", "failed", "timeout", "out_of_memory", "cancelled", "missing"]
 
 

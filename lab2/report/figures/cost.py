@@ -42,7 +42,8 @@ def _draw(sheet: Sheet, *, data: CostData, found: Material, log: bool) -> None:
     unit = f"{data.cost.title.lower().replace('flops', 'FLOPs')}, {data.cost.unit}"
     sheet.frame(room, apart(x, 3.2 * em), apart(y, 1.3 * em), unit, "test accuracy, %")
     corners = stairs(data.front, x, y, room.right)
-    sheet.line(corners, ACCENT, 0.14, dashes=(0.6, 2.4))
+    if corners:
+        sheet.line(corners, ACCENT, 0.14, dashes=(0.6, 2.4))
     intervals = [(point, bar) for point in points for bar in bars(point, x, y)]
     for point, (left, top, right, bottom) in intervals:
         sheet.line([(left, top), (right, bottom)], found.styles[point.job].colour, 0.17)

@@ -49,7 +49,8 @@ def _picture(data: CostData, styles: Mapping[str, Style], log: bool, least: floa
     y = accuracy_axis([v for p in points for v in (p.low, p.high)], _BOTTOM, _TOP, least)
     corners = stairs(data.front, x, y, float(_RIGHT))
     intervals = [(point, bar) for point in points for bar in bars(point, x, y)]
-    parts = [*frame(apart(x, 38), apart(y, 15), f"{cost.title.lower()}, {cost.unit}"), path(corners, "front")]
+    parts = [*frame(apart(x, 38), apart(y, 15), f"{cost.title.lower()}, {cost.unit}")]
+    parts += [path(corners, "front")] * bool(corners)
     parts += [line(*bar, f"bar {styles[point.job].colour}") for point, bar in intervals]
     for point in points:
         style = styles[point.job]

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from lab2.data.findings import Findings, remarks
-from lab2.report.notes import MACHINE
 from lab2.report.page.styles import Style
+from lab2.results.shard import MACHINE
 from lab2.spec.effort import NOT_RECORDED
 from lab2.spec.fields import as_set_takes_it, settable
 from lab2.spec.job import JobSpec

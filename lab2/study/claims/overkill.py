@@ -45,6 +45,7 @@ class Points:
 
     names: tuple[str, ...]
     pretrained: tuple[bool, ...]
+    means: NDArray[np.float64]  # (K,) accuracies, [0, 1]
     accuracies: NDArray[np.float64]  # (D, K), [0, 1]
     costs: Mapping[str, NDArray[np.float64]]  # (D, K) each
 
@@ -67,10 +68,14 @@ def conclude(evidence: Evidence) -> Conclusion:
     accuracy = joint(read.right, groups=read.groups)
     measured = {cost: [[getattr(row, cost) for row in evidence.of(job)] for job in jobs] for cost in COSTS}
     known = {cost: values for cost, values in measured.items() if all(v for one in values for v in one)}
+    if any(row.flops_uncounted for job in jobs for row in evidence.of(job)):  # a lower bound is no cost
+        known.pop("flops_per_image", None)
+    order = [accuracy.names.index(job) for job in jobs]
     points = Points(
         names=tuple(jobs),
+        means=accuracy.means[order],
         pretrained=tuple(all(row.weights not in ("random", "", None) for row in evidence.of(job)) for job in jobs),
-        accuracies=accuracy.draws()[:, [accuracy.names.index(job) for job in jobs]],
+        accuracies=accuracy.draws()[:, order],
         costs={cost: cost_draws(values, DRAWS) for cost, values in known.items()},
     )
     verdict, sentence = decide(points)
@@ -115,10 +120,9 @@ def _probability(points: Points) -> Figure:
 def _front(points: Points) -> Table:
     """Each network with its mean accuracy, and the probability that it is on the front, for each cost."""
     shares: Sequence[NDArray[np.float64]] = [on_front(points.accuracies, cost) for cost in points.costs.values()]
-    means = points.accuracies.mean(0)
     rows = tuple(
-        (name + ", pre-trained" * points.pretrained[k], f"{means[k]:.2%}", *(f"{share[k]:.0%}" for share in shares))
-        for k, name in enumerate(points.names)
+        (name + ", pre-trained" * pretrained, f"{mean:.2%}", *(f"{share[k]:.0%}" for share in shares))
+        for k, (name, pretrained, mean) in enumerate(zip(points.names, points.pretrained, points.means, strict=True))
     )
     columns = ("network", "accuracy", *(COSTS[cost] for cost in points.costs))
     return Table(title="Probability of being on the Pareto front of accuracy and each cost", columns=columns, rows=rows)
