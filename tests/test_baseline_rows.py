@@ -202,6 +202,6 @@ def test_a_run_from_jobs_to_table(tmp_path: Path, runs: Path):
     assert [row["job"] for row in rows] == ["a_cnn", *NAMES]
     assert [row["status"] for row in rows] == ["ok"] * 4, done.stdout
     assert [row["seeds"] for row in rows] == ["2", "1", "1", "1"]
-    assert [row["interval"] for row in rows] == ["t, over seeds", *["Wilson, over test images"] * 3]
+    assert [row["interval"] for row in rows] == ["t, over seeds and test images", *["Wilson, over test images"] * 3]
     assert [row["weights"] for row in rows] == ["random", "", "", ""]
     assert float(rows[1]["accuracy"]) <= float(rows[1]["majority_accuracy"]) < float(rows[3]["accuracy"])

@@ -209,7 +209,7 @@ def test_a_cap_holds_and_seeds_make_a_mean(tmp_path: Path, runs: Path):
         most = max(most, level)
     assert most <= 2
     (row,) = json.loads((run.report / "table.json").read_text())
-    assert (row["seeds"], row["interval"]) == (3, "t, over seeds")
+    assert (row["seeds"], row["interval"]) == (3, "t, over seeds and test images")
 
 
 @pytest.mark.parametrize(("count", "parallel", "cores", "share"), [(2, 2, 6, "3"), (1, 2, 6, "6"), (3, 3, 2, "1")])

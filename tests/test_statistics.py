@@ -19,12 +19,15 @@ from benchmarks.statistics import (
     Cell,
     Family,
     Validated,
+    draw,
     judge,
     known_shift,
     markdown,
     validate,
     validate_family,
 )
+from lab2.compare.alone import alone
+from lab2.results.statistics import over_seeds
 
 REPETITIONS = 300
 CELLS = (
@@ -53,6 +56,19 @@ def test_lab2_is_wrong_in_five_percent_and_its_rivals_in_more():
     assert unstable.wrong["nested"] > 0.05 + error(0.05)
     assert unstable.wrong["mcnemar"] > 0.05 + error(0.05)
     assert many.wrong["welch"] > 0.15
+
+
+def test_the_interval_of_one_row_holds_its_accuracy_on_new_images_and_that_over_seeds_does_not():
+    cell, generator = Cell(seeds=10, images=500, luck=0, accuracy=0.9), np.random.default_rng(1)
+    held = over_seeds_alone = 0
+    for _ in range(REPETITIONS):
+        (right, _) = draw(cell, generator)
+        low, high = alone(right) or (1.0, 0.0)
+        held += low <= cell.accuracy <= high
+        seeds = over_seeds(right.mean(1).tolist())
+        over_seeds_alone += seeds.low <= cell.accuracy <= seeds.high
+    assert held / REPETITIONS >= 0.94 - error(0.94)
+    assert over_seeds_alone / REPETITIONS < 0.6
 
 
 @pytest.mark.slow

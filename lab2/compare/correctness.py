@@ -66,12 +66,13 @@ class Sample:
         return self.seeds == 1 and not self.fixed
 
 
-def gather(right: Mapping[str, ArrayLike], groups: ArrayLike | None = None) -> Correctness:
+def gather(right: Mapping[str, ArrayLike], groups: ArrayLike | None = None, *, least: int = 2) -> Correctness:
     """Check the input. `right`: for each architecture (S_k, N) booleans; `groups`: (N,) of any labels.
 
-    Raises `ComparisonError` where there are fewer than two architectures or cases, or where shapes or types do not fit.
+    Raises `ComparisonError` where there are fewer than `least` architectures or two cases, or where shapes or types do
+    not fit.
     """
-    if len(right) < 2:
+    if len(right) < least:
         raise ComparisonError(f"{len(right)} architecture(s) to compare: wanted two or more")
     arrays = {name: np.asarray(one) for name, one in right.items()}
     images = {name: one.shape[1] for name, one in arrays.items() if one.ndim == 2}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lab2.compare.alone import alone
 from lab2.compare.figures import (
     Figure,
     balanced_accuracy,
@@ -25,6 +27,7 @@ from lab2.errors import ComparisonError
 from lab2.measure.metrics import METRICS
 from lab2.measure.predictions import NO_PREDICTION, Predictions
 from lab2.measure.scores import losses
+from lab2.results.correctness import Correctness
 from lab2.results.statistics import over_seeds
 
 # What a row costs. Its interval is over seeds: each trial measured it once, in a process of its own.
@@ -50,6 +53,16 @@ RESAMPLED = (
     _Resampled(metric="log_loss", sums="losses", figure=mean, interval=jackknife, most=math.inf),
     _Resampled(metric="calibration_error", sums="calibration", figure=calibration_error, interval=pigeonhole),
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccuracyInterval:
+    """The 95 % interval of a recipe's accuracy on new images, and how many seeds and test images it is found from."""
+
+    low: float
+    high: float
+    seeds: int
+    images: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +130,16 @@ class Sums:
             return FigureInterval(low=None, high=None, method=f"none: {error}")
         method = found.method if self.seeds > 1 else found.method.replace("images and seeds", "images, of one network")
         return FigureInterval(low=max(0.0, found.low), high=min(one.most, found.high), method=method)
+
+
+def accuracy_intervals(read: Correctness) -> dict[str, AccuracyInterval]:
+    """By job, where it has several seeds and its test images are more than one, or one group."""
+    found = {}
+    for job, right in read.right.items():
+        with suppress(ComparisonError):
+            if ends := alone(right, groups=read.groups):
+                found[job] = AccuracyInterval(low=ends[0], high=ends[1], seeds=right.shape[0], images=right.shape[1])
+    return found
 
 
 def figures_over_images(good: pd.DataFrame, row: RowIntervals | None) -> dict[str, object]:

@@ -9,6 +9,7 @@ import pandas as pd
 from lab2.compare.doubtful import Doubts
 from lab2.report.chapter import Chapter
 from lab2.report.finding import Finding, find
+from lab2.report.intervals import accuracy_intervals
 from lab2.report.judged import Judged, count_judged
 from lab2.report.outputs import read_outputs
 from lab2.report.sensitivity import sensitivity
@@ -44,5 +45,6 @@ def make_report(run: RunDir, comparison: Comparison, chapters: tuple[Chapter, ..
     if outputs.doubts is not None and (sentence := sensitivity(finding, outputs.doubts)):
         notes = (*notes, sentence)
     finding = replace(finding, notes=notes)
-    summary = summarise(comparison, finding.rows, outputs.intervals, judged.counts)
+    accuracies = accuracy_intervals(finding.read)
+    summary = summarise(comparison, finding.rows, outputs.intervals, judged.counts, accuracies)
     return Report(run, comparison, finding, outputs.doubts, summary, judged, chapters)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from lab2.errors import ComparisonError
 from lab2.report.finding import Finding, find
+from lab2.report.intervals import accuracy_intervals
 from lab2.report.summary import summarise
 from lab2.results.correctness import Collected
 from lab2.results.shard import MACHINE
@@ -56,8 +57,10 @@ def machines(summary: pd.DataFrame, names: Collection[str]) -> dict[str, list[st
 
 
 def _summary(one: Collected, finding: Finding) -> pd.DataFrame:
+    of_all = accuracy_intervals(finding.read)
     rows = {name.removeprefix(one.prefix): row for name, row in finding.rows.items() if name in one.jobs}
-    table = summarise(one.comparison, rows)
+    accuracies = {name.removeprefix(one.prefix): found for name, found in of_all.items() if name in one.jobs}
+    table = summarise(one.comparison, rows, accuracies=accuracies)
     return table.assign(job=one.prefix + table["job"])
 
 

@@ -9,13 +9,14 @@ import pandas as pd
 
 from lab2.compare.comparison import Row
 from lab2.measure.metrics import METRICS, Metric
-from lab2.report.intervals import RowIntervals, costs_over_seeds, figures_over_images
+from lab2.report.intervals import AccuracyInterval, RowIntervals, costs_over_seeds, figures_over_images
 from lab2.report.notes import against_chance, commonest_share, imported, notes, on_several_machines
 from lab2.results.collect import Comparison
 from lab2.results.statistics import Interval, of_share, over_seeds
 from lab2.spec.effort import NOT_RECORDED
 from lab2.spec.job import JobSpec
 
+OVER_IMAGES, OVER_SEEDS = "Wilson, over test images", "t, over seeds"
 # Text fields that should be the same for all seeds of a job. Where they differ, the row lists all values.
 TEXTS = ("flops_uncounted", "device", "device_name", "precision", "git_commit")
 COUNTS = (*(metric.name for metric in METRICS if metric.count), "best_rank", "worst_rank", "configurations_judged")
@@ -26,20 +27,30 @@ def summarise(
     compared: Mapping[str, Row] | None = None,
     intervals: Mapping[str, RowIntervals] | None = None,
     configurations: Mapping[str, int] | None = None,
+    accuracies: Mapping[str, AccuracyInterval] | None = None,
 ) -> pd.DataFrame:
     """The comparison table, in the order of the plan: accuracy, F1, training time and parameters come first.
 
     By job, `compared`: what is shown of its row (`finding.py`); `intervals`: those of its figures (`outputs.py`);
-    `configurations`: how many have been judged on its test images (`judged.py`).
+    `configurations`: how many have been judged on its test images (`judged.py`); `accuracies`: of new images.
     """
     compared, intervals, configurations = compared or {}, intervals or {}, configurations or {}
+    accuracies = accuracies or {}
     jobs = comparison.frame.groupby("job", sort=False)
     share = commonest_share(comparison.frame)
     planned = {trial.job.name: trial.job for trial in comparison.plan.trials}
     smoke = comparison.plan.smoke
     rows_of = [
         {
-            **_summary(planned[str(job)], rows, share, smoke, compared.get(str(job)), intervals.get(str(job))),
+            **_summary(
+                planned[str(job)],
+                rows,
+                share,
+                smoke,
+                compared.get(str(job)),
+                intervals.get(str(job)),
+                accuracies.get(str(job)),
+            ),
             "effort": _effort(planned[str(job)]),
             "configurations_judged": configurations.get(str(job)),
         }
@@ -69,10 +80,11 @@ def _summary(
     smoke: bool,
     compared: Row | None,
     intervals: RowIntervals | None,
+    of_accuracy: AccuracyInterval | None,
 ) -> dict[str, object]:
     good = rows[rows["status"] == "ok"]
     bad = rows[rows["status"] != "ok"]
-    accuracy = _accuracy(good)
+    accuracy, method = _accuracy(good, of_accuracy)
     reasons = [f"seed {seed}: {reason}" for seed, reason in zip(bad["seed"], bad["reason"], strict=True)]
     table: dict[str, object] = {
         "job": job.name,
@@ -88,7 +100,7 @@ def _summary(
         "seeds_expected": len(rows),
         "accuracy_low": accuracy.low if accuracy else None,
         "accuracy_high": accuracy.high if accuracy else None,
-        "interval": ("", "Wilson, over test images", "t, over seeds")[min(len(good), 2)],
+        "interval": method,
         "letters": "".join(compared.letters) if compared else None,
         "best_rank": compared.best_rank if compared else None,
         "worst_rank": compared.worst_rank if compared else None,
@@ -119,9 +131,21 @@ def _over_seeds(metric: Metric, column: Sequence[float | int | None], mixed: boo
     return None if metric.over == "machine" and mixed else float(np.mean(values))
 
 
-def _accuracy(good: pd.DataFrame) -> Interval | None:
+def _accuracy(good: pd.DataFrame, interval: AccuracyInterval | None) -> tuple[Interval | None, str]:
+    """The mean accuracy of a row with its interval, and how that was found.
+
+    Of several seeds it is that of question 3, with the luck of the test images in it, if `interval` is of all that the
+    row was tested on.
+    """
     values = good["accuracy"].dropna().tolist()
-    if len(values) > 1:
-        return over_seeds(values)
     images = good["test_images"].dropna()
-    return of_share(values[0], int(images.iloc[0])) if values and len(images) else None
+    if not values:
+        return None, ""
+    if len(values) == 1:
+        return (of_share(values[0], int(images.iloc[0])) if len(images) else None), OVER_IMAGES
+    found = over_seeds(values)
+    if interval is None or interval.seeds != len(values) or (images != interval.images).any():
+        return found, OVER_SEEDS
+    if interval.low == interval.high:  # all seeds are right about all images, or none
+        return of_share(found.mean, interval.images), OVER_IMAGES
+    return Interval(found.mean, interval.low, interval.high), "t, over seeds and test images"
