@@ -18,6 +18,7 @@ from lab2.more.planned_looks import Asked, PlannedLooks, read_looks, write_looks
 from lab2.more.standing import complete_looks, grown, trials_of_look
 from lab2.report.answer import answer, found
 from lab2.report.finding import Finding, find
+from lab2.report.merged import merged_report
 from lab2.results.collect import collect
 from lab2.results.correctness import Collected
 from lab2.results.run_dir import RunDir
@@ -83,6 +84,12 @@ class TestDecided:
         assert looks.looks[1].level < pair.answer.p < 0.05, pair.answer.p
         assert (pair.verdict, pair.p_adjusted > 0.05) == (Verdict.OPEN, True)
         assert pair.low < 0 < pair.high
+        other = answered(tmp_path / "other", {"c": OPEN["a"]}, margin=0.1)
+        both = {one.path.parent.name: Collected(run=one, comparison=collect(one)) for one in (run, other)}
+        merged = merged_report(both).reports[0].finding
+        assert merged.judged is not None
+        assert merged.judged.pair("a", "b").verdict is Verdict.OPEN
+        assert "seeds of a and b were added in planned looks" in merged.notes
         assert not finding.looked.over
         assert answer(finding)[-1].endswith("lab2 more goes on with them.")
 

@@ -13,6 +13,7 @@ from lab2.report.answer import answer
 from lab2.report.finding import Finding, find
 from lab2.results import correctness
 from lab2.results.collect import collect
+from lab2.results.copies import joined
 from lab2.results.correctness import Collected
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import unfinished, write_shard
@@ -51,10 +52,30 @@ class TestIdentity:
 
     def test_nor_does_it_for_images_that_are_there_twice(self, run: RunDir):
         twice = np.arange(N, dtype=np.uint64)
-        twice[190:] = twice[20:30]
+        twice[198:] = twice[28:30]  # so few that each counts for itself
         for name, right, order in (("a", A, None), ("b", B, ORDER)):
             leave(run, TRIALS[name], right, order=order, images=twice)
         assert pair_of(found_of(run)).answer.discordant == (9, 1)
+
+    def test_copies_of_images_decide_nothing_that_the_images_do_not(self, tmp_path: Path):
+        """Each picture four times: seven that only a is right about are 28, and as significant as seven groups."""
+        once = {"a": among(N, range(N)), "b": among(N, range(7, N))}
+        found = []
+        for times, groups in ((4, None), (4, np.tile(np.arange(N), 4)), (1, None)):
+            run = make_run(tmp_path / f"{times}{groups is None}", TRIALS["a"], TRIALS["b"])
+            for name, right in once.items():
+                images = np.tile(np.arange(N), times) if groups is None else np.arange(N * times)
+                leave(run, TRIALS[name], np.tile(right, times), images=images, groups=groups)
+            found.append(found_of(run))
+        copied, grouped, plain = map(pair_of, found)
+        assert (copied.answer, copied.verdict) == (grouped.answer, grouped.verdict)
+        assert copied.answer.variance == pytest.approx(plain.answer.variance, rel=0.3)
+        assert found[0].notes[0] == "600 of the 800 test images are copies of others: they count as one case"
+
+    def test_a_picture_in_two_groups_makes_them_one(self):
+        images, groups = np.array([1, 2, 2, 3, 4], np.uint64), np.array([7, 7, 8, 9, 9])
+        joined = joined(images, groups)
+        assert [joined[0] == joined[2], joined[0] == joined[3], joined[3] == joined[4]] == [True, False, True]
 
     def test_fewer_test_images_are_those_on_which_all_are_compared(self, run: RunDir):
         leave(run, TRIALS["b"], B, order=ORDER[:100])

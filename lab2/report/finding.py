@@ -31,15 +31,16 @@ class Finding:
         return {row.name: row for row in self.judged.rows} if self.judged else {}
 
 
-def find(*runs: Collected) -> Finding:
+def find(*runs: Collected, planned: Mapping[tuple[str, str], Look] | None = None) -> Finding:
     """Compare the jobs of `runs` by all their finished trials. The margin is the smallest that one of them states.
 
-    A pair with planned looks is compared by the trials of its last look.
+    A pair with planned looks is compared by the trials of its last look. `planned`: looks at pairs of merged runs,
+    whose trials are already those of that look.
     """
     seen: list[Collected] = []
-    looks: dict[tuple[str, str], Look] = {}
+    looks = dict(planned or {})
     looked: list[LastLook] = []
-    notes: list[str] = []
+    notes = [f"seeds of {first} and {second} were added in planned looks" for first, second in looks]
     for one in runs:
         try:
             last = last_look(one.run, one.comparison)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from lab2.compare.looks import Look
+from lab2.more.standing import last_look
 from lab2.report.answer import answer, caveats
 from lab2.report.caption import failures, remarks
 from lab2.report.chapter import Chapter, Table
@@ -29,6 +31,7 @@ class MergedReport:
     merged: Merged
     reports: tuple[Report, ...]  # of each group
     differences: tuple[tuple[str, ...], ...]  # of each group: what its runs gave their trainings, and was not the same
+    planned: tuple[Mapping[tuple[str, str], Look], ...]  # of each group: the looks at pairs of its rows
 
     @property
     def apart(self) -> list[str]:
@@ -45,9 +48,24 @@ class MergedReport:
 def merged_report(runs: Mapping[str, Collected], command: str = "") -> MergedReport:
     """The report of several runs, by their names. Raises `Lab2Error` as the reports of the runs do."""
     merged = merge(runs, command)
-    reports = tuple(make_report(one.run, one.comparison) for one in merged.groups)
+    planned = tuple(_planned(group, runs) for group in merged.groups)
+    reports = tuple(
+        make_report(one.run, one.comparison, planned=looks) for one, looks in zip(merged.groups, planned, strict=True)
+    )
     differences = tuple(tuple(trained_differently([runs[name] for name in one.runs])) for one in merged.groups)
-    return MergedReport(merged=merged, reports=reports, differences=differences)
+    return MergedReport(merged=merged, reports=reports, differences=differences, planned=planned)
+
+
+def _planned(group: MergedGroup, runs: Mapping[str, Collected]) -> dict[tuple[str, str], Look]:
+    """The last looks at pairs of the group's rows, by their names here."""
+    found = {}
+    for run_name in group.runs:
+        last = last_look(runs[run_name].run, runs[run_name].comparison)
+        rows = {job: name for name, job, of in group.rows if run_name in of}
+        if last and last.complete and rows.keys() >= set(last.planned.decide):
+            first, second = last.planned.decide
+            found[rows[first], rows[second]] = last.planned.look(last.complete)
+    return found
 
 
 def write_merged(found: MergedReport, folder: Path) -> tuple[list[str], list[OSError]]:
@@ -74,7 +92,7 @@ def merged_html(found: MergedReport) -> bytes:
             zip(found.merged.groups[1:], others, found.differences[1:], strict=True), 2
         )
     ]
-    return index_html(make_report(first.run, first.comparison, (_runs(found), *more)))
+    return index_html(make_report(first.run, first.comparison, (_runs(found), *more), found.planned[0]))
 
 
 def _runs(found: MergedReport) -> Chapter:

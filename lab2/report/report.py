@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from lab2.compare.doubtful import Doubts
+from lab2.compare.looks import Look
 from lab2.report.chapter import Chapter
 from lab2.report.finding import Finding, find
 from lab2.report.intervals import accuracy_intervals
@@ -37,9 +39,18 @@ class Report:
         return (*self.finding.notes, *self.judged.notes)
 
 
-def make_report(run: RunDir, comparison: Comparison, chapters: tuple[Chapter, ...] = ()) -> Report:
-    """The report of a run that was collected; reads the predictions of its trials. `chapters` are what a study adds."""
-    finding, judged = find(Collected(run=run, comparison=comparison)), count_judged(run, comparison)
+def make_report(
+    run: RunDir,
+    comparison: Comparison,
+    chapters: tuple[Chapter, ...] = (),
+    planned: Mapping[tuple[str, str], Look] | None = None,
+) -> Report:
+    """The report of a run that was collected; reads the predictions of its trials.
+
+    `chapters` are what a study adds; `planned`, of merged runs, the looks at their pairs.
+    """
+    finding = find(Collected(run=run, comparison=comparison), planned=planned)
+    judged = count_judged(run, comparison)
     outputs = read_outputs(finding)
     notes = (*finding.notes, *outputs.notes)
     if outputs.doubts is not None and (sentence := sensitivity(finding, outputs.doubts)):

@@ -25,6 +25,7 @@ from lab2.foreign_text import one_line
 from lab2.measure.predictions import Predictions, read_predictions
 from lab2.results.collect import Comparison
 from lab2.results.completion import check_predictions
+from lab2.results.copies import copies_among
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import DataConfig
 from lab2.spec.plan import some_of
@@ -225,9 +226,13 @@ def _aligned(sets: list[_TestSet], arms: Sequence[str], *, other_data: bool) -> 
         for arm, of_arm in groupby(trials, key=lambda trial: trial.arm)
     }
     elsewhere = (one.trials for one, index in zip(sets, where, strict=True) if index is None)
+    images = next(iter(chosen.identities.values()), None)
+    notes, groups = [*_notes(sets, chosen, where, other_data=other_data)], chosen.groups
+    if images is not None and (copies := copies_among(images)):
+        notes.append(f"{copies:,} of the {len(images):,} test images are copies of others: they count as one case")
+        groups = joined(images, groups)
     return Correctness(
-        right=right, notes=tuple(_notes(sets, chosen, where, other_data=other_data)), groups=chosen.groups,
-        images=next(iter(chosen.identities.values()), None),
+        right=right, notes=tuple(notes), groups=groups, images=images,
         elsewhere=frozenset(trial.arm for trials in elsewhere for trial in trials),
         trials=tuple(trials), truth=chosen.truth,
     )  # fmt: skip

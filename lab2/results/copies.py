@@ -1,0 +1,30 @@
+"""Copies of one test image: whoever is right about one is right about all, so together they are one case."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Share of the test images that may be copies of others and count as images of their own: they make an interval no more
+# than a hundredth too short.
+MOST_COPIES = 0.01
+
+
+def copies_among(images: NDArray[np.uint64]) -> int:
+    """How many of the (N,) identities came before; 0 where they are so few that they may count for themselves."""
+    copies = len(images) - len(np.unique(images))
+    return copies if copies > MOST_COPIES * len(images) else 0
+
+
+def joined(images: NDArray[np.uint64], groups: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """(N,) groups in which copies of one image are together, and with them the groups that they are of."""
+    links = [np.unique(one, return_inverse=True)[1] for one in (images, groups) if one is not None]
+    found = np.arange(len(images))
+    while True:  # what is linked gets the least number among it
+        before = found
+        for link in links:
+            least = np.full(len(images), len(images))
+            np.minimum.at(least, link, found)
+            found = least[link]
+        if (found == before).all():
+            return found
