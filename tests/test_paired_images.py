@@ -13,7 +13,7 @@ from lab2.report.answer import answer
 from lab2.report.finding import Finding, find
 from lab2.results import correctness
 from lab2.results.collect import collect
-from lab2.results.copies import joined
+from lab2.results.copies import as_cases
 from lab2.results.correctness import Collected
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import unfinished, write_shard
@@ -74,8 +74,8 @@ class TestIdentity:
 
     def test_a_picture_in_two_groups_makes_them_one(self):
         images, groups = np.array([1, 2, 2, 3, 4], np.uint64), np.array([7, 7, 8, 9, 9])
-        joined = joined(images, groups)
-        assert [joined[0] == joined[2], joined[0] == joined[3], joined[3] == joined[4]] == [True, False, True]
+        one = as_cases(images, groups)
+        assert [one[0] == one[2], one[0] == one[3], one[3] == one[4]] == [True, False, True]
 
     def test_fewer_test_images_are_those_on_which_all_are_compared(self, run: RunDir):
         leave(run, TRIALS["b"], B, order=ORDER[:100])

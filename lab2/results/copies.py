@@ -16,7 +16,7 @@ def copies_among(images: NDArray[np.uint64]) -> int:
     return copies if copies > MOST_COPIES * len(images) else 0
 
 
-def joined(images: NDArray[np.uint64], groups: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+def as_cases(images: NDArray[np.uint64], groups: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
     """(N,) groups in which copies of one image are together, and with them the groups that they are of."""
     links = [np.unique(one, return_inverse=True)[1] for one in (images, groups) if one is not None]
     found = np.arange(len(images))

@@ -230,7 +230,7 @@ def _aligned(sets: list[_TestSet], arms: Sequence[str], *, other_data: bool) -> 
     notes, groups = [*_notes(sets, chosen, where, other_data=other_data)], chosen.groups
     if images is not None and (copies := copies_among(images)):
         notes.append(f"{copies:,} of the {len(images):,} test images are copies of others: they count as one case")
-        groups = joined(images, groups)
+        groups = as_cases(images, groups)
     return Correctness(
         right=right, notes=tuple(notes), groups=groups, images=images,
         elsewhere=frozenset(trial.arm for trials in elsewhere for trial in trials),
