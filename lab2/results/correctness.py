@@ -25,7 +25,7 @@ from lab2.foreign_text import one_line
 from lab2.measure.predictions import Predictions, read_predictions
 from lab2.results.collect import Comparison
 from lab2.results.completion import check_predictions
-from lab2.results.copies import copies_among
+from lab2.results.copies import as_cases, copies_among
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import DataConfig
 from lab2.spec.plan import some_of
