@@ -70,7 +70,8 @@ class TestVerdicts:
         assert rows["best_rank"].to_dict() == {"a": 1, "b": 2, "c": 2, "d": 2}
         assert rows["worst_rank"].to_dict() == {"a": 1, "b": 4, "c": 4, "d": 4}
         text = markdown(report)
-        assert "| b | 90.00% \\[90.00, 90.00\\] | ok | b |" in text
+        # By hand: 0.9 ± 1.962 sqrt(0.09 / 999). The seeds are alike, so all of it is the luck of the images.
+        assert "| b | 90.00% \\[88.14, 91.86\\] | ok | b |" in text
         assert "| 3 of 3 | 2–4 |" in text
         assert "| 3 of 3 | 1 |" in text
         parsed = {row["job"]: row for row in json.loads(table_json(report))}
@@ -136,13 +137,13 @@ class TestVerdicts:
         )
 
     def test_where_there_is_enough_for_the_margin_only_a_smaller_difference_is_open(self, tmp_path: Path):
-        """V is (4e-4 + 5.25e-4) / 3: 3 seeds find 5 points, but do not show that 2 points are less than 5."""
+        """V is (4e-4 + 5.25e-4) / 3: 3 seeds find 7 points, but do not show that 3.3 points are less than 7."""
         rights = {
             name: np.stack([among(1000, range(count)) for count in counts])
-            for name, counts in {"a": (900, 920, 940), "b": (880, 895, 925)}.items()
+            for name, counts in {"a": (900, 920, 940), "b": (867, 882, 912)}.items()
         }
-        assert answer(report_of(answered(tmp_path, rights, margin=5)).finding)[-1] == (
-            "To find a true difference of 5 points with a power of 80 %: a and b have enough seeds and images; whether "
+        assert answer(report_of(answered(tmp_path, rights, margin=7)).finding)[-1] == (
+            "To find a true difference of 7 points with a power of 80 %: a and b have enough seeds and images; whether "
             "they differ by less is undecided."
         )
 

@@ -11,7 +11,7 @@ from scipy import stats
 from lab2.compare.answer import Method, Question, mcnemar
 from lab2.compare.comparison import Verdict, compare
 from lab2.compare.equivalence import default_margin, tost
-from lab2.compare.price import Need, price
+from lab2.compare.price import Need, power_of, price
 from lab2.compare.ranks import ranks
 from lab2.compare.variance import Split
 from lab2.errors import ComparisonError
@@ -116,8 +116,19 @@ def test_equivalence_is_the_90_percent_interval_within_the_margin():
 
 def split(*, seeds: float, images: float, one_seed: float | None, all_images: float = 0.0) -> Split:
     return Split(
-        seeds=seeds, images=images, networks=0.0, one_seed=one_seed, all_images=all_images, df=10.0, cases=10_000
+        seeds=seeds,
+        images=images,
+        networks=0.0,
+        one_seed=one_seed,
+        one_seed_squares=(one_seed or 0.0) ** 2 / 2,
+        all_images=all_images,
+        df=math.inf,
+        cases=10_000,
     )
+
+
+def _student(df: float) -> float:
+    return float(stats.t.ppf(0.975, df))
 
 
 class TestPrice:
@@ -125,9 +136,21 @@ class TestPrice:
 
     def test_in_seeds_by_the_formula(self):
         # var_a + var_e / N = 4e-6, var_Delta / N = 1e-7, d = 0.002: 8e-6 / ((0.002 / Z)^2 - 1e-7) = 19.5
-        found = price(split(seeds=8e-6 / 3, images=1e-7, one_seed=8e-6), 0.002)
-        assert (found.need, found.seeds) == (Need.SEEDS, math.ceil(8e-6 / ((0.002 / self.Z) ** 2 - 1e-7)))
-        assert found.seeds == 20
+        one = split(seeds=8e-6 / 3, images=1e-7, one_seed=8e-6)
+        found = price(one, 0.002)
+        assert math.ceil(8e-6 / ((0.002 / self.Z) ** 2 - 1e-7)) == 20  # with normal quantiles
+        assert (found.need, found.seeds) == (Need.SEEDS, 21)  # with Student's, of 38 degrees of freedom or more
+        powers = [power_of(one, 0.002, seeds, _student) for seeds in (20, 21)]
+        assert powers[0] < 0.8 <= powers[1] < 0.82
+
+    def test_two_seeds_are_seldom_enough(self):
+        """Normal quantiles would say that two are; Student's with two degrees of freedom find it in a third."""
+        allowed = (0.01 / self.Z) ** 2
+        found = price(split(seeds=allowed, images=0.0, one_seed=2 * allowed), 0.01)
+        assert power_of(split(seeds=allowed, images=0.0, one_seed=2 * allowed), 0.01, 2, _student) == (
+            pytest.approx(0.36, abs=0.02)
+        )
+        assert found.seeds == 4
 
     def test_where_no_number_of_seeds_decides_it_names_the_images(self):
         # var_Delta = 0.01: N >= 0.01 (Z / 0.002)^2

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +15,7 @@ from lab2.compare.correctness import Sample, gather, samples
 from lab2.compare.equivalence import check_margin, default_margin, tost
 from lab2.compare.letters import letters
 from lab2.compare.looks import Look
-from lab2.compare.price import POWER, Price, price
+from lab2.compare.price import POWER, Critical, Price, price
 from lab2.compare.ranks import ranks
 from lab2.compare.simultaneous import MaximumT, holm
 from lab2.compare.variance import Components, Split, Variances, estimate
@@ -95,7 +95,7 @@ class Comparison:
     margin: float
     images: int
     cases: int  # fewer than the images where these come in groups
-    critical: float  # normal quantile for all pairs at once, as 1.96 is for one
+    critical: Critical  # for all pairs at once, as Student's quantile is for one
     covariance: NDArray[np.float64]  # (K, K) of the rows' means, over seeds and cases, in the order of the rows
 
     def among(self, names: Collection[str]) -> Comparison:
@@ -169,7 +169,7 @@ def compare(
     return Comparison(
         rows=_rows(names, ordered, variances, places, pairs), pairs=tuple(pairs), margin=margin,
         images=given.images, cases=given.cases,
-        critical=maximum.critical(alpha, math.inf), covariance=covariance,
+        critical=partial(maximum.critical, alpha), covariance=covariance,
     )  # fmt: skip
 
 
@@ -209,7 +209,7 @@ def _together(
     answers = [one.answer for one in found]
     by_holm = holm([one.p for one in answers])
     alone = [tost(one.difference, one.variance, one.df, margin) for one in answers]
-    critical = maximum.critical(alpha, math.inf)
+    critical = partial(maximum.critical, alpha)
     pairs = []
     for one, p_holm, p_alone, p_all in zip(found, by_holm, alone, holm(alone), strict=True):
         answer, look = one.answer, looks.get(frozenset(one.names))

@@ -13,7 +13,6 @@ What is shown to be worse and within the margin is not worse by more than the ma
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -107,7 +106,7 @@ def judge(
         before=rows[BEFORE].mean, after=rows[AFTER].mean, images=found.images, cases=found.cases,
         seeds=(rows[BEFORE].components.seeds, rows[AFTER].components.seeds),
         answer=pair.answer, test_set=pair.test_set, low=pair.low, high=pair.high, bound=bound, margin=margin,
-        price=price(pair.split, margin, critical=quantile(1 - alpha, math.inf)) if is_open else None,
+        price=price(pair.split, margin, critical=lambda df: quantile(1 - alpha, df)) if is_open else None,
     )  # fmt: skip
 
 

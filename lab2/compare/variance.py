@@ -41,6 +41,7 @@ class Split:
     images: float  # max(0, V_D - sum of R_k / S_k) / n
     networks: float  # V_D / n: of question 1, these trained networks on new images
     one_seed: float | None  # `seeds` if each had one: 2 (var_a + var_e / n); None where one seed cannot tell
+    one_seed_squares: float  # the sum of the squares of its two parts, for the degrees of freedom of other seeds
     all_images: float  # what of `seeds` images do not make smaller: sum of var_a,k / S_k
     df: float  # Satterthwaite
     cases: int
@@ -90,6 +91,7 @@ class Variances:
             seeds=seeds, images=images, networks=by_image / n + few, cases=n,
             df=(seeds + images) ** 2 / spread if spread > 0 else math.inf,
             one_seed=None if first.luck_unknown or second.luck_unknown else sum(part * count for part, count in parts),
+            one_seed_squares=sum((part * count) ** 2 for part, count in parts),
             all_images=max(0.0, seeds - residual / n),
         )  # fmt: skip
 

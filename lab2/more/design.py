@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lab2.compare.answer import Question, quantile
 from lab2.compare.comparison import Comparison, Pair
 from lab2.compare.looks import levels
-from lab2.compare.price import Need, Price, power_of, price
+from lab2.compare.price import Critical, Need, Price, power_of, price
 from lab2.errors import ConfigError
 from lab2.more.planned_looks import Asked, PlannedLook, PlannedLooks
 from lab2.spec.checks import require
@@ -116,5 +115,5 @@ def _between(fewest: int, last: int) -> list[int]:
     return [fewest + round(added * k / looks) for k in range(1, looks + 1)]
 
 
-def _critical(level: float) -> float:
-    return -quantile(level / 2, math.inf)
+def _critical(level: float) -> Critical:
+    return lambda df: -quantile(level / 2, df)
