@@ -6,10 +6,12 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from lab2.compare.flips import flips
 from lab2.compare.noninferiority import AFTER, BEFORE, DEFAULT_MARGIN, Change, Verdict, judge, overall
 from lab2.compare.price import Need
+from lab2.compare.score import lower_bound, p_at_least
 from lab2.errors import ComparisonError
 
 N = 10_000
@@ -153,3 +155,27 @@ def test_an_image_is_right_where_more_than_half_of_the_seeds_are():
     assert found.lost.tolist() == [0, 1]  # the larger change first
     assert found.gained.tolist() == [3]
     assert (found.before[1], found.after[1]) == (pytest.approx(2 / 3), 0.5)
+
+
+class TestScore:
+    """Tango's score test, by the probabilities of all outcomes."""
+
+    @pytest.mark.parametrize(("images", "margin"), [(1000, 0.0025), (3850, 0.001), (656, 0.039), (10_000, 0.0025)])
+    def test_networks_that_differ_by_the_margin_are_seldom_called_equal(self, images: int, margin: float):
+        most = int(4 * images * margin) + 40
+        counts = np.arange(most)
+        tested = np.array([[p_at_least(b, c, images, margin) for c in counts] for b in counts])
+        for only_second in (0.0, 1.0, 5.0, 20.0):  # images, on average
+            chances = np.outer(
+                stats.poisson.pmf(counts, images * margin + only_second), stats.poisson.pmf(counts, only_second)
+            )
+            assert chances[tested < 0.05].sum() <= 0.052
+
+    def test_the_bound_is_where_the_test_has_its_level(self):
+        for b, c in ((0, 0), (3, 9), (40, 12), (0, 200)):
+            bound = lower_bound(b, c, 1000, 0.05)
+            assert bound < (b - c) / 1000
+            if bound < 0:
+                assert p_at_least(c, b, 1000, -bound) == pytest.approx(0.05, abs=1e-6)
+        # Many images: Wald's.
+        assert lower_bound(4000, 3000, 100_000, 0.05) == pytest.approx(0.01 - 1.645 * 7000**0.5 / 1e5, abs=2e-5)
