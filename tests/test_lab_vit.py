@@ -119,19 +119,21 @@ class TestRule:
         return [self.gain("lab_vit_width", largest, half), *rest]
 
     @pytest.mark.parametrize(
-        ("largest", "half", "data", "verdict"),
+        ("largest", "half", "data", "control", "verdict"),
         [
-            (18.0, 1.0, -1.5, Verdict.REFUTED),
-            (3.0, 1.0, -1.5, Verdict.SUPPORTED),
-            (3.0, 1.0, 0.0, Verdict.UNDECIDED),  # data do not matter either
-            (10.0, 3.0, -1.5, Verdict.UNDECIDED),  # may be worth as much
+            (18.0, 1.0, -4.0, 76.0, Verdict.REFUTED),
+            (3.0, 1.0, -4.0, 76.0, Verdict.SUPPORTED),
+            (3.0, 1.0, -1.5, 76.0, Verdict.UNDECIDED),  # data matter little
+            (3.0, 1.0, 0.0, 76.0, Verdict.UNDECIDED),  # or not at all
+            (10.0, 3.0, -6.0, 76.0, Verdict.UNDECIDED),  # may be worth as much
+            (3.0, 1.0, -4.0, 90.0, Verdict.UNDECIDED),  # what the claim explains is not there
         ],
     )
-    def test_verdicts(self, largest, half, data, verdict):
-        found, sentence = decide(self.changes(largest, half), self.gain(LESS_DATA, data))
+    def test_verdicts(self, largest, half, data, control, verdict):
+        found, sentence = decide(self.changes(largest, half), self.gain(LESS_DATA, data), control)
         assert found is verdict
         assert f"changes it by {data:+.2f} points" in sentence
 
     def test_the_best_change_is_named_in_words(self):
-        _, sentence = decide(self.changes(18.0), self.gain(LESS_DATA, -1))
+        _, sentence = decide(self.changes(18.0), self.gain(LESS_DATA, -1), 76.0)
         assert "width 16 instead of 8 is worth +18.0 points [17.0, 19.0]" in sentence

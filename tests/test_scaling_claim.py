@@ -60,6 +60,7 @@ class TestRule:
                 network=network,
                 cost=cost,
                 exponent=Measured(value=value, low=value - half, high=value + half),
+                of_all=Measured(value=value, low=value - 1.6 * half, high=value + 1.6 * half),
             )
             for network, value in (("attention", attention), ("convolution", convolution))
             for cost in ("time", "memory")
@@ -71,6 +72,7 @@ class TestRule:
             (1.9, 1.0, 0.1, Verdict.SUPPORTED),
             (1.0, 1.0, 0.1, Verdict.REFUTED),
             (1.9, 1.6, 0.1, Verdict.REFUTED),
+            (1.9, 1.4, 0.1, Verdict.UNDECIDED),  # one of four is outside now and then
             (1.6, 1.0, 0.2, Verdict.UNDECIDED),
         ],
     )
@@ -80,7 +82,7 @@ class TestRule:
         assert f"time of attention: {attention:.2f}" in sentence
 
     def test_what_was_not_measured_decides_nothing(self):
-        found = [*self.growths(1.9, 1.0)[:3], Growth(network="convolution", cost="memory", exponent=None)]
+        found = [*self.growths(1.9, 1.0)[:3], Growth(network="convolution", cost="memory", exponent=None, of_all=None)]
         verdict, sentence = decide(found)
         assert verdict is Verdict.UNDECIDED
         assert "memory of convolution: not determined" in sentence

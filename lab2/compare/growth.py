@@ -23,15 +23,17 @@ NOTHING = 1e-6  # share of the largest cost: a part that is less is rounding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """A number and its 95 % interval, Student's over repeats."""
+    """A number and its interval, Student's over repeats."""
 
     value: float
     low: float
     high: float
 
 
-def exponent(sizes: NDArray[np.float64], costs: NDArray[np.float64]) -> Measured | None:
+def exponent(sizes: NDArray[np.float64], costs: NDArray[np.float64], alpha: float = 0.05) -> Measured | None:
     """The exponent between the three largest of the n `sizes`, of the (R, n) `costs` of independent repeats.
+
+    Its interval holds it in 1 - `alpha` of the cases.
 
     None where a cost does not grow there in each repeat. Raises `ComparisonError` for fewer than two repeats or three
     sizes, or where the three largest sizes are not of equal ratios.
@@ -43,7 +45,7 @@ def exponent(sizes: NDArray[np.float64], costs: NDArray[np.float64]) -> Measured
     first, second = costs[:, -2] - costs[:, -3], costs[:, -1] - costs[:, -2]
     if min(first.min(), second.min()) <= 0:
         return None
-    return _over_repeats(np.log(second / first) / math.log(ratio))
+    return _over_repeats(np.log(second / first) / math.log(ratio), alpha)
 
 
 def where_quadratic_outweighs(sizes: NDArray[np.float64], costs: NDArray[np.float64]) -> Measured | None:
@@ -73,7 +75,7 @@ def _check(sizes: NDArray[np.float64], costs: NDArray[np.float64]) -> None:
         )
 
 
-def _over_repeats(values: NDArray[np.float64]) -> Measured:
+def _over_repeats(values: NDArray[np.float64], alpha: float = 0.05) -> Measured:
     count, mean = len(values), float(values.mean())
-    half = quantile(0.975, count - 1) * float(values.std(ddof=1)) / math.sqrt(count)
+    half = quantile(1 - alpha / 2, count - 1) * float(values.std(ddof=1)) / math.sqrt(count)
     return Measured(value=mean, low=mean - half, high=mean + half)

@@ -26,6 +26,7 @@ NETWORKS: Mapping[str, ModelConfig] = {
     "convolution": ResNet20Config(filters=8),  # ends in a mean over the map: nothing grows faster than the pixels
 }
 BANDS: Mapping[str, tuple[float, float]] = {"attention": (1.5, 2.5), "convolution": (0.75, 1.25)}
+ALPHA = 0.05
 COSTS: Mapping[str, str] = {"time": "train_seconds", "memory": "peak_memory_bytes"}
 
 
@@ -50,6 +51,7 @@ class Growth:
     network: str
     cost: str
     exponent: Measured | None  # None: the cost does not grow in each repeat
+    of_all: Measured | None  # with the interval for all exponents together (Bonferroni)
 
     @property
     def is_inside(self) -> bool:
@@ -59,9 +61,9 @@ class Growth:
 
     @property
     def is_outside(self) -> bool:
-        """Whether the whole interval lies outside of it."""
+        """Whether the whole interval for all exponents together lies outside of it."""
         low, high = BANDS[self.network]
-        return self.exponent is not None and (self.exponent.high < low or self.exponent.low > high)
+        return self.of_all is not None and (self.of_all.high < low or self.of_all.low > high)
 
     @property
     def text(self) -> str:
@@ -83,9 +85,10 @@ def conclude(evidence: Evidence) -> Conclusion:
                 [[float(getattr(row, name) or math.nan) for row in evidence.of(f"{network}_{side}")] for side in sides]
             ).T  # (R, n)
             if not np.isfinite(costs).all():  # macOS and MPS measure no peak of memory
-                found.append(Growth(network=network, cost=cost, exponent=None))
+                found.append(Growth(network=network, cost=cost, exponent=None, of_all=None))
                 continue
-            found.append(Growth(network=network, cost=cost, exponent=exponent(pixels, costs)))
+            each, all_ = (exponent(pixels, costs, alpha) for alpha in (ALPHA, ALPHA / len(NETWORKS) / len(COSTS)))
+            found.append(Growth(network=network, cost=cost, exponent=each, of_all=all_))
             if network == "attention":
                 figures.append(_side(cost, where_quadratic_outweighs(pixels, costs)))
     verdict, sentence = decide(found)
@@ -145,8 +148,8 @@ CLAIM = Claim(
         f"Steps forward and back of a ViT with patches of 4 pixels and of ResNet-20, {BATCH} images a step, at sides "
         f"of {SIDE} pixels and its doubles. The exponent of time and of peak memory in pixels between the three "
         "largest sides, of what each doubling adds, with a 95 % interval over repeats. Supported if all four intervals "
-        f"lie within {BANDS['attention']} for attention and {BANDS['convolution']} for convolution; refuted if one "
-        "lies outside altogether; otherwise not decided."
+        f"lie within {BANDS['attention']} for attention and {BANDS['convolution']} for convolution; refuted if one, "
+        "with an interval for all four together, lies outside altogether; otherwise not decided."
     ),
     plan=plan,
     conclude=conclude,
