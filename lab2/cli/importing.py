@@ -10,6 +10,7 @@ import typer
 from lab2.cli import completion
 from lab2.cli.command import command
 from lab2.cli.inspecting import progress_bar
+from lab2.cli.launching import typed
 from lab2.cli.options import DEFAULT_RUNS, Runs
 from lab2.cli.screen import say, show_table, warn
 from lab2.errors import ConfigError
@@ -64,7 +65,7 @@ def import_predictions(
     beside = open_run(runs, other) if other else None
     data = _data(dataset, settings or [])
     with progress_bar() as progress:
-        found = import_answers(file, runs, data, beside, progress)
+        found = import_answers(file, runs, data, beside, progress, typed())
     names = dict.fromkeys(trial.job.name for trial in found.trials)
     several = "s" * (len(found.trials) > 1)
     say(f"imported {', '.join(names)}: {len(found.trials)} trial{several}, {found.run.path}")

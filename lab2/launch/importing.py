@@ -61,12 +61,17 @@ class _Beside:
 
 
 def import_answers(
-    file: Path, runs: Path, data: DataConfig | None, beside: RunDir | None = None, progress: Progress = nothing
+    file: Path,
+    runs: Path,
+    data: DataConfig | None,
+    beside: RunDir | None = None,
+    progress: Progress = nothing,
+    command: str = "",
 ) -> Imported:
     """Read `file`, check it against the test images of `data`, and make a run of it in the folder `runs`.
 
     `data` None: those of the run `beside`, if there is one, else the images are known by their names in the file alone.
-    `beside`: a run whose finished trials stand in the new one, too.
+    `beside`: a run whose finished trials stand in the new one, too. `command`: what was typed.
     Raises `DataError` for a file that is wrong, `RunError` for a run that cannot be compared with or cannot be written.
     """
     table = read_answers(file)
@@ -79,7 +84,7 @@ def import_answers(
     trials = _trials(answers, config or DataConfig(dataset=str(file.resolve())), known, pinned=config is not None)
     if others:
         _check_names(table.path, trials, others)
-    run = _make_run(runs, trials, answers, known, others)
+    run = _make_run(runs, trials, answers, known, others, command)
     notes = []
     if table.ignored:
         notes.append(f"columns that are not used: {some_of([shown(name) for name in table.ignored])}")
@@ -187,7 +192,12 @@ def _sha256(seeds: Sequence[Answers]) -> str:
 
 
 def _make_run(
-    runs: Path, trials: Sequence[Trial], answers: Sequence[Answers], known: KnownImages, others: _Beside | None
+    runs: Path,
+    trials: Sequence[Trial],
+    answers: Sequence[Answers],
+    known: KnownImages,
+    others: _Beside | None,
+    command: str,
 ) -> RunDir:
     """Write the run: the results first, then the plan, without which a directory is no run."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -200,6 +210,7 @@ def _make_run(
         device=others.plan.device if others else "auto",
         digests=(*(others.digests if others else ()), *own),
         margin_points=others.plan.margin_points if others else None,
+        command=command,
     )
     commit, changed = source_commit()
 

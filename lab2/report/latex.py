@@ -11,6 +11,7 @@ from lab2.report.columns import ABSENT, COLUMNS, Column
 from lab2.report.report import Report
 
 WIDEST = 4  # rank of the last columns that a page is wide enough for
+LOOKS = "A pair whose seeds were added in planned looks is judged at the level of its look."
 LETTERS = "Rows that share a letter are not shown to differ."
 _GROUP, _ACCURACY, _STATUS = "group", "test accuracy [95 %]", "status"
 _LEFT = ("model", "weights", _ACCURACY)  # the letters behind an accuracy would move it, were it on the right
@@ -65,6 +66,7 @@ def _notes(report: Report, has_letters: bool) -> list[str]:
     plain = [
         *([*caveats(summary), *sentences] if sentences else []),
         *([LETTERS] if has_letters else []),
+        *([LOOKS] if has_letters and report.finding.looks else []),
         *failures(summary),
         *remarks(summary),
         *report.notes,

@@ -31,6 +31,7 @@ class MergedReport:
     merged: Merged
     reports: tuple[Report, ...]  # of each group
     differences: tuple[tuple[str, ...], ...]  # of each group: what its runs gave their trainings, and was not the same
+    commands: Mapping[str, str]  # by run, what was typed to start it; empty: not known
     planned: tuple[Mapping[tuple[str, str], Look], ...]  # of each group: the looks at pairs of its rows
 
     @property
@@ -53,7 +54,8 @@ def merged_report(runs: Mapping[str, Collected], command: str = "") -> MergedRep
         make_report(one.run, one.comparison, planned=looks) for one, looks in zip(merged.groups, planned, strict=True)
     )
     differences = tuple(tuple(trained_differently([runs[name] for name in one.runs])) for one in merged.groups)
-    return MergedReport(merged=merged, reports=reports, differences=differences, planned=planned)
+    commands = {name: one.comparison.plan.command for name, one in runs.items()}
+    return MergedReport(merged=merged, reports=reports, differences=differences, commands=commands, planned=planned)
 
 
 def _planned(group: MergedGroup, runs: Mapping[str, Collected]) -> dict[tuple[str, str], Look]:
@@ -101,6 +103,8 @@ def _runs(found: MergedReport) -> Chapter:
     several = len(groups) > 1
     rows = [(name, job, ", ".join(runs), group.title) for group in groups for name, job, runs in group.rows]
     tables = [Table(title="Rows", columns=("row", "job", "runs", "tested on"), rows=tuple(rows))]
+    commands = tuple((name, command or ABSENT) for name, command in found.commands.items())
+    tables.append(Table(title="The commands that started the runs", columns=("run", "command"), rows=commands))
     if several:
         tables.insert(0, _across(found))
     lead = [

@@ -39,6 +39,7 @@ from lab2.report.page.targets import target_section
 from lab2.report.report import Report
 from lab2.report.summary import least_error
 from lab2.report.targets import time_to_target
+from lab2.results.merging import MergedRun
 from lab2.spec.job import DataConfig
 
 _FOLDER = Path(__file__).parent
@@ -130,6 +131,7 @@ def _head(report: Report) -> dict[str, object]:
         "run_id": comparison.plan.run_id,
         "created_at": comparison.plan.created_at,
         "command": comparison.plan.command,
+        "merged": isinstance(report.run, MergedRun),
         "leaks": comparison.leaks,
         "caveats": caveats(report.summary),
         "answer": _sentences(report),
