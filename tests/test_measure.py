@@ -177,7 +177,7 @@ def test_latency_is_of_single_images_and_throughput_of_batches():
     images = torch.zeros(300, 1, 8, 8, dtype=torch.uint8)
     p50, p95 = latency(predict, images)
     assert set(seen) == {1}
-    assert 0.001 <= p50 <= p95
+    assert 0.001 <= p50.value <= p95.value
     seen.clear()
     assert throughput(predict, images) <= 250 / 0.01
     assert set(seen) == {250}
@@ -190,7 +190,8 @@ def test_latency_is_the_median_and_the_95th_percentile_of_all(monkeypatch):
     monkeypatch.setattr(cost, "_seconds", lambda predict, batch: predict(batch))
     images = torch.arange(1, 101, dtype=torch.uint8).view(100, 1, 1, 1)
     p50, p95 = latency(lambda one: float(one.max()), images)  # 1 to 100 seconds, each once
-    assert (p50, p95) == pytest.approx((50.5, 95.05))
+    assert (p50.value, p95.value) == pytest.approx((50.5, 95.05))
+    assert (p50.low, p50.high, p95.low, p95.high) == (40, 61, 90, 100)  # of 100, as tables of order statistics have it
 
 
 @pytest.mark.parametrize(("seconds", "calls"), [(0.1, 5), (0.3, 3), (0.01, 50)])

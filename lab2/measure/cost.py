@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lab2.compare.percentile import PercentileInterval, percentile_interval
 from lab2.measure.batch import images_at_a_time
 from lab2.measure.hardware import synchronize
 
@@ -51,12 +51,12 @@ class Stopwatch:
 
 
 @torch.inference_mode()
-def latency(predict: Callable[[Tensor], object], images: Tensor) -> tuple[float, float]:
+def latency(predict: Callable[[Tensor], object], images: Tensor) -> tuple[PercentileInterval, PercentileInterval]:
     """Median and 95th percentile of the seconds of `predict` for single images; `images` are (N, C, S, S)."""
     for image in images[:WARM_UP_REPEATS]:
         predict(image[None])
-    p50, p95 = np.percentile(_repeated(predict, [image[None] for image in images], LATENCY_REPEATS), [50, 95])
-    return float(p50), float(p95)
+    seconds = _repeated(predict, [image[None] for image in images], LATENCY_REPEATS)
+    return percentile_interval(seconds, 0.5), percentile_interval(seconds, 0.95)
 
 
 @torch.inference_mode()

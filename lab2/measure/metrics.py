@@ -149,6 +149,11 @@ COST = (
         text=milliseconds,
     ),
     Metric(name="latency_p95_seconds", about="one image, deployed; 95th percentile", unit="s", over="machine"),
+    *(
+        Metric(name=f"latency_p{share}_{end}_seconds", about=about, unit="s", over="machine")
+        for share in (50, 95)
+        for end, about in (("low", "lower end of its 95 % interval"), ("high", "upper end of its 95 % interval"))
+    ),
     Metric(
         name="throughput_images_per_second", about="images inferred a second, in batches", unit="images/s",
         over="machine",
@@ -173,6 +178,11 @@ COST = (
 )  # fmt: skip
 
 METRICS = (*QUALITY, *TIME, *COST)
+# By metric: the ends of an interval that each trial has measured for itself.
+ENDS = {
+    f"latency_p{share}_seconds": tuple(f"latency_p{share}_{end}_seconds" for end in ("low", "high"))
+    for share in (50, 95)
+}
 OF_MACHINE = frozenset(metric.name for metric in METRICS if metric.over == "machine")
 
 

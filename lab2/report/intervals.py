@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -24,15 +25,16 @@ from lab2.compare.figures import (
 )
 from lab2.compare.resampling import Estimate, jackknife, pigeonhole
 from lab2.errors import ComparisonError
-from lab2.measure.metrics import METRICS
+from lab2.measure.metrics import ENDS, METRICS, OF_MACHINE
 from lab2.measure.predictions import NO_PREDICTION, Predictions
 from lab2.measure.scores import losses
 from lab2.results.correctness import Correctness
 from lab2.results.statistics import over_seeds
 
 # What a row costs. Its interval is over seeds: each trial measured it once, in a process of its own.
-COSTS = tuple(metric.name for metric in METRICS if metric.over == "machine")
+COSTS = tuple(name for name in (metric.name for metric in METRICS) if name in OF_MACHINE - {*chain(*ENDS.values())})
 OVER_SEEDS = "Student's t, over seeds"
+OVER_CALLS = "order statistics (binomial), over the calls of one process"
 MOST_SUMS = 10_000_000  # of a row: seeds x blocks of images x sums of a block. A limit on memory
 
 
@@ -160,13 +162,17 @@ def figures_over_images(good: pd.DataFrame, row: RowIntervals | None) -> dict[st
 def costs_over_seeds(good: pd.DataFrame, mixed: bool) -> dict[str, object]:
     """`<metric>_low`, `_high` and `_method` of each of `COSTS`, in its unit; None where seeds are too few.
 
+    One seed has that of its latency's percentiles, over the calls that its process measured.
+
     `good` holds the finished trials of a row. `mixed`: they ran on different machines, so that nothing is averaged.
     """
     found: dict[str, object] = {}
     for name in COSTS:
         values = good[name].dropna().tolist() if len(good) > 1 and not mixed else []
         one = over_seeds(values, math.inf) if len(values) == len(good) > 1 else None
-        found[f"{name}_low"] = one.low if one else None
-        found[f"{name}_high"] = one.high if one else None
-        found[f"{name}_method"] = OVER_SEEDS if one else None
+        low, high, method = (one.low, one.high, OVER_SEEDS) if one else (None, None, None)
+        if len(good) == 1 and name in ENDS:
+            low, high = (None if pd.isna(end := good[column].iloc[0]) else float(end) for column in ENDS[name])
+            method = OVER_CALLS if low is not None else None
+        found |= {f"{name}_low": low, f"{name}_high": high, f"{name}_method": method}
     return found
