@@ -13,7 +13,7 @@ from lab2.report.answer import answer
 from lab2.report.finding import Finding, find
 from lab2.results import correctness
 from lab2.results.collect import collect
-from lab2.results.copies import as_cases
+from lab2.results.copies import as_cases, copies_among
 from lab2.results.correctness import Collected
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import unfinished, write_shard
@@ -71,6 +71,14 @@ class TestIdentity:
         assert (copied.answer, copied.verdict) == (grouped.answer, grouped.verdict)
         assert copied.answer.variance == pytest.approx(plain.answer.variance, rel=0.3)
         assert found[0].notes[0] == "600 of the 800 test images are copies of others: they count as one case"
+
+    @pytest.mark.parametrize(("twins", "times", "copies"), [(100, 2, 0), (101, 2, 101), (1, 14, 0), (1, 16, 15)])
+    def test_they_count_where_they_would_lengthen_an_interval(self, twins: int, times: int, copies: int):
+        """Of 10,000: a hundred pictures that are there twice, or one that is there 14 times."""
+        several = np.repeat(np.arange(twins, dtype=np.uint64), times)
+        images = np.concatenate([several, np.arange(twins, 10_000 - len(several) + twins, dtype=np.uint64)])
+        assert len(images) == 10_000
+        assert copies_among(images) == copies
 
     def test_a_picture_in_two_groups_makes_them_one(self):
         images, groups = np.array([1, 2, 2, 3, 4], np.uint64), np.array([7, 7, 8, 9, 9])

@@ -124,10 +124,10 @@ def _begin(claim: Claim, size: Size, runs: Path, trials: Sequence[Trial], device
 
 
 def _here(trials: Sequence[Trial], parallel: int, gpus: Sequence[str]) -> Here:
-    from lab2.launch.local import at_once
+    from lab2.launch.local import most_at_once
     from lab2.measure.cores import available_cores
 
-    threads = max(1, available_cores() // at_once(trials[0], len(trials), parallel, gpus))
+    threads = max(1, available_cores() // most_at_once(trials[0], len(trials), parallel, gpus))
     return Here(host=socket.gethostname(), image_digest=os.environ.get("LAB2_IMAGE_DIGEST"), threads=threads)
 
 

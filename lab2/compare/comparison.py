@@ -12,12 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from lab2.compare.answer import Answer, of_networks, on_new_images, on_this_test_set, on_this_test_set_paired, tail
 from lab2.compare.correctness import Sample, gather, samples
-from lab2.compare.equivalence import check_margin, default_margin, tost
+from lab2.compare.equivalence import check_margin, default_margin, p_differ
 from lab2.compare.letters import letters
 from lab2.compare.looks import Look
 from lab2.compare.price import POWER, Critical, Price, price
 from lab2.compare.ranks import ranks
-from lab2.compare.score import p_at_least
 from lab2.compare.simultaneous import MaximumT, holm
 from lab2.compare.variance import Components, Split, Variances, estimate
 from lab2.errors import ComparisonError
@@ -209,7 +208,7 @@ def _together(
     """The pairs, adjusted for one another; those with a planned look for all of its looks as well."""
     answers = [one.answer for one in found]
     by_holm = holm([one.p for one in answers])
-    alone = [_differ(one, margin) for one in answers]
+    alone = [p_differ(one, margin) for one in answers]
     critical = partial(maximum.critical, alpha)
     pairs = []
     for one, p_holm, p_alone, p_all in zip(found, by_holm, alone, holm(alone), strict=True):
@@ -230,14 +229,6 @@ def _together(
             price=price(one.split, margin, critical=critical, power=power) if verdict is Verdict.OPEN else None,
         ))  # fmt: skip
     return pairs
-
-
-def _differ(answer: Answer, margin: float) -> float:
-    """p of "they differ by `margin` or more"."""
-    if answer.discordant is None or answer.images is None:
-        return tost(answer.difference, answer.variance, answer.df, margin)
-    b, c = answer.discordant
-    return max(p_at_least(b, c, answer.images, margin), p_at_least(c, b, answer.images, margin))
 
 
 def _verdict(shown: bool, equivalent: bool) -> Verdict:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 
-from lab2.compare.answer import tail
+from lab2.compare.answer import Answer, tail
+from lab2.compare.score import lower_bound, p_at_least
 from lab2.errors import ComparisonError
 
 LEAST_MARGIN = 0.001  # a tenth of a point
@@ -23,6 +24,21 @@ def check_margin(margin: float) -> float:
     if not 0 < margin < 1:
         raise ComparisonError(f"margin {margin}: wanted a difference in (0, 1), such as 0.001 (0.1 points)")
     return margin
+
+
+def p_differ(answer: Answer, margin: float) -> float:
+    """p of "they differ by `margin` or more": of one network each by Tango's score, else by Student's t."""
+    if answer.discordant is None or answer.images is None:
+        return tost(answer.difference, answer.variance, answer.df, margin)
+    b, c = answer.discordant
+    return max(p_at_least(b, c, answer.images, margin), p_at_least(c, b, answer.images, margin))
+
+
+def lower_end(answer: Answer, alpha: float) -> float:
+    """The lower end of the one-sided interval, 1 - `alpha`, of the difference, by the same two."""
+    if answer.discordant is None or answer.images is None:
+        return answer.interval(2 * alpha)[0]
+    return lower_bound(*answer.discordant, answer.images, alpha)
 
 
 def tost(difference: float, variance: float, df: float, margin: float) -> float:

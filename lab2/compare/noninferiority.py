@@ -21,8 +21,8 @@ from numpy.typing import ArrayLike
 
 from lab2.compare.answer import Answer, quantile
 from lab2.compare.comparison import compare
+from lab2.compare.equivalence import lower_end
 from lab2.compare.price import Price, price
-from lab2.compare.score import lower_bound
 
 BEFORE, AFTER = "before", "after"
 # A quarter of a point. Unlike `default_margin` it does not grow where test images are few: a gate that has measured
@@ -101,7 +101,7 @@ def judge(
     """
     found = compare({BEFORE: before, AFTER: after}, groups=groups, margin=margin, alpha=alpha / jobs, fixed=fixed)
     pair, rows = found.pair(AFTER, BEFORE), {row.name: row for row in found.rows}
-    bound = _bound(pair.answer, alpha)
+    bound = lower_end(pair.answer, alpha)
     is_open = bound <= -margin and pair.high >= 0
     return Change(
         before=rows[BEFORE].mean, after=rows[AFTER].mean, images=found.images, cases=found.cases,
@@ -109,13 +109,6 @@ def judge(
         answer=pair.answer, test_set=pair.test_set, low=pair.low, high=pair.high, bound=bound, margin=margin,
         price=price(pair.split, margin, critical=lambda df: quantile(1 - alpha, df)) if is_open else None,
     )  # fmt: skip
-
-
-def _bound(answer: Answer, alpha: float) -> float:
-    """The lower end of the one-sided interval: of one seed each by Tango's score, else that of two sides of 2 alpha."""
-    if answer.discordant is None or answer.images is None:
-        return answer.interval(2 * alpha)[0]
-    return lower_bound(*answer.discordant, answer.images, alpha)
 
 
 def overall(verdicts: Sequence[Verdict]) -> Verdict:

@@ -77,10 +77,13 @@ def price(
     allowed, at_hand = ((difference / (shows(df) + quantile(power, df))) ** 2 for df in (math.inf, split.df))
     left = allowed - split.images  # V must be `allowed` or less
     by_seeds = left > 0 and split.one_seed > 0
+    seeds = _seeds(split, difference, shows, power, _whole(split.one_seed / left)) if by_seeds else None
+    images = _whole(split.cases * split.images / allowed)
+    if by_seeds and seeds is None:  # by normal quantiles these images were just enough
+        images = max(images, split.cases + 1)
     return Price(
-        need=Need.SEEDS if by_seeds else Need.IMAGES, difference=difference, power=power,
-        seeds=_seeds(split, difference, shows, power, _whole(split.one_seed / left)) if by_seeds else None,
-        images=_whole(split.cases * split.images / allowed),
+        need=Need.IMAGES if seeds is None else Need.SEEDS, difference=difference, power=power, seeds=seeds,
+        images=images,
         images_at_hand=_images(split, at_hand),
     )  # fmt: skip
 
@@ -98,12 +101,12 @@ def power_of(split: Split, difference: float, seeds: int, critical: Critical) ->
     return tail(critical(math.inf) - shift, math.inf) if df > ENDLESS else float(1 - nctdtr(df, shift, critical(df)))
 
 
-def _seeds(split: Split, difference: float, critical: Critical, power: float, least: int) -> int:
-    """The number from `least` on, which normal quantiles ask for, that has the power; at most a few times as many."""
+def _seeds(split: Split, difference: float, critical: Critical, power: float, least: int) -> int | None:
+    """The first number that has the power, from `least`, which normal quantiles ask for, to a few times as many."""
     for seeds in range(least, 4 * least + 20, max(1, least // 50)):
         if (power_of(split, difference, seeds, critical) or 0.0) >= power:
             return seeds
-    return least
+    return None
 
 
 def _images(split: Split, allowed: float) -> int | None:

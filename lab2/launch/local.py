@@ -63,10 +63,10 @@ def run_locally(
                     break
                 trial = waiting.pop(0)
                 left = 1 + len(waiting) + len(running)
-                threads = max(1, cores // at_once(trial, left, parallel, gpus))
+                threads = max(1, cores // most_at_once(trial, left, parallel, gpus))
                 # For a GPU none is forked: once a process has used CUDA, its forks cannot, and an import might.
                 python = None if gpu else servers.python(threads)
-                beside = at_once(trial, len(trials), parallel, gpus)
+                beside = most_at_once(trial, len(trials), parallel, gpus)
                 running.append(_start(run, plan, trial, threads, gpu, python, beside))
             yield status(run, plan).trials
             if running:
@@ -77,7 +77,7 @@ def run_locally(
     yield status(run, plan).trials
 
 
-def at_once(trial: Trial, trials: int, parallel: int, gpus: Sequence[str]) -> int:
+def most_at_once(trial: Trial, trials: int, parallel: int, gpus: Sequence[str]) -> int:
     """How many of so many `trials` like `trial` run at the same time; each has its share of the cores."""
     return min(trials, parallel, Gpus(gpus).most(trial) if gpus else trials)
 
