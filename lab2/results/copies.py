@@ -17,7 +17,10 @@ def copies_among(images: NDArray[np.uint64]) -> int:
 
 
 def as_cases(images: NDArray[np.uint64], groups: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
-    """(N,) groups in which copies of one image are together, and with them the groups that they are of."""
+    """(N,) groups in which copies of one image are together, and with them the groups that they are of.
+
+    They are connected components, found here because importing `scipy.sparse.csgraph` would add 0.07 s to each report.
+    """
     links = [np.unique(one, return_inverse=True)[1] for one in (images, groups) if one is not None]
     found = np.arange(len(images))
     while True:  # what is linked gets the least number among it
