@@ -68,12 +68,11 @@ def _say_facts(trials: Sequence[Trial]) -> None:
     for remark in dict.fromkeys(remark for facts in facts_of.values() for remark in facts.remarks):
         warn(remark)
     for config, facts in facts_of.items():
-        detectors = dict.fromkeys(
-            one.job.name for one in trials if one.data.unfolded == config and one.job.model.detects
-        )
+        of_it = [one.job for one in trials if one.data.unfolded == config]
+        detectors = list(dict.fromkeys(job.name for job in of_it if job.model.detects))
         if detectors and not facts.boxes:
             say(
-                f"{', '.join(detectors)}: {config.dataset} has no boxes: trained, and mAP measured, on scenes that are "
+                f"{some_of(detectors)}: {config.dataset} has no boxes: trained, and mAP measured, on scenes that are "
                 "composed of its images",
                 "dim",
             )

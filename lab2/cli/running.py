@@ -39,6 +39,7 @@ from lab2.launch.status import status
 from lab2.launch.verdict import BEING_CANCELLED
 from lab2.results.run_dir import RunDir, new_run_id, open_run
 from lab2.spec.budget import with_budget
+from lab2.spec.plan import some_of
 from lab2.spec.profile import read_profile
 
 app = typer.Typer()
@@ -188,7 +189,7 @@ def resume(
         if ending and not trials:
             raise ConfigError(f"{', '.join(ending)}: {BEING_CANCELLED}; resume when lab2 status says that it has ended")
         if busy:
-            warn(f"left alone, still running or queued: {', '.join(busy)}")
+            warn(f"left alone, still running or queued: {some_of(busy)}")
         if not trials:
             done = sum(line.finished for line in states.values())
             say(f"nothing to resume: {done} of {len(states)} trials are finished")
@@ -232,4 +233,4 @@ def cancel(
         if line.state in ("running", "queued", "stuck") and line.trial in (trial or [line.trial])
     ]
     stopped = stop_trials(run, busy) if read_run_profile(run) is None else cancel_jobs(run, busy)
-    say(f"cancelled: {', '.join(busy)}" if stopped else "nothing to cancel: no such trial is queued or running")
+    say(f"cancelled: {some_of(busy)}" if stopped else "nothing to cancel: no such trial is queued or running")
