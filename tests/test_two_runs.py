@@ -96,6 +96,25 @@ class TestExitCodes:
         assert said.startswith("nothing in common: the two runs have no job of the same name.")
         assert "Only in a, and not compared: cnn. Only in b, and not compared: vit." in said
 
+    def test_a_baseline_in_common_measures_no_network(self, runs: Path, compare: Compare):
+        answered(runs, {"cnn": RIGHT[None], "logistic_regression": RIGHT[None]}, run_id="a")
+        answered(runs, {"vit": RIGHT[None], "logistic_regression": RIGHT[None]}, run_id="b")
+        code, said, _ = compare()
+        assert code == 3
+        assert "the two runs have only baselines in common (logistic_regression), and no trained job" in said
+
+    def test_runs_of_baselines_alone_are_compared(self, runs: Path, compare: Compare):
+        for run_id in ("a", "b"):
+            answered(runs, {"logistic_regression": RIGHT[None]}, run_id=run_id)
+        assert compare()[0] == 0
+
+    def test_a_baseline_beside_a_network_decides_nothing_else(self, runs: Path, compare: Compare):
+        for run_id in ("a", "b"):
+            answered(runs, {"cnn": RIGHT[None], "logistic_regression": RIGHT[None]}, run_id=run_id)
+        code, said, _ = compare()
+        assert code == 0
+        assert said.startswith("not worse: cnn and logistic_regression: the same predictions, bit for bit.")
+
     def test_nor_are_other_test_images(self, runs: Path, compare: Compare):
         two(runs, RIGHT[None], RIGHT[None], images=np.arange(N) + N, dataset_sha256="e" * 64)
         code, said, _ = compare()

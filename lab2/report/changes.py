@@ -49,8 +49,20 @@ class Changes:
 
     @property
     def verdict(self) -> Verdict:
-        """Of all jobs that both have."""
-        return overall([job.verdict for job in self.jobs])
+        """Of all jobs that both have.
+
+        Where one of the runs trained something, a baseline alone is nothing in common: it is fitted again to the same
+        bits whatever has become of the networks, so that a gate would pass that has measured none of them.
+        """
+        return overall([job.verdict for job in self.jobs]) if self.measured else Verdict.NOTHING_IN_COMMON
+
+    @property
+    def measured(self) -> bool:
+        """Whether a job that both have is trained, or neither run trained any."""
+        sides = (self.before.comparison.plan, self.after.comparison.plan)
+        return any(not job.shared.fixed for job in self.jobs) or all(
+            trial.job.model.fitted for plan in sides for trial in plan.trials
+        )
 
 
 def find_changes(before: Side, after: Side, margin_points: float | None = None) -> Changes:
