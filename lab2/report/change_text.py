@@ -25,7 +25,8 @@ def headline(changes: Changes) -> str:
         names = [job.name for job in changes.jobs if job.verdict is not Verdict.NOT_WORSE]
         what = f"{listed(names)}: not passed; the sentences below say why"
     elif not changes.measured and changes.jobs:
-        what = f"the two runs have only baselines in common ({listed([job.name for job in changes.jobs])}), and no trained job of the same name"
+        baselines = listed([job.name for job in changes.jobs])
+        what = f"the two runs have only baselines in common ({baselines}), and no trained job of the same name"
     elif verdict is Verdict.NOTHING_IN_COMMON and changes.jobs:
         what = f"{listed(names)}: tested on different images in the two runs"
     elif verdict is Verdict.NOTHING_IN_COMMON:
