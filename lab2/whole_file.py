@@ -10,9 +10,9 @@ from typing import BinaryIO
 from uuid import uuid4
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, *, sync: bool = True) -> None:
     """Write `content` to `path` atomically. Raises `OSError` as `whole_file` does."""
-    with whole_file(path) as file:
+    with whole_file(path, sync=sync) as file:
         file.write(content)
 
 
@@ -37,21 +37,21 @@ def write_files(folder: Path, files: Iterable[tuple[str, bytes]]) -> tuple[list[
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to, under a temporary name. At the end it is synced and renamed to `path`.
+def whole_file(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
+    """A file to write to, under a temporary name. At the end it is renamed to `path`.
 
-    The folder is synced, too, so that the new name survives a power cut. Raises `OSError` where it cannot be written;
-    an older file at `path` is not changed then.
+    `sync`: file and folder are synced, so that content and name survive a power cut. Raises `OSError` where it cannot
+    be written; an older file at `path` is not changed then.
     """
     try:
-        with _renamed(path) as file:
+        with _renamed(path, sync=sync) as file:
             yield file
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error  # names `path`, not the temporary file
 
 
 @contextmanager
-def _renamed(path: Path) -> Iterator[BinaryIO]:
+def _renamed(path: Path, *, sync: bool) -> Iterator[BinaryIO]:
     name = path.parent / f".{path.name}.{uuid4().hex[:12]}.tmp"
     # Not mkstemp, whose files are private: others may read a run, as far as the user's umask allows.
     handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
@@ -59,11 +59,14 @@ def _renamed(path: Path) -> Iterator[BinaryIO]:
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         os.replace(name, path)
     except BaseException:
         name.unlink(missing_ok=True)
         raise
+    if not sync:
+        return
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,8 @@ from typing import Literal, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from lab2.foreign_text import keep_visible
-from lab2.regular_file import LISTS, SMALL, clear_path, read_regular
+from lab2.json_lines import append_line, read_lines
+from lab2.regular_file import SMALL, clear_path, read_regular
 from lab2.results.run_dir import RunDir
 from lab2.whole_file import write_whole
 
@@ -97,7 +97,7 @@ class Journal:
     def begin(self, attempt: Attempt, curve: Sequence[CurvePoint]) -> None:
         """Record a new attempt, and write `curve`, the learning curve of its checkpoint, over the old one."""
         with self._log_failure():
-            _append(self.run.attempts(self.trial), _ATTEMPT.dump_json(attempt) + b"\n")
+            append_line(self.run.attempts(self.trial), _ATTEMPT.dump_json(attempt))
             write_whole(self.run.history(self.trial), b"".join(_POINT.dump_json(point) + b"\n" for point in curve))
 
     def due(self) -> bool:
@@ -108,17 +108,17 @@ class Journal:
         """Replace the progress note."""
         self.last = time.time()
         with self._log_failure():
-            write_whole(self.run.progress(self.trial), _PROGRESS.dump_json(progress))
+            write_whole(self.run.progress(self.trial), _PROGRESS.dump_json(progress), sync=False)
 
     def add(self, point: CurvePoint) -> None:
         """Append one point of the learning curve."""
         with self._log_failure():
-            _append(self.run.history(self.trial), _POINT.dump_json(point) + b"\n")
+            append_line(self.run.history(self.trial), _POINT.dump_json(point))
 
     def add_pace(self, point: PacePoint) -> None:
         """Append what the steps that are left were counted to be."""
         with self._log_failure():
-            _append(self.run.pace(self.trial), _PACE.dump_json(point) + b"\n")
+            append_line(self.run.pace(self.trial), _PACE.dump_json(point))
 
     @contextmanager
     def _log_failure(self) -> Iterator[None]:
@@ -180,23 +180,8 @@ def _read_note(path: Path) -> Progress | None:
         return None
 
 
-def _append(path: Path, line: bytes) -> None:
-    """Append a line. Raises `OSError` for a FIFO without a reader, where an open without O_NONBLOCK would hang."""
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
-    with os.fdopen(handle, "ab") as file:
-        file.write(line)
-
-
 def _read_lines(path: Path, kind: TypeAdapter[T]) -> list[T]:
-    """The records in the lines of `path`. A line that a crash cut off is left out."""
-    records = []
     try:
-        lines = read_regular(path, LISTS).splitlines()
+        return read_lines(path, kind)[0]
     except OSError:
         return []
-    for line in lines:
-        try:
-            records.append(kind.validate_json(line))
-        except ValidationError:
-            continue
-    return records

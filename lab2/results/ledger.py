@@ -6,17 +6,14 @@ al. 2015, Science 349:636). The ledger counts them over all runs of a folder. Li
 
 from __future__ import annotations
 
-import errno
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from lab2.file_lock import held
 from lab2.foreign_text import keep_visible
-from lab2.regular_file import LISTS, check_open, read_regular
+from lab2.json_lines import append_line, read_lines
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import DataConfig, Trial
 
@@ -89,31 +86,10 @@ def note_use(run: RunDir, trial: Trial, dataset_sha256: str) -> None:
     # On a network file system O_APPEND alone may lose a line that another machine appends at the same moment.
     lock = run.ledger.with_name(f".{run.ledger.stem}.lock")
     with held(lock, "another process is noting a use of test images", PATIENCE_SECONDS, mode=SHARED):
-        _append(run.ledger, _USE.dump_json(use) + b"\n")
+        append_line(run.ledger, _USE.dump_json(use), mode=SHARED, sync=True)
 
 
 def read_ledger(run: RunDir) -> Ledger:
     """The ledger of the folder that holds `run`. Raises `OSError` where there is none or it cannot be read."""
-    uses = []
-    lines = read_regular(run.ledger, LISTS).splitlines()
-    for line in lines:
-        try:
-            uses.append(_USE.validate_json(line))
-        except ValidationError:
-            continue
-    return Ledger(tuple(uses), len(lines) - len(uses))
-
-
-def _append(path: Path, line: bytes) -> None:
-    """Append a line and sync it. A last line that a crash cut off is ended first, so that it spoils no other."""
-    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, SHARED)
-    try:
-        check_open(handle, path)
-        size = os.fstat(handle).st_size
-        whole = not size or os.pread(handle, 1, size - 1) == b"\n"
-        content = line if whole else b"\n" + line
-        if os.write(handle, content) < len(content):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    uses, broken = read_lines(run.ledger, _USE)
+    return Ledger(tuple(uses), broken)
