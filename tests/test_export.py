@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -116,7 +117,7 @@ class TestTensorBoard:
         from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
         assert run_cli("export", "run", "--to", "tensorboard")[0] == 0
-        folder = run.path / "export" / "tensorboard"
+        folder = run.path / "export" / "tensorboard" / "run"
         assert sorted(one.name for one in folder.iterdir()) == ["cnn-seed1", "vit-seed1"]
         read = EventAccumulator(str(folder / "cnn-seed1")).Reload()
         assert [(e.step, e.value) for e in read.Scalars("curve/loss")] == [(300, 2.0), (600, 1.0), (900, 0.5)]
@@ -127,6 +128,15 @@ class TestTensorBoard:
         content = read.summary_metadata["_hparams_/session_start_info"].plugin_data.content
         found = HParamsPluginData.FromString(content).session_start_info.hparams
         assert found["train.learning_rate"].number_value == 0.01
+
+    def test_two_runs_in_one_place_keep_the_trials_of_each(self, run: RunDir, run_cli, tmp_path: Path):
+        other = shutil.copytree(run.path, run.path.with_name("other"))
+        plan = other / "plan.json"
+        plan.write_text(plan.read_text().replace('"run_id": "run"', '"run_id": "other"'))
+        place = str(tmp_path / "board")
+        for name in ("run", "other"):
+            assert run_cli("export", name, "--to", "tensorboard", "--out", place)[1] == f"{place}: 2 written\n"
+        assert len(list((tmp_path / "board").rglob("events*"))) == 4
 
 
 @needs("mlflow")

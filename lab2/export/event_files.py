@@ -1,4 +1,4 @@
-"""Trials as event files of TensorBoard: a folder a trial, with one file, written whole.
+"""Trials as event files of TensorBoard: a folder a run, in it one a trial, with one file, written whole.
 
 TensorBoard holds numbers as float32. Curves are scalars by images seen, figures of the end scalars under `final/`;
 parameters are hyperparameters, provenance is a text.
@@ -25,7 +25,7 @@ def to_tensorboard(records: Iterable[TrialRecord], place: str) -> Iterator[Outco
     """Write `records` into the folder `place`. Raises `ConfigError` where TensorBoard is not installed."""
     require_package("tensorboard", "tensorboard")
     for record in records:
-        folder = Path(place) / record.trial
+        folder = Path(place) / record.run / record.trial
         folder.mkdir(parents=True, exist_ok=True)
         path, content = folder / FILE, event_file(record)
         try:
