@@ -94,6 +94,16 @@ class TestCosts:
             in table_csv(make_report(run, collect(run))).decode()
         )
 
+    def test_map_has_one_over_seeds_that_says_so_whatever_the_machine(self, tmp_path: Path):
+        """0.97 and 0.99: 0.98 -+ t(1) * 0.01, and no share is above 1."""
+        run = answered(tmp_path, {"a": RIGHT[:2]})
+        for trial, found in zip(run.read_plan().trials, (0.97, 0.99), strict=True):
+            leave(run, trial, RIGHT[trial.seed - 1], map_50=found, device_name=f"X{trial.seed}", device="cpu")
+        row = rows_of(run)["a"]
+        assert row["map_50_low"] == pytest.approx(0.98 - 0.12706, abs=1e-4)
+        assert row["map_50_high"] == 1
+        assert row["map_50_method"] == "Student's t, over seeds, on these test images alone"
+
     def test_of_one_seed_or_of_two_machines_have_none(self, tmp_path: Path):
         run = answered(tmp_path, {"a": RIGHT[:2], "b": RIGHT[:1]})
         for trial in run.read_plan().trials:

@@ -33,7 +33,10 @@ from lab2.results.statistics import over_seeds
 
 # What a row costs. Its interval is over seeds: each trial measured it once, in a process of its own.
 COSTS = tuple(name for name in (metric.name for metric in METRICS) if name in OF_MACHINE - {*chain(*ENDS.values())})
+# Of detections, which are not kept: how much another seed would change it on these images, and nothing of others.
+OF_DETECTIONS = ("map_50", "map_50_95")
 OVER_SEEDS = "Student's t, over seeds"
+OVER_SEEDS_HERE = "Student's t, over seeds, on these test images alone"
 OVER_CALLS = "order statistics (binomial), over the calls of one process"
 MOST_SUMS = 10_000_000  # of a row: seeds x blocks of images x sums of a block. A limit on memory
 
@@ -159,18 +162,20 @@ def figures_over_images(good: pd.DataFrame, row: RowIntervals | None) -> dict[st
     return found
 
 
-def costs_over_seeds(good: pd.DataFrame, mixed: bool) -> dict[str, object]:
-    """`<metric>_low`, `_high` and `_method` of each of `COSTS`, in its unit; None where seeds are too few.
+def figures_over_seeds(good: pd.DataFrame, mixed: bool) -> dict[str, object]:
+    """`<metric>_low`, `_high` and `_method` of `COSTS` and `OF_DETECTIONS`, in its unit; None where seeds are too few.
 
     One seed has that of its latency's percentiles, over the calls that its process measured.
 
-    `good` holds the finished trials of a row. `mixed`: they ran on different machines, so that nothing is averaged.
+    `good` holds the finished trials of a row. `mixed`: they ran on different machines, so that no cost is averaged.
     """
     found: dict[str, object] = {}
-    for name in COSTS:
-        values = good[name].dropna().tolist() if len(good) > 1 and not mixed else []
-        one = over_seeds(values, math.inf) if len(values) == len(good) > 1 else None
-        low, high, method = (one.low, one.high, OVER_SEEDS) if one else (None, None, None)
+    for name in (*COSTS, *OF_DETECTIONS):
+        quality = name in OF_DETECTIONS
+        values = good[name].dropna().tolist() if len(good) > 1 and (quality or not mixed) else []
+        one = over_seeds(values, 1.0 if quality else math.inf) if len(values) == len(good) > 1 else None
+        over = OVER_SEEDS_HERE if quality else OVER_SEEDS
+        low, high, method = (one.low, one.high, over) if one else (None, None, None)
         if len(good) == 1 and name in ENDS:
             low, high = (None if pd.isna(end := good[column].iloc[0]) else float(end) for column in ENDS[name])
             method = OVER_CALLS if low is not None else None

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lab2.compare.comparison import Row
 from lab2.measure.metrics import METRICS, Metric
-from lab2.report.intervals import AccuracyInterval, RowIntervals, costs_over_seeds, figures_over_images
+from lab2.report.intervals import AccuracyInterval, RowIntervals, figures_over_images, figures_over_seeds
 from lab2.report.notes import against_chance, commonest_share, imported, notes, on_several_machines
 from lab2.results.collect import Comparison
 from lab2.results.statistics import Interval, of_share, over_seeds
@@ -110,7 +110,7 @@ def _summary(
     for metric in METRICS:
         if metric.name != "accuracy":
             table[metric.name] = _over_seeds(metric, columns[metric.name], mixed)
-    table |= figures_over_images(good, intervals) | costs_over_seeds(good, mixed)
+    table |= figures_over_images(good, intervals) | figures_over_seeds(good, mixed)
     for name in TEXTS:
         values = good[name].dropna().unique().tolist()
         table[name] = ", ".join(values) if values else None
