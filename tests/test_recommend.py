@@ -62,8 +62,24 @@ class TestOneRun:
             "a does not fit: parameters 2,000,000, wanted at most 1,000,000; latency p50 3 ms, wanted at most 2 ms."
         ) in said
         assert "Without the limit on parameters b is still the most accurate: it costs no accuracy here." in said
+        assert "Without any of these limits a would be first, by 5.00 points" in said
         assert "> 99 %" in said
         assert "flat prior" in said
+
+    def test_what_limits_cost_together_is_said_only_where_none_costs_it_alone(self, ask, runs: Path):
+        made(runs, "a", "b", "c")
+        _, said, _ = ask("run", "--max-parameters", "1e6", "--max-latency-ms", "5")
+        assert "Without the limit on parameters a would be first, by 5.00 points" in said
+        assert "Without any" not in said
+
+    def test_a_limit_on_accuracy_costs_what_less_accurate_rows_save(self, ask, runs: Path):
+        made(runs, "a", "b", "c")
+        _, said, _ = ask("run", "--min-accuracy", "0.85")
+        assert (
+            "Without the limit on accuracy c would fit, and costs less: parameters (10,000, not 50,000)." in said
+        )  # its latency is that of b
+        _, said, _ = ask("run", "--min-accuracy", "0.4")
+        assert "Without the limit on accuracy nothing that costs less would fit." in said
 
     def test_what_a_limit_costs_has_an_interval(self, ask, runs: Path):
         made(runs, "a", "b", "c")

@@ -118,7 +118,7 @@ def _show(advice: Advice) -> None:
         )
         show_rows(COLUMNS, cells)
         paragraph(READING)
-    for texts in (excluded(found), costs(found)):
+    for texts in (excluded(found), costs(advice)):
         for text in texts:
             paragraph(text)
     for text in remarks(advice):

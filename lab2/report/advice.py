@@ -14,7 +14,7 @@ from lab2.measure.metrics import OF_MACHINE
 from lab2.report.answer import are, caveats, deciding, found, gained, listed, one_seed, points
 from lab2.report.costs import is_partly_counted
 from lab2.report.finding import Finding
-from lab2.report.limits import KINDS, Check, Fit
+from lab2.report.limits import KINDS, Check, Fit, Kind, Limit
 from lab2.report.recommendation import Candidate, LimitCost, Recommendation
 from lab2.report.several import machines
 
@@ -92,14 +92,19 @@ def excluded(found: Recommendation) -> Iterator[str]:
                 )
 
 
-def costs(found: Recommendation) -> Iterator[str]:
-    """What each limit costs, if it alone is dropped."""
+def costs(advice: Advice) -> Iterator[str]:
+    """What each limit costs, if it alone is dropped, and what they cost together."""
+    found = advice.found
     for one in found.costs:
-        without = f"Without the limit on {one.limit.kind.title}"
+        without = f"Without the limit on {one.limit.kind.title}" if one.limit else "Without any of these limits"
         if one.first is None:
             yield f"{without} no row is known to fit, either."
         elif found.first is None:
             yield f"{without} {one.first} would be first."
+        elif (
+            one.limit and one.limit.kind.at_least
+        ):  # the first row stays first: what the limit costs is what less accurate rows save
+            yield f"{without} {_saved(advice, one.limit)}."
         elif one.gain is None:
             yield f"{without} {one.first} is still the most accurate: it costs no accuracy here."
         else:
@@ -135,7 +140,7 @@ def as_json(advice: Advice, runs: Sequence[str]) -> bytes:
         "no_result": dict(found.absent),
         "costs": [_cost(one) for one in found.costs],
         "reading_of_probability": READING,
-        "sentences": [*verdict(advice), *excluded(found), *costs(found)],
+        "sentences": [*verdict(advice), *excluded(found), *costs(advice)],
         "notes": list(remarks(advice)),
     }
     return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
@@ -143,20 +148,42 @@ def as_json(advice: Advice, runs: Sequence[str]) -> bytes:
 
 def _cheapest(advice: Advice) -> Iterator[str]:
     """Which of the rows that cannot be told apart is the least in each cost: facts, no claim on accuracy."""
-    names = [one.name for one in advice.found.staying]
-    rows = advice.summary[advice.summary["job"].isin(names)]
-    one_machine = len(machines(advice.summary, names)) == 1
     least: dict[str, list[str]] = {}
-    for kind in KINDS:
-        values = rows[kind.column]
-        bounds = kind.column == "flops_per_image" and any(is_partly_counted(row) for _, row in rows.iterrows())
-        if kind.at_least or bounds or values.isna().any() or (kind.column in OF_MACHINE and not one_machine):
-            continue
+    for kind, values in _costs_of(advice, [one.name for one in advice.found.staying]):
         if (values == values.min()).sum() == 1:
-            name = str(rows.loc[values == values.min(), "job"].iloc[0])
-            least.setdefault(name, []).append(f"{kind.title} ({kind.text(float(values.min()))})")
+            least.setdefault(str(values.idxmin()), []).append(f"{kind.title} ({kind.text(float(values.min()))})")
     if least:
         yield f"Of these, {'; '.join(f'{name} has the least {listed(what)}' for name, what in least.items())}."
+
+
+def _saved(advice: Advice, limit: Limit) -> str:
+    """By which costs a row that only `limit` keeps out is less than all rows that fit."""
+    found = advice.found
+    fit = [*(one.name for one in found.candidates), *found.uncompared]
+    kept_out = [
+        name for name, checks in found.checks.items()
+        if name not in fit and all(one.fit is Fit.FITS for one in checks if one.limit is not limit)
+    ]  # fmt: skip
+    saved: dict[str, list[str]] = {}
+    for kind, values in _costs_of(advice, [*fit, *kept_out]):
+        least, now = values.idxmin(), float(values[fit].min())
+        if values[least] < now:
+            saved.setdefault(str(least), []).append(f"{kind.title} ({kind.text(values[least])}, not {kind.text(now)})")
+    if not saved:
+        return "nothing that costs less would fit"
+    return "; ".join(f"{name} would fit, and costs less: {listed(what)}" for name, what in saved.items())
+
+
+def _costs_of(advice: Advice, names: Sequence[str]) -> Iterator[tuple[Kind, pd.Series]]:
+    """Each cost that compares the rows `names`, and its values by row: all have it, in full, and on one machine."""
+    rows = advice.summary[advice.summary["job"].isin(names)].set_index("job")
+    one_machine = len(machines(advice.summary, names)) == 1
+    partly = any(is_partly_counted(row) for _, row in rows.iterrows())
+    for kind in KINDS:
+        a_bound = kind.column == "flops_per_image" and partly
+        elsewhere = kind.column in OF_MACHINE and not one_machine
+        if not (kind.at_least or a_bound or elsewhere or rows[kind.column].isna().any()):
+            yield kind, rows[kind.column]
 
 
 def _figure(one: Check) -> str:
@@ -203,7 +230,7 @@ def _check(one: Check) -> dict[str, object]:
 
 def _cost(one: LimitCost) -> dict[str, object]:
     return {
-        "without": one.limit.kind.option,
+        "without": one.limit.kind.option if one.limit else "all",
         "first": one.first,
         "gain": None if one.gain is None else _pair(one.gain),
     }

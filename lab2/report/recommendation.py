@@ -34,9 +34,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitCost:
-    """What one limit costs: the row that would be first without it."""
+    """What one limit costs, or all of them together: the row that would be first without it."""
 
-    limit: Limit
+    limit: Limit | None  # None: all of several, where they cost what none of them costs alone
     first: str | None  # None: without it, too, no row fits
     gain: Pair | None  # seen from `first`, against the first with all limits; None: that is the same, or there is none
 
@@ -80,7 +80,7 @@ def recommend(finding: Finding, summary: pd.DataFrame, limits: Sequence[Limit]) 
         limits=tuple(limits), checks=checks, absent=absent,
         uncompared=tuple(name for name in fitting if name not in compared),
         candidates=_candidates(among), judged=among,
-        costs=tuple(_cost(judged, checks, limits, dropped, names) for dropped in limits) if judged else (),
+        costs=_costs(judged, checks, limits, names) if judged else (),
     )  # fmt: skip
 
 
@@ -102,15 +102,18 @@ def _candidates(among: Comparison | None) -> tuple[Candidate, ...]:
     )  # fmt: skip
 
 
-def _cost(
-    judged: Comparison,
-    checks: Mapping[str, tuple[Check, ...]],
-    limits: Sequence[Limit],
-    dropped: Limit,
-    names: Sequence[str],
-) -> LimitCost:
+def _costs(
+    judged: Comparison, checks: Mapping[str, tuple[Check, ...]], limits: Sequence[Limit], names: Sequence[str]
+) -> tuple[LimitCost, ...]:
     """`names`: the rows that fit all limits, the most accurate first."""
-    fitting = _fitting(checks, [one for one in limits if one is not dropped])
-    first = next((row.name for row in judged.rows if row.name in fitting), None)
-    gain = judged.pair(first, names[0]) if first and names and first != names[0] else None
-    return LimitCost(limit=dropped, first=first, gain=gain)
+
+    def without(*dropped: Limit, of: Limit | None) -> LimitCost:
+        fitting = _fitting(checks, [one for one in limits if one not in dropped])
+        first = next((row.name for row in judged.rows if row.name in fitting), None)
+        gain = judged.pair(first, names[0]) if first and names and first != names[0] else None
+        return LimitCost(limit=of, first=first, gain=gain)
+
+    alone = tuple(without(one, of=one) for one in limits)
+    together = without(*limits, of=None)
+    new = len(limits) > 1 and together.first not in {None, *names[:1], *(one.first for one in alone)}
+    return (*alone, together) if new else alone
