@@ -134,7 +134,7 @@ class TestCounted:
         (note,) = notes_of(run)
         today = read_ledger(run).uses[0].at[:10]
         assert note == (
-            f"2 configurations have been judged on these test images in {tmp_path} (the first on {today}); "
+            f"2 configurations have been judged on these test images by the runs in {tmp_path.name}/ (the first on {today}); "
             "1 of them is in this table"
         )
 

@@ -166,9 +166,11 @@ def _saved(advice: Advice, limit: Limit) -> str:
     ]  # fmt: skip
     saved: dict[str, list[str]] = {}
     for kind, values in _costs_of(advice, [*fit, *kept_out]):
-        least, now = values.idxmin(), float(values[fit].min())
-        if values[least] < now:
-            saved.setdefault(str(least), []).append(f"{kind.title} ({kind.text(values[least])}, not {kind.text(now)})")
+        least, now = float(values.min()), float(values[fit].min())
+        if least < now:
+            saved.setdefault(str(values.idxmin()), []).append(
+                f"{kind.title} ({kind.text(least)}, not {kind.text(now)})"
+            )
     if not saved:
         return "nothing that costs less would fit"
     return "; ".join(f"{name} would fit, and costs less: {listed(what)}" for name, what in saved.items())
