@@ -134,8 +134,8 @@ class TestCounted:
         (note,) = notes_of(run)
         today = read_ledger(run).uses[0].at[:10]
         assert note == (
-            f"2 configurations have been judged on these test images by the runs in {tmp_path.name}/ (the first on {today}); "
-            "1 of them is in this table"
+            f"2 configurations have been judged on these test images by the runs in {tmp_path.name}/ (the first on "
+            f"{today}); 1 of them is in this table"
         )
 
     def test_other_test_images_do_not_count(self, tmp_path: Path):

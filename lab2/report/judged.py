@@ -81,7 +81,8 @@ def _sentence(run: RunDir, ledger: Ledger, key: TestSet, rows: _Rows, which: str
     count, here = len(noted | rows.configurations), len(rows.configurations)
     text = (
         f"{count:,} {_configurations(count)} been judged on {which} by the runs in {run.path.parent.name}/ "
-        f"(the first on {min(use.at for use in uses)[:10]}); {here:,} of them {'is' if here == 1 else 'are'} in this table"
+        f"(the first on {min(use.at for use in uses)[:10]}); {here:,} of them "
+        f"{'is' if here == 1 else 'are'} in this table"
     )
     if absent := len(rows.configurations - noted):
         text += (
