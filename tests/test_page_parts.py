@@ -22,7 +22,16 @@ from lab2.measure.scores import CALIBRATION_BINS
 from lab2.report.page.answers import UNKNOWN, Answers, read_answers
 from lab2.report.page.calibration import conclusion
 from lab2.report.page.classes import matrices
-from lab2.report.page.pictures import EACH, HARDEST, MOST_BYTES, choose, draw_pictures
+from lab2.report.page.pictures import (
+    EACH,
+    HARDEST,
+    LARGEST_SIDE,
+    MOST_BYTES,
+    MOST_IMAGES,
+    choose,
+    draw_pictures,
+    packed,
+)
 from lab2.report.page.styles import COLOURS, style_of
 from lab2.report.report import make_report
 from lab2.results.collect import collect
@@ -159,6 +168,22 @@ class TestPictures:
         sprite, _ = draw_pictures([DataConfig()], identities(pixels))
         assert (sprite.count, sprite.side, sprite.note) == (144, 28, "")
         assert len(sprite.address) < 4 / 3 * MOST_BYTES + 100
+
+    def test_photographs_are_many_all_the_same(self):
+        """Soft colours with noise, as a camera has it: exact, a tile takes 6 kB."""
+        generator = np.random.default_rng(0)
+        tiles = []
+        for _ in range(MOST_IMAGES):
+            soft = Image.fromarray(generator.integers(0, 256, (4, 4, 3), dtype=np.uint8)).resize((LARGEST_SIDE,) * 2)
+            noisy = np.asarray(soft) + generator.normal(0, 6, (LARGEST_SIDE, LARGEST_SIDE, 3))
+            tiles.append(Image.fromarray(noisy.clip(0, 255).astype(np.uint8)))
+        sprite = packed(tiles, MOST_BYTES)
+        assert sprite.address.startswith("data:image/webp;base64,")
+        assert len(sprite.address) < 4 / 3 * MOST_BYTES + 100
+        assert sprite.count >= 96  # three for each ordered pair of five rows, beside the hardest
+        with Image.open(io.BytesIO(b64decode(sprite.address.partition(",")[2]))) as sheet:
+            shown = np.asarray(sheet.convert("RGB"), dtype=float)[:LARGEST_SIDE, :LARGEST_SIDE]
+        assert np.abs(shown - np.asarray(tiles[0], dtype=float)).mean() < 12
 
     def test_samples_are_the_first_of_each_class(self):
         images = open_source(DataConfig()).read("test")

@@ -1,4 +1,4 @@
-"""Pictures of test images: the hardest ones, those that tell rows apart, and some of each class; two PNGs.
+"""Pictures of test images: the hardest ones, those that tell rows apart, and some of each class; two image files.
 
 They are taken from the data set, if it is on this machine and its pictures are decoded already: a report downloads and
 decodes nothing. An image is found by its identity, so that a changed data set shows no wrong picture.
@@ -27,7 +27,10 @@ HARDEST = 24  # images that fewest networks are right about
 MOST_IMAGES = 144  # in all
 EACH = 8  # samples of a class
 MOST_CLASSES = 20  # of which samples are shown
-MOST_BYTES = 150_000  # of a PNG
+# Of the file of the chosen images, and of that of the samples. Base64 makes four of three: 200 kB in the page.
+MOST_BYTES, MOST_OF_SAMPLES = 100_000, 50_000
+# Of WebP, tried in turn where PNG, which changes nothing, is too large. Photographs take a sixth of a PNG's bytes.
+QUALITIES = (85, 60)
 MOST_READ = 2**30  # bytes of test images that a report reads
 LARGEST_SIDE = 48  # pixels; larger images are made smaller
 
@@ -45,7 +48,7 @@ class Sprite:
     """The pictures of the chosen images in one, row by row; empty where they cannot be shown, and `note` says why."""
 
     name: str = "sprite"  # of its element in the page
-    address: str = ""  # data:image/png;base64,...
+    address: str = ""  # data:image/png;base64,... or webp
     columns: int = 1
     rows: int = 1
     side: int = 1  # pixels of one
@@ -114,7 +117,7 @@ def draw_pictures(configs: Sequence[DataConfig], wanted: NDArray[np.uint64] | No
         known = {identity: place for place, identity in enumerate(identities(images.pixels).tolist())}
         places = [known.get(identity) for identity in wanted.tolist()]
         if None not in places:
-            chosen = _packed([_small(images.pixels[place]) for place in places if place is not None])
+            chosen = packed([_small(images.pixels[place]) for place in places if place is not None], MOST_BYTES)
             return chosen, _samples(images)
     return Sprite(note=f"Pictures are not shown: {why}."), Samples()
 
@@ -134,7 +137,7 @@ def _samples(images: Images) -> Samples:
         return Samples()
     members = {label: np.flatnonzero(images.labels == label)[:EACH].tolist() for label in labels}
     order = [(label, which[turn]) for turn in range(EACH) for label, which in members.items() if turn < len(which)]
-    sprite = _packed([_small(images.pixels[place]) for _, place in order])
+    sprite = packed([_small(images.pixels[place]) for _, place in order], MOST_OF_SAMPLES)
     shown = [label for label, _ in order[: sprite.count]]
     places = tuple((label, tuple(n for n, of in enumerate(shown) if of == label)) for label in labels)
     return Samples(sprite=replace(sprite, name="samples"), places=places)
@@ -153,8 +156,8 @@ def _small(pixels: NDArray[np.uint8]) -> Image.Image:
     return image.resize((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.BOX)
 
 
-def _packed(tiles: Sequence[Image.Image]) -> Sprite:
-    """As many of the tiles as fit into `MOST_BYTES`, the first ones."""
+def packed(tiles: Sequence[Image.Image], most: int) -> Sprite:
+    """As many of the tiles as fit into `most` bytes, the first ones: exact if all do, else as WebP."""
     if not tiles:
         return Sprite()
     count = len(tiles)
@@ -164,9 +167,19 @@ def _packed(tiles: Sequence[Image.Image]) -> Sprite:
         sheet = Image.new(tiles[0].mode, (columns * side, rows * side))
         for place, tile in enumerate(tiles[:count]):
             sheet.paste(tile, (place % columns * side, place // columns * side))
-        file = io.BytesIO()
-        sheet.save(file, "PNG", optimize=True)
-        if file.tell() <= MOST_BYTES or count == 1:
-            address = f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
-            return Sprite(address=address, columns=columns, rows=rows, side=side, count=count)
+        for kind, content in _files(sheet):
+            if len(content) <= most or count == 1:
+                address = f"data:image/{kind};base64,{b64encode(content).decode()}"
+                return Sprite(address=address, columns=columns, rows=rows, side=side, count=count)
         count = max(1, count * 3 // 4)
+
+
+def _files(sheet: Image.Image) -> Iterator[tuple[str, bytes]]:
+    """The sheet as PNG, then as WebP of lower and lower quality."""
+    file = io.BytesIO()
+    sheet.save(file, "PNG", optimize=True)
+    yield "png", file.getvalue()
+    for quality in QUALITIES:
+        file = io.BytesIO()
+        sheet.save(file, "WEBP", quality=quality, method=6)
+        yield "webp", file.getvalue()
