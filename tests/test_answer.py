@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,22 @@ NO_LUCK = {"b": B[None].repeat(3, 0), "a": A[None].repeat(3, 0), "c": B[None].re
 
 def report_of(run: RunDir) -> Report:
     return make_report(run, collect(run))
+
+
+class TestCaveats:
+    def test_rows_that_lacked_their_weights_are_named_before_the_answer(self, tmp_path: Path):
+        trials = [seeds_of("a")[0], seeds_of("b")[0]]
+        trials[0] = replace(trials[0], job=replace(trials[0].job, weights_missing=True))
+        run = make_run(tmp_path, *trials)
+        for trial, right in zip(trials, (A, B), strict=True):
+            leave(run, trial, right)
+        report = report_of(run)
+        wanted = "From random weights, because no pre-trained ones were in the cache: a. What follows says nothing of"
+        assert markdown(report).startswith(wanted)
+        assert report.summary["weights_missing"].tolist() == [True, False]
+
+    def test_a_row_that_asked_for_random_ones_is_not(self, tmp_path: Path):
+        assert "From random weights" not in markdown(report_of(answered(tmp_path, {"a": A[None], "b": B[None]})))
 
 
 class TestVerdicts:

@@ -268,6 +268,9 @@ class TestAutoWeights:
     def test_without_any_in_the_cache_they_are_random_and_the_line_says_where_was_looked(self, tmp_path: Path):
         trials, line = self.plan(AlexNetConfig(), VGG16Config(), TINY["cnn"])
         assert [getattr(trial.job.model, "weights", None) for trial in trials] == ["random"] * 4 + [None] * 2
+        assert [trial.job.weights_missing for trial in trials] == [True] * 4 + [False] * 2
+        asked = [replace(one, job=replace(one.job, weights_missing=False)) for one in trials]
+        assert [one.digest for one in asked] == [one.digest for one in trials]  # it changes no result
         assert line == (
             f"training starts: alexnet, vgg16 from random weights ({tmp_path}/cache/weights has no others; "
             "lab2 prepare alexnet vgg16 brings ImageNet's weights)"
@@ -284,6 +287,7 @@ class TestAutoWeights:
     def test_what_was_asked_for_stays_and_is_not_said(self, tmp_path: Path):
         trials, line = self.plan(AlexNetConfig(weights="imagenet"), TINY["vgg16"])
         assert [asked_weights(trial) for trial in trials] == ["imagenet"] * 2 + ["random"] * 2
+        assert not any(trial.job.weights_missing for trial in trials)
         assert line == ""
 
     def test_a_node_whose_cache_lacks_them_says_so_and_does_not_train_from_others(self, tmp_path: Path, monkeypatch):

@@ -149,7 +149,7 @@ class TestBenchmarks:
             numbers["train_seconds"] = float(row["training"].removesuffix(" s"))
             numbers["latency_p50_ms"] = float(row["latency p50"].removesuffix(" ms"))
             numbers["peak_memory_gib"] = float(row["memory to train"].removesuffix(" GiB"))
-            numbers["inference_memory_gib"] = float(row["to infer"].removesuffix(" GiB"))
+            numbers["inference_memory_gib"] = float(row["memory to infer"].removesuffix(" GiB"))
             for column, number in numbers.items():
                 assert float(known[row["model"], column]) == pytest.approx(number), (row["model"], column)
 

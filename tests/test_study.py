@@ -202,7 +202,7 @@ class TestHash:
         content = json.loads((tmp_path / "study.json").read_text())
         for one in content["study"]["jobs"]:
             del one["question"]
-            for name in ("resources", "recipes", "space", "effort"):
+            for name in ("resources", "recipes", "space", "effort", "weights_missing"):
                 del one["job"][name]
             for name in [*TrainConfig.ADDED]:
                 del one["job"]["train"][name]

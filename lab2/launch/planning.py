@@ -136,7 +136,7 @@ def resolve_weights(trials: Sequence[Trial]) -> tuple[list[Trial], str]:
             weights = "pretrained" if pretrained_file(model.known_as) else "random"
             starts[weights].append(model.known_as)
             as_said = "imagenet" if weights == "pretrained" and model.known_as in IMAGENET else weights
-            job = replace(job, model=replace(model, weights=as_said))
+            job = replace(job, model=replace(model, weights=as_said), weights_missing=weights == "random")
         resolved.append(replace(trial, job=job))
     folder = cache_folder() / "weights"
     cached, absent = (list(dict.fromkeys(filter(None, starts[weights]))) for weights in ("pretrained", "random"))

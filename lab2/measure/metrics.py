@@ -140,7 +140,7 @@ COST = (
     Metric(
         name="inference_memory_bytes", about="memory while it inferred single images, deployed", unit="bytes",
         over="machine",
-        title="to infer", rank=7, text=gibibytes,
+        title="memory to infer", rank=7, text=gibibytes,
     ),
     Metric(name="library_memory_bytes", about="memory of Python and its libraries", unit="bytes", over="machine"),
     Metric(

@@ -26,6 +26,11 @@ def caveats(summary: pd.DataFrame) -> list[str]:
         found.append(
             "SMOKE RUN: what follows is of trainings on a fraction of the data, and says nothing of the recipes."
         )
+    if random := summary.loc[summary["weights_missing"], "job"].tolist():
+        found.append(
+            f"From random weights, because no pre-trained ones were in the cache: {listed(random)}. What follows says "
+            "nothing of them pre-trained; lab2 prepare lists what brings their weights."
+        )
     if marked := summary.loc[summary["at_chance"], "job"].tolist():
         found.append(f"† Not shown to be better than always naming the commonest class: {listed(marked)}.")
     return found

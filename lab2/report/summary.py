@@ -116,6 +116,7 @@ def _summary(
         table[name] = ", ".join(values) if values else None
     chance = against_chance(good, accuracy, commonest)
     table["at_chance"] = chance is not None and not chance.beaten
+    table["weights_missing"] = job.weights_missing and bool(len(good))
     table["imported"] = job.model.trained_elsewhere
     table["notes"] = "; ".join((*imported(job), *notes(good, chance)))
     return {**table, "dataset": rows["dataset"].iloc[0], "smoke": smoke}

@@ -146,6 +146,7 @@ class JobSpec:
     # What `lab2 tune` may change, by the names that `--set` takes; empty: `default_space`.
     space: dict[str, Range | Choice] = field(default_factory=dict, hash=False)
     effort: Effort | None = None  # what it took to find the recipe; None: not recorded
+    weights_missing: bool = False  # weights="auto" found none when the run was planned, and became "random"
 
     def __post_init__(self) -> None:
         require(
@@ -194,7 +195,8 @@ class JobSpec:
         )
 
 
-NOT_COMPUTED = {"resources": True, "recipes": True, "space": True, "effort": True}  # fields that change no result
+# Fields that change no result.
+NOT_COMPUTED = dict.fromkeys(("resources", "recipes", "space", "effort", "weights_missing"), True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -76,7 +76,7 @@ def write_tuned(run: RunDir, study: Study, outcomes: list[JobOutcome]) -> tuple[
     for one in outcomes:
         if not one.complete or one.chosen is None:
             continue
-        job = study.chosen_job(one.job, one.chosen.number)
+        job = replace(study.chosen_job(one.job, one.chosen.number), weights_missing=False)  # that is of this run
         assert one.chosen.score is not None
         where = Provenance(
             question=study.candidate(one.job).question,
