@@ -111,12 +111,12 @@ def _measured(
             "the kernels were not measured: each fails, or measuring takes too much of the time budget; %s is used",
             chosen,
         )
-    told = {str(kernels): took if math.isfinite(took) else None for kernels, took in seconds.items()}
-    LOG.info("of %s, %s is used", ", ".join(f"{name} ({_text(took)})" for name, took in told.items()), chosen)
+    finite = {str(kernels): took if math.isfinite(took) else None for kernels, took in seconds.items()}
+    LOG.info("of %s, %s is used", ", ".join(f"{name} ({_text(took)})" for name, took in finite.items()), chosen)
     if (known := _read(file, machine, tried)) is not None:  # a file system without locks: another was as quick
         return known
     try:
-        write_whole(file, _CHOICE.dump_json(Choice(machine=machine, chosen=chosen, seconds=told), indent=1))
+        write_whole(file, _CHOICE.dump_json(Choice(machine=machine, chosen=chosen, seconds=finite), indent=1))
     except OSError as error:
         LOG.warning("%s: %s; other seeds measure for themselves", file, error.strerror)
     return chosen

@@ -30,7 +30,7 @@ def test_a_network_that_waits_is_trained_twice_at_once_and_its_rows_say_so(tmp_p
     trials.append(make_trial("cnn"))
     run = make_run(tmp_path, *trials)
     told: list[str] = []
-    for _ in run_measured(run, run.read_plan(), trials, cores=2, gpus=[], tell=told.append):
+    for _ in run_measured(run, run.read_plan(), trials, cores=2, gpus=[], report=told.append):
         pass
     rows = {row.trial: row for row in collect(run).rows}
     assert {name: (row.status, row.trials_at_once, row.threads) for name, row in rows.items()} == {
@@ -56,5 +56,5 @@ def test_the_settings_of_one_search_are_measured_once(tmp_path: Path, monkeypatc
     )
     run = make_run(tmp_path, *trials)
     told: list[str] = []
-    list(run_measured(run, run.read_plan(), trials, cores=2, gpus=[], tell=told.append))
+    list(run_measured(run, run.read_plan(), trials, cores=2, gpus=[], report=told.append))
     assert (seen, told) == ([["cnn", "alexnet"]], ["cnn-search: 2 at once (measured)"])

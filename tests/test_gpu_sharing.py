@@ -75,7 +75,7 @@ class TestGiven:
     def test_auto_lets_them_share_but_not_under_a_budget_in_time(self, tmp_path: Path, recipe, at_once: int):
         trials = [trial(seed, per_gpu=2, **recipe) for seed in (1, 2)]
         run, told = make_run(tmp_path, *trials), list[str]()
-        list(run_measured(run, run.read_plan(), trials, cores=2, gpus=["GPU-4f"], tell=told.append))
+        list(run_measured(run, run.read_plan(), trials, cores=2, gpus=["GPU-4f"], report=told.append))
         assert {task.at_once for task in sent(run).values()} == {at_once}
         assert told[0].startswith(f"cnn: {at_once} at once (")
 

@@ -88,7 +88,7 @@ def run_here(run: RunDir, plan: Plan, trials: Sequence[Trial], parallel: int, gp
     from lab2.measure.cores import available_cores
 
     if parallel == AUTO:
-        updates = run_measured(run, plan, trials, cores=available_cores(), gpus=gpus, tell=say)
+        updates = run_measured(run, plan, trials, cores=available_cores(), gpus=gpus, report=say)
     else:
         updates = run_locally(run, plan, trials, parallel=parallel, cores=available_cores(), gpus=gpus)
     try:

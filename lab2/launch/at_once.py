@@ -40,18 +40,18 @@ class Rate:
 
 
 def run_measured(
-    run: RunDir, plan: Plan, trials: Sequence[Trial], *, cores: int, gpus: Sequence[str], tell: Callable[[str], None]
+    run: RunDir, plan: Plan, trials: Sequence[Trial], *, cores: int, gpus: Sequence[str], report: Callable[[str], None]
 ) -> Generator[list[TrialStatus]]:
     """Run `trials`, those of one job or of its search after those of another; yields what `run_locally` does.
 
-    `tell` is told, of each, how many at once and why, which its first trial says. With `gpus` there are as many at once
-    as these take.
+    `report` is called once for each job, with how many run at once and why; its first trial decides. With `gpus` there
+    are as many at once as these take.
     """
     ordered = sorted(trials, key=lambda trial: plan.names.index(trial.name))
     for name, one_job in groupby(ordered, key=lambda trial: trial.group):
         group = list(one_job)
         at_once, why = _on_gpus(gpus, group) if gpus else chosen(run, group, cores)
-        tell(f"{name}: {at_once} at once ({why})")
+        report(f"{name}: {at_once} at once ({why})")
         yield from run_locally(run, plan, group, parallel=at_once, cores=cores, gpus=gpus)
 
 

@@ -40,7 +40,8 @@ ARCHITECTURE = Architecture(
     config=AlexNetConfig,
     build=build,
     paper="Krizhevsky 2014 (arXiv:1404.5997), the variant with one tower",
-    differs="the last layer is as wide as the data has classes; see `pretrained.py` for the rest",
+    differs="the last layer is as wide as the data has classes; where the images are so small that the last map is one "
+    "cell, the sum of the weights over its equal copies is what is trained: the same function",
     parameters=57_044_810,
     colours=True,
 )

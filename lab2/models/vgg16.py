@@ -40,7 +40,8 @@ ARCHITECTURE = Architecture(
     config=VGG16Config,
     build=build,
     paper="Simonyan and Zisserman 2015 (arXiv:1409.1556), configuration D",
-    differs="the last layer is as wide as the data has classes; see `pretrained.py` for the rest",
+    differs="the last layer is as wide as the data has classes; where the images are so small that the last map is one "
+    "cell, the sum of the weights over its equal copies is what is trained: the same function",
     parameters=134_301_514,
     colours=True,
 )

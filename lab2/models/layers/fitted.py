@@ -94,7 +94,7 @@ class LogisticRegression(OnPixels):
         One core: its products are narrow (N x D by D x K), and threads that wait for each other after each of them
         make it many times slower where the machine is busy. So its bits do not depend on the number of cores, either.
         """
-        from sklearn.exceptions import ConvergenceWarning  # loads OpenMP, as in lab2/data/split.py
+        from sklearn.exceptions import ConvergenceWarning  # loads OpenMP
         from sklearn.linear_model import LogisticRegression as Solver
         from threadpoolctl import threadpool_limits
 
