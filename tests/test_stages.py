@@ -21,7 +21,7 @@ from lab2.spec.job import JobSpec, Resources, Trial
 from lab2.spec.plan import dump_plan, load_plan
 from lab2.spec.space import Range
 from lab2.trial import run_trial
-from lab2.tune.stages import chosen, grown, is_spent, left, score, stages
+from lab2.tune.stages import chosen, grown, is_spent, left, score, stages, with_more_memory
 from lab2.tune.study import Study, Validation, make_study
 from tests.conftest import SMALL, TINY, finished, make_run, make_trial
 
@@ -123,6 +123,25 @@ class TestSpent:
 
     def test_a_trial_without_a_shard_is_not_spent(self):
         assert not is_spent(None)
+
+    def test_what_ran_out_of_memory_and_is_given_more_is_not(self, runs: Path):
+        one = study()
+        first = next(stages(one, {}))
+        plan = make_run(runs, *first).read_plan()
+        known = rows(first, by_setting(cnn_t1=0.9))
+        known["cnn_t0-seed0"] = unfinished(first[0], "out_of_memory", "")
+        assert with_more_memory(one, plan, known, []) == known
+        kept = with_more_memory(one, plan, known, plan.names)
+        assert names(left(plan, kept)) == ["cnn_t0-seed0"]
+        assert len(list(stages(one, kept))) == 1
+
+    def test_it_stays_spent_where_the_next_stage_was_decided_by_it(self, runs: Path):
+        one = study()
+        first = next(stages(one, {}))
+        known = rows(first, by_setting(cnn_t1=0.9))
+        known["cnn_t0-seed0"] = unfinished(first[0], "out_of_memory", "")
+        plan = make_run(runs, *first, *list(stages(one, known))[-1]).read_plan()
+        assert with_more_memory(one, plan, known, plan.names) == known
 
 
 class TestGrown:

@@ -176,11 +176,17 @@ def resume(
         now = status(run, run.read_plan())
         if now.caveat:
             raise ConfigError(f"{now.caveat}: what runs cannot be told from what is lost; resume when Slurm answers")
+        before = run.read_plan().trials
         plan = change_resources(run, settings or [], mended)
         if run.study.exists():
             from lab2.cli.searching import resume_study  # loads scipy
 
-            resume_study(run, cluster, parallel, any_node=any_node)
+            given_more = {
+                new.name
+                for old, new in zip(before, plan.trials, strict=True)
+                if new.job.resources.memory_gb > old.job.resources.memory_gb
+            }
+            resume_study(run, cluster, parallel, any_node=any_node, given_more=given_more)
             return
         states = {line.trial: line for line in now.trials}
         busy = [name for name, line in states.items() if line.state in ("running", "queued")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from lab2.spec.plan import Plan, some_of
 from lab2.spec.profile import Profile
 from lab2.tune.outcome import job_outcomes, write_tuned
 from lab2.tune.report import JUDGED, TITLES, rule_text, summary_rows, tuning_chapter, write_tuning
-from lab2.tune.stages import grown, left, stages
+from lab2.tune.stages import grown, left, stages, with_more_memory
 from lab2.tune.study import Study, Validation, default_validation, make_study, read_study, write_study
 
 
@@ -105,15 +105,20 @@ def go_on_here(run: RunDir, study: Study, parallel: int, device: str) -> None:
     _conclude(run, waiting)
 
 
-def resume_study(run: RunDir, cluster: Profile | None, parallel: int | None, *, any_node: bool) -> None:
-    """Go on with a study: run what was killed, or the next stage if one has ended."""
+def resume_study(
+    run: RunDir, cluster: Profile | None, parallel: int | None, *, any_node: bool, given_more: Collection[str] = ()
+) -> None:
+    """Go on with a study: run what was killed, or the next stage if one has ended.
+
+    `given_more`: trials that have been given more memory than before.
+    """
     study, device = read_study(run.study), run.read_plan().device
     if cluster is None:
         go_on_here(run, study, at_once(parallel), device)
         return
-    plan, now = _grown(run, study)
+    plan, now = _grown(run, study, given_more)
     busy = {line.trial for line in now.trials if line.state in ("running", "queued")}
-    waiting = left(plan, _rows(run, now))
+    waiting = left(plan, with_more_memory(study, plan, _rows(run, now), given_more))
     trials = [trial for trial in waiting if trial.name not in busy]
     if busy:
         warn(f"left alone, still running or queued: {some_of(sorted(busy))}")
@@ -196,13 +201,13 @@ def _stage(trials: Sequence[Trial]) -> str:
     return " and ".join(parts)
 
 
-def _grown(run: RunDir, study: Study) -> tuple[Plan, RunStatus]:
+def _grown(run: RunDir, study: Study, given_more: Collection[str] = ()) -> tuple[Plan, RunStatus]:
     """The run's plan with the stages that are decided by now, and the status of its trials."""
     plan = run.read_plan()
     now = status(run, plan)
     if now.caveat:
         raise ConfigError(f"{now.caveat}: what runs cannot be told from what is lost; resume when Slurm answers")
-    longer = grown(run, study, _rows(run, now))
+    longer = grown(run, study, with_more_memory(study, plan, _rows(run, now), given_more))
     return longer, now if longer == plan else status(run, longer)
 
 

@@ -7,7 +7,7 @@ where it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from lab2.errors import RunError
@@ -25,11 +25,23 @@ Rows = Mapping[str, Shard]  # by trial
 def is_spent(row: Shard | None) -> bool:
     """Whether a trial of a search has had its chance: it ended well, its recipe failed, or it took too much memory.
 
-    What was killed, was cancelled, ran out of time or failed for its machine has not. It is run again.
+    What was killed, was cancelled, ran out of time or failed for its machine has not. It is run again. Nor has what is
+    given more memory (`with_more_memory`).
     """
     if row is None:
         return False
     return row.status in ("ok", "out_of_memory") or (row.status == "failed" and row.fault == "recipe")
+
+
+def with_more_memory(study: Study, plan: Plan, rows: Rows, trials: Collection[str]) -> Rows:
+    """`rows` without those of `trials` that ran out of memory: they were given more, and get another chance.
+
+    The rows stay as they are where a later stage has been decided by them.
+    """
+    relieved = {name for name in trials if (row := rows.get(name)) is not None and row.status == "out_of_memory"}
+    kept = {name: row for name, row in rows.items() if name not in relieved}
+    decided = {trial.name for stage in stages(study, kept) for trial in stage}
+    return kept if decided.issuperset(plan.names) else rows
 
 
 def score(study: Study, rows: Rows, job: str, i: int, rung: int) -> float | None:
