@@ -66,7 +66,7 @@ class TestCost:
         chart = cost_charts(report.summary, styles)[0]
         assert chart.conclusion == (
             "Training time (seconds) and test accuracy. Nothing that costs as little is more accurate than "
-            "cnn (10, 90.00%) and faster_rcnn (30, 95.00%)."
+            "cnn (10 s, 90.00%) and faster_rcnn (30 s, 95.00%)."
         )
         assert chart.conclusion in chart.picture
 

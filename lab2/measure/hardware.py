@@ -17,6 +17,7 @@ from torch import Tensor
 from lab2.errors import ResourceError
 from lab2.measure import cgroup, grant
 from lab2.measure.cgroup import ROOT
+from lab2.words import counted
 
 LOG = logging.getLogger("lab2")
 
@@ -106,7 +107,7 @@ def device_name(device: torch.device) -> str:
 
 def describe_machine(device: torch.device, precision: str) -> str:
     """A text that says on what times are measured: device, threads and precision."""
-    return f"{device_name(device)} ({device}, {torch.get_num_threads()} threads, {precision})"
+    return f"{device_name(device)} ({device}, {counted(torch.get_num_threads(), 'thread')}, {precision})"
 
 
 def memory_limit(root: Path = ROOT) -> int:

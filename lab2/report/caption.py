@@ -9,6 +9,7 @@ import pandas as pd
 
 from lab2.measure.metrics import gibibytes
 from lab2.results.collect import Comparison
+from lab2.words import counted
 
 # The columns of finished trials that the caption sums up.
 _ORIGIN = [
@@ -32,13 +33,16 @@ def caption(comparison: Comparison) -> str:
     trained = [row for row in good if row.job not in elsewhere]
     parts = [f"run {comparison.plan.run_id}"]
     if good:
-        where = {f"{r.device_name}, {r.device}, {r.threads} threads" for r in trained}
+        where = {
+            ", ".join(filter(None, (r.device_name, r.device, r.threads and counted(r.threads, "thread"))))
+            for r in trained
+        }
         counts = " or ".join(f"{n:,}" for n in sorted({r.train_images or 0 for r in trained}))
         parts.append(f"{good[0].dataset}{f', {counts} training images' if trained else ''}")
         for title, values in (("split", {r.split for r in good}), ("left out", {r.left_out for r in good})):
             if known := sorted(filter(None, values)):
                 parts.append(f"{title}: {' or '.join(known)}")
-        parts += sorted(where)
+        parts += sorted(where - {""})
         parts += _by_jobs([(row.precision, row.job) for row in trained], "in {0}", "{1} in {0}")
         started = [(row.weights, row.job) for row in trained if row.weights != ""]
         parts += _by_jobs(started, "weights: {0}", "{0} weights: {1}")

@@ -25,15 +25,23 @@ class Cost:
     word: str  # its name as an option
     title: str
     unit: str
+    symbol: str  # of the unit
     size: float  # of the unit, in that of the column
 
 
 COSTS = (
-    Cost(name="train_seconds", word="time", title="Training time", unit="seconds", size=1),
-    Cost(name="parameters", word="parameters", title="Parameters", unit="millions", size=1e6),
-    Cost(name="peak_memory_bytes", word="memory", title="Memory to train", unit="GiB", size=2**30),
-    Cost(name="latency_p50_seconds", word="latency", title="Latency of one image", unit="milliseconds", size=1e-3),
-    Cost(name="flops_per_image", word="flops", title="FLOPs of one image", unit="millions", size=1e6),
+    Cost(name="train_seconds", word="time", title="Training time", unit="seconds", symbol="s", size=1),
+    Cost(name="parameters", word="parameters", title="Parameters", unit="millions", symbol="M", size=1e6),
+    Cost(name="peak_memory_bytes", word="memory", title="Memory to train", unit="GiB", symbol="GiB", size=2**30),
+    Cost(
+        name="latency_p50_seconds",
+        word="latency",
+        title="Latency of one image",
+        unit="milliseconds",
+        symbol="ms",
+        size=1e-3,
+    ),
+    Cost(name="flops_per_image", word="flops", title="FLOPs of one image", unit="millions", symbol="M", size=1e6),
 )
 
 
@@ -158,7 +166,7 @@ def _conclusion(cost: Cost, points: Sequence[CostPoint], front: Sequence[CostPoi
     if len(points) == 1:
         words += f" {points[0].text}."
     elif front:
-        on = [f"{point.job} ({amount(point.cost)}, {point.accuracy:.2%})" for point in front]
+        on = [f"{point.job} ({amount(point.cost)} {cost.symbol}, {point.accuracy:.2%})" for point in front]
         words += f" Nothing that costs as little is more accurate than {listed(on)}."
     elif len(bounds) < len(points):
         words += " Measured on different machines, so none is said to be cheaper than another."

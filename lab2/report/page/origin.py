@@ -15,6 +15,7 @@ from lab2.spec.effort import NOT_RECORDED
 from lab2.spec.fields import as_set_takes_it, settable
 from lab2.spec.job import JobSpec
 from lab2.spec.plan import Plan
+from lab2.words import counted
 
 _CODE = ("lab2_version", "git_commit", "git_dirty", "torch_version", "python_version")
 _Values = tuple[Any, ...]
@@ -128,7 +129,7 @@ def _settings(job: JobSpec, data: Any) -> Iterator[str]:
 def _machines(seen: Sequence[_Values]) -> Iterator[str]:
     """Of each combination of `MACHINE` what is known; of a row that was trained elsewhere nothing is."""
     for name, device, threads, precision in seen:
-        known = (name, device, threads and f"{threads} threads", precision)
+        known = (name, device, threads and counted(threads, "thread"), precision)
         if text := ", ".join(filter(None, known)):
             yield text
 
