@@ -19,6 +19,7 @@ from lab2.data.identity import identities
 from lab2.data.places import open_source
 from lab2.measure.predictions import Predictions, read_predictions, write_predictions
 from lab2.measure.scores import CALIBRATION_BINS
+from lab2.report.columns import COLUMNS
 from lab2.report.page.answers import UNKNOWN, Answers, read_answers
 from lab2.report.page.calibration import conclusion
 from lab2.report.page.classes import matrices
@@ -32,6 +33,7 @@ from lab2.report.page.pictures import (
     draw_pictures,
     packed,
 )
+from lab2.report.page.reading import reading
 from lab2.report.page.styles import COLOURS, style_of
 from lab2.report.report import make_report
 from lab2.results.collect import collect
@@ -108,6 +110,11 @@ class TestColours:
         tuned = replace(jobs["cnn"], name="cnn_tuned")
         assert (style_of(tuned).colour, style_of(jobs["cnn"])) == (found["cnn"].colour, found["cnn"])
         assert {style_of(job).colour for job in baselines()} == {"cg"}
+
+
+def test_every_column_is_explained():
+    titles = [column.title for column in COLUMNS if column.title != "model"]
+    assert [title for title, _ in reading(titles)][: len(titles)] == titles
 
 
 def test_a_reliability_says_by_how_much_it_is_too_sure():

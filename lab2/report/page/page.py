@@ -32,6 +32,7 @@ from lab2.report.page.differences import comparison_data, matrix, picture_data, 
 from lab2.report.page.document import environment, policy
 from lab2.report.page.origin import counts, recipes
 from lab2.report.page.pictures import Chosen, Sprite, choose, draw_pictures
+from lab2.report.page.reading import reading
 from lab2.report.page.rows import page_table
 from lab2.report.page.styles import Style, styles_of
 from lab2.report.page.svg import mark
@@ -108,6 +109,7 @@ def _content(report: Report) -> dict[str, object]:
     return {
         **_head(report),
         "table": table,
+        "reading": reading(table.titles),
         "remarks": remarks(report.summary),
         "notes": _notes(report, answers),
         "charts": charts,
