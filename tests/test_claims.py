@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from lab2.cli.claiming import resumed_at_once
 from lab2.cli.reporting import report_of
+from lab2.compare import variance
 from lab2.errors import ConfigError, DataError
 from lab2.models.cnn import CNNConfig
 from lab2.report.chapter import Table
@@ -21,10 +24,10 @@ from lab2.spec.job import DataConfig, Trial
 from lab2.spec.plan import Plan
 from lab2.study import claim as claim_module
 from lab2.study.claim import Claim, Conclusion, Figure, Verdict, choose, claims, shown
-from lab2.study.record import claim_of, read_record, record_of, write_record
+from lab2.study.record import claim_of, judges_sha256, read_record, record_of, write_record
 from lab2.study.report import study_json, study_md
 from lab2.study.stating import state
-from tests.conftest import SMALL, finished, make_run, make_trial
+from tests.conftest import SMALL, finished, make_trial
 
 TRIALS = (make_trial("cnn", seed=1), make_trial("cnn", seed=2))
 
@@ -112,8 +115,9 @@ class TestFixedBefore:
             record_of(one_claim, "full", TRIALS),
             record_of(one_claim, "small", TRIALS[:1]),
             record_of(made(file=Path(__file__).with_name("conftest.py")), "small", TRIALS),
+            replace(record, judges_sha256="0" * 64),
         ]
-        assert len({one.sha256 for one in (record, *others)}) == 5
+        assert len({one.sha256 for one in (record, *others)}) == 6
 
     @pytest.mark.parametrize(
         ("harm", "message"),
@@ -147,6 +151,40 @@ class TestFixedBefore:
         changed = made(file=Path(__file__).with_name("conftest.py"))
         monkeypatch.setattr("lab2.study.record.claims", lambda: {"made": changed})
         assert "conftest.py, was changed since the study started" in state(run, collect(run)).conclusion.notes[-1]
+
+    def test_a_change_of_the_code_that_judges_is_said(self, runs, one_claim):
+        run = started(runs, one_claim, *TRIALS)
+        said = "the code that judges, in lab2/compare or lab2/study, was changed since the study started"
+        assert said not in state(run, collect(run)).conclusion.notes
+        write_record(run.claim, replace(read_record(run.claim), judges_sha256="0" * 64))
+        assert said in state(run, collect(run)).conclusion.notes
+
+    def test_it_is_the_code_of_the_statistics_and_of_the_studies(self, tmp_path: Path):
+        (tmp_path / "within").mkdir()
+        names = ("a.py", "b.py", "notes.txt", "within/claim.py")
+        for name in names:
+            (tmp_path / name).write_text("1")
+        seen = [judges_sha256(tmp_path)]
+        for name in names:
+            (tmp_path / name).write_text("2")
+            seen.append(judges_sha256(tmp_path))
+        assert [one != before for before, one in pairwise(seen)] == [True, True, False, False]
+        (tmp_path / "b.py").rename(tmp_path / "c.py")
+        assert judges_sha256(tmp_path) != seen[-1]
+        compare, study = Path(variance.__file__).parent, Path(claim_module.__file__).parent
+        assert judges_sha256() == judges_sha256(compare, study)
+
+    def test_a_study_that_an_older_lab2_has_begun_goes_on(self, runs, one_claim):
+        """Its record says nothing of the code that judges, and its SHA-256 is over what it says."""
+        run = started(runs, one_claim, *TRIALS)
+        content = json.loads(run.claim.read_text())
+        del content["study"]["judges_sha256"]
+        text = json.dumps(content["study"], sort_keys=True, separators=(",", ":"))
+        run.claim.write_text(json.dumps(content | {"sha256": hashlib.sha256(text.encode()).hexdigest()}))
+        assert read_record(run.claim).judges_sha256 is None
+        found = state(run, collect(run)).conclusion
+        assert (found.verdict, found.notes) == (Verdict.SUPPORTED, ("one thing more",))
+        assert resumed_at_once(run, 2) == 2
 
     def test_other_trials_than_were_fixed_are_not_judged(self, runs, one_claim):
         run = started(runs, one_claim, *TRIALS)
@@ -248,10 +286,3 @@ def test_a_claim_from_its_plan_to_its_verdict(run_cli, runs, monkeypatch):
 
 def test_the_plan_of_a_study_is_of_data_that_come_with_lab2():
     assert {trial.data.dataset for trial in claims()["parameters"].plan("small")} == {DataConfig().dataset}
-
-
-def test_what_compares_times_goes_on_one_at_a_time(tmp_path: Path):
-    for name, at_once in (("scaling", 1), ("parameters", 2)):
-        run = make_run(tmp_path / name, make_trial())
-        write_record(run.claim, record_of(claims()[name], "small", []))
-        assert resumed_at_once(run, 2) == at_once

@@ -16,7 +16,7 @@ from lab2.models.lab_vit import LabViTConfig
 from lab2.models.layers.lab_transformer import LabBlock, positions
 from lab2.spec.job import TrainConfig
 from lab2.study.claim import Verdict
-from lab2.study.claims.vit_data import CHANGES, CONTROL, LESS_DATA, Gain, decide, plan
+from lab2.study.claims.vit_data import AUGMENTATION, CHANGES, CONTROL, LESS_DATA, Gain, decide, plan
 from lab2.train.optimizer import OneCycle, groups
 from tests.conftest import make_trial
 
@@ -95,14 +95,19 @@ class TestPlan:
         jobs = {trial.job.name: trial.job for trial in plan("small")}
         control = jobs.pop(CONTROL)
         assert jobs.keys() == {*CHANGES, LESS_DATA}
-        for name in CHANGES.keys() - {"lab_vit_together", "lab_vit_augmentation"}:
-            changed = [
+        changed = {
+            name: {
                 field.name
                 for part in ("model", "train")
                 for field in fields(getattr(control, part))
                 if getattr(getattr(control, part), field.name) != getattr(getattr(jobs[name], part), field.name)
-            ]
-            assert len(changed) == 1, name
+            }
+            for name in CHANGES
+        }
+        together, of_images = changed.pop("lab_vit_together"), changed.pop(AUGMENTATION)
+        assert {len(one) for one in changed.values()} == {1}
+        assert together == {"ends_in_softmax", "dim", "schedule"}  # no augmentation: that stands for more data
+        assert of_images == {"shift", "rotation"}
 
     def test_half_of_the_images_is_seen_in_as_many_steps(self):
         less = next(trial for trial in plan("small") if trial.job.name == LESS_DATA)
@@ -127,12 +132,22 @@ class TestRule:
             (3.0, 1.0, 0.0, 76.0, Verdict.UNDECIDED),  # or not at all
             (10.0, 3.0, -6.0, 76.0, Verdict.UNDECIDED),  # may be worth as much
             (3.0, 1.0, -4.0, 90.0, Verdict.UNDECIDED),  # what the claim explains is not there
+            (18.0, 1.0, -4.0, 90.0, Verdict.UNDECIDED),  # nor is then what refutes it
+            (18.0, 1.0, -4.0, 60.0, Verdict.UNDECIDED),
         ],
     )
     def test_verdicts(self, largest, half, data, control, verdict):
         found, sentence = decide(self.changes(largest, half), self.gain(LESS_DATA, data), control)
         assert found is verdict
         assert f"changes it by {data:+.2f} points" in sentence
+
+    @pytest.mark.parametrize(("data", "verdict"), [(-4.0, Verdict.SUPPORTED), (0.0, Verdict.UNDECIDED)])
+    def test_what_augmentation_is_worth_refutes_nothing(self, data, verdict):
+        """It stands for more data: a gain of it is what the claim expects."""
+        changes = [one for one in self.changes(3.0) if one.name != AUGMENTATION] + [self.gain(AUGMENTATION, 18.0)]
+        found, sentence = decide(changes, self.gain(LESS_DATA, data), 76.0)
+        assert found is verdict
+        assert CHANGES[AUGMENTATION] not in sentence
 
     def test_the_best_change_is_named_in_words(self):
         _, sentence = decide(self.changes(18.0), self.gain(LESS_DATA, -1), 76.0)

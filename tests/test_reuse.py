@@ -250,13 +250,13 @@ def test_a_shard_that_is_no_file_is_none(tmp_path: Path):
 class TestOnThisMachine:
     """Trials that are not submitted, as those of `lab2 study`."""
 
-    def taken(self, folder: Path, *, device: str = "auto", **theirs: object) -> list[Finished]:
+    def taken(self, folder: Path, *, device: str = "auto", alone: bool = False, **theirs: object) -> list[Finished]:
         trial = make_trial()
         first = make_run(folder, trial, run_id="first")
         own = {"scheduler_job_id": None, "host": "mine", "threads": 2}
         write_shard(first.shard(trial.name), finished(trial, **{**HERE, **own, **theirs}))
         run = make_run(folder, trial, run_id="second")
-        place = Here(host="mine", image_digest=None, threads=2)
+        place = Here(host="mine", image_digest=None, threads=2, alone=alone)
         return reuse(run, [trial], place, device=device, commit=COMMIT)
 
     def test_the_same_is_taken_over(self, tmp_path: Path):
@@ -277,6 +277,12 @@ class TestOnThisMachine:
     )
     def test_what_came_about_otherwise_is_not(self, tmp_path: Path, theirs, against: str):
         assert self.taken(tmp_path, **theirs) == [Finished("cnn-seed1", "first", against)]
+
+    def test_what_ran_beside_others_is_not_where_times_are_compared(self, tmp_path: Path):
+        against = "with 2 trials at once, and here their times are compared"
+        assert self.taken(tmp_path / "a", alone=True, trials_at_once=2) == [Finished("cnn-seed1", "first", against)]
+        for name, alone, beside in (("b", True, 1), ("c", False, 2)):
+            assert self.taken(tmp_path / name, alone=alone, trials_at_once=beside) == [Finished("cnn-seed1", "first")]
 
     def test_what_ran_on_another_kind_of_device_is_not(self, tmp_path: Path):
         assert self.taken(tmp_path, device="cpu")[0].against == "with --device auto (here cpu)"

@@ -7,8 +7,12 @@ import pytest
 
 from lab2.compare.growth import Measured, exponent, where_quadratic_outweighs
 from lab2.errors import ComparisonError
+from lab2.results.collect import collect
+from lab2.results.shard import write_shard
 from lab2.study.claim import Verdict
-from lab2.study.claims.scaling import Growth, decide, plan
+from lab2.study.claims.scaling import Growth, conclude, decide, plan
+from lab2.study.evidence import Evidence
+from tests.conftest import finished, make_run
 
 PIXELS = np.array([28.0, 56, 112, 224]) ** 2
 
@@ -93,3 +97,21 @@ def test_sides_double_and_each_network_has_as_many_steps():
     assert sorted({28 * trial.data.enlarge for trial in trials}) == [28, 56, 112, 224]
     assert {trial.job.train.batch_size for trial in trials} == {2}
     assert {trial.data.train_images for trial in trials} == {40}
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "verdict"),
+    [({}, Verdict.SUPPORTED), ({"device_name": "another CPU"}, Verdict.UNDECIDED), ({"threads": 1}, Verdict.UNDECIDED)],
+)
+def test_times_of_several_machines_are_not_judged(runs, elsewhere, verdict):
+    run = make_run(runs, *plan("small"))
+    for trial in run.read_plan().trials:
+        power = 2 if trial.job.name.startswith("attention") else 1
+        cost = (1 + (28.0 * trial.data.enlarge) ** (2 * power)) * (1 + 0.001 * trial.seed)
+        last = trial.name == "convolution_224-seed4"
+        place = {"device_name": "a CPU", "device": "cpu", "threads": 2} | (elsewhere if last else {})
+        shard = finished(trial, train_seconds=1e-6 * cost, peak_memory_bytes=round(cost), **place)
+        write_shard(run.shard(trial.name), shard)
+    found = conclude(Evidence(run, collect(run)))
+    assert found.verdict is verdict
+    assert ("time and memory are not judged: measured in several places" in found.sentence) is bool(elsewhere)

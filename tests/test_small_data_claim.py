@@ -15,10 +15,23 @@ from lab2.data.rearranged import permuted, rearranged
 from lab2.data.source import Images
 from lab2.data.split import nested_draw, split
 from lab2.errors import ComparisonError, ConfigError, DataError
+from lab2.results.collect import collect
 from lab2.spec.job import TRIAL, DataConfig, unused
 from lab2.study.claim import Verdict
-from lab2.study.claims.small_data import Found, about_crossing, decide, name_of, plan, where_they_cross
-from tests.conftest import make_trial
+from lab2.study.claims.small_data import (
+    SIZES,
+    Found,
+    about_crossing,
+    conclude,
+    decide,
+    fitted,
+    name_of,
+    plan,
+    where_they_cross,
+)
+from lab2.study.evidence import Evidence
+from tests.answered import leave
+from tests.conftest import make_run, make_trial
 
 LABELS = np.repeat(np.arange(3), (600, 300, 100))
 IMAGES = Images(np.arange(1000 * 4, dtype=np.int64).astype(np.uint8).reshape(1000, 1, 2, 2), LABELS)
@@ -120,7 +133,8 @@ class TestCurves:
         means = np.concatenate([1 - (0.02 + 3 * sizes**-0.5), 1 - (0.05 + 1.5 * sizes**-0.5)])
         names = tuple(name_of(job, n, False) for job in ("cnn", "vit") for n in self.SIZES)
         accuracy = Joint(names=names, means=means, covariance=np.eye(10) * 0.002**2, df=np.inf)
-        found = where_they_cross(accuracy, [*self.SIZES], permuted=False)
+        cnn, vit = (fitted(accuracy, job, [*self.SIZES], permuted=False) for job in ("cnn", "vit"))
+        found = where_they_cross([*self.SIZES], cnn, vit)
         assert found.low < 2500 < found.high
         assert found.share > 0.95
 
@@ -209,3 +223,27 @@ def test_both_networks_get_the_same_nested_subsets_and_each_seed_others():
         (data, seed) for name, data, seed in drawn if name == "vit"
     }
     assert {trial.job.train.images for trial in trials} == {200_000}
+
+
+def test_accuracies_and_the_curves_through_them_are_shown_with_intervals(runs):
+    """Errors of exactly 0.05 + 3 / sqrt(n) and 0.1 + 6 / sqrt(n), in the same images for all seeds."""
+    run = make_run(runs, *plan("small"))
+    laws = {"cnn": (0.05, 3.0), "vit": (0.1, 6.0)}
+    for trial in run.read_plan().trials:
+        alpha, eta = laws[trial.job.model.architecture]
+        wrong = alpha + eta * trial.data.train_images**-0.5
+        leave(run, trial, np.arange(20_000) >= round(20_000 * wrong))
+    found = conclude(Evidence(run, collect(run)))
+    accuracy, curves = found.tables
+    assert accuracy.columns == ("training images", "CNN", "ViT", "CNN, permuted", "ViT, permuted")
+    assert [row[0] for row in accuracy.rows] == [f"{images:,}" for images in SIZES["small"]]
+    assert accuracy.rows[0][1].startswith("65.00% [6")
+    assert accuracy.rows[-1][2].startswith("84.00% [8")
+    assert [row[0] for row in curves.rows] == ["CNN", "ViT", "CNN, permuted", "ViT, permuted"]
+    for row, (alpha, eta) in zip(curves.rows, 2 * [*laws.values()], strict=True):
+        numbers = [[float(n.strip("[]%,")) for n in cell.split(" ")] for cell in row[1:]]
+        for (value, low, high), wanted, error in zip(numbers, (100 * alpha, eta, -0.5), (0.1, 0.05, 0.01), strict=True):
+            assert value == pytest.approx(wanted, abs=error)
+            assert low <= wanted + error
+            assert high >= wanted - error
+            assert low < high

@@ -67,11 +67,12 @@ def run_study(
         _submit(claim, size, runs, trials, cluster, parallel=parallel, device=device, rerun=rerun)
         return False
     trials, gpus = check_here(trials, device)
-    chosen = _at_once(claim, parallel)
+    chosen = at_once(_at_once(claim, parallel))
     run = _begin(claim, size, runs, trials, device)
     with launching(run):
         # Where it is measured how many, the threads of each are not known yet: none can be said to have been the same.
-        left = trials if rerun or chosen == AUTO else take_over(run, trials, _here(trials, chosen, gpus), device)
+        here = None if rerun or chosen == AUTO else _here(trials, chosen, gpus, alone=claim.timed)
+        left = take_over(run, trials, here, device) if here else trials
         plan = run.read_plan()
         say(f"run {plan.run_id}: {len(left)} of {len(trials)} trials to run, {run.path}")
         run_here(run, plan, left, chosen, gpus)
@@ -79,17 +80,21 @@ def run_study(
     return not all(line.finished for line in status(run, plan).trials)
 
 
-def resumed_at_once(run: RunDir, parallel: int | None) -> int:
-    """How many trials of the study in `run` at once. Raises `ConfigError` where its record cannot be read."""
+def resumed_at_once(run: RunDir, parallel: int | None) -> int | None:
+    """How many trials of the study in `run` at once; None: as `--parallel` says without a number.
+
+    Raises `ConfigError` where its record cannot be read.
+    """
     claim = claims().get(read_record(run.claim).claim)
-    return _at_once(claim, parallel) if claim else at_once(parallel)
+    return _at_once(claim, parallel) if claim else parallel
 
 
-def _at_once(claim: Claim, parallel: int | None) -> int:
-    wanted = at_once(parallel)
-    if not claim.timed or wanted == 1:
-        return wanted
-    say(f"one trial at a time, and not {parallel or 'auto'}: {claim.name} compares their times")
+def _at_once(claim: Claim, parallel: int | None) -> int | None:
+    if not claim.timed or parallel == 1:
+        return parallel
+    if parallel is not None:
+        shown = "auto" if parallel == AUTO else parallel
+        say(f"one trial at a time, and not {shown}: {claim.name} compares their times")
     return 1
 
 
@@ -105,6 +110,7 @@ def _submit(
     rerun: bool,
 ) -> None:
     refuse_auto(parallel)
+    parallel = _at_once(claim, parallel)  # on Slurm without a number, all of them
     checked = check_for_elsewhere(trials, cluster)
     where = RunDir((runs / new_run_id(runs, claim.name)).absolute())
     check_submission(where, checked, cluster, parallel=parallel)  # a run that Slurm refuses is none
@@ -123,12 +129,13 @@ def _begin(claim: Claim, size: Size, runs: Path, trials: Sequence[Trial], device
     return run
 
 
-def _here(trials: Sequence[Trial], parallel: int, gpus: Sequence[str]) -> Here:
+def _here(trials: Sequence[Trial], parallel: int, gpus: Sequence[str], *, alone: bool) -> Here:
     from lab2.launch.local import most_at_once
     from lab2.measure.cores import available_cores
 
     threads = max(1, available_cores() // most_at_once(trials[0], len(trials), parallel, gpus))
-    return Here(host=socket.gethostname(), image_digest=os.environ.get("LAB2_IMAGE_DIGEST"), threads=threads)
+    digest = os.environ.get("LAB2_IMAGE_DIGEST")
+    return Here(host=socket.gethostname(), image_digest=digest, threads=threads, alone=alone)
 
 
 def show_claim(

@@ -202,13 +202,14 @@ def resume(
             show_results(run)
             return
         refuse_changed(trials)
-        if cluster is None:
-            many = at_once(parallel)
-            if run.claim.exists():
-                from lab2.cli.claiming import resumed_at_once  # loads scipy
+        if cluster is not None:
+            refuse_auto(parallel)
+        if run.claim.exists():
+            from lab2.cli.claiming import resumed_at_once  # loads scipy
 
-                many = resumed_at_once(run, parallel)
-            launch(run, plan, trials, many, check_here(trials, plan.device)[1])
+            parallel = resumed_at_once(run, parallel)
+        if cluster is None:
+            launch(run, plan, trials, at_once(parallel), check_here(trials, plan.device)[1])
         else:
             resubmit(run, trials, cluster, parallel, now, any_node=any_node)
 

@@ -6,16 +6,20 @@ rank correlation, a Pareto front or the place where two curves cross is found ag
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lab2.compare.answer import Answer, on_new_images
 from lab2.compare.correctness import gather, samples
 from lab2.compare.variance import estimate
 
 DRAWS = 4_000
+ALPHA = 0.05  # of the pairs' intervals, which nothing here reads
 SEED = 20261127  # of a generator of its own: the same input has the same output
 
 
@@ -25,8 +29,8 @@ class Joint:
 
     names: tuple[str, ...]
     means: NDArray[np.float64]  # (K,)
-    covariance: NDArray[np.float64]  # (K, K) of the means: of seeds and images, as in `variance.py`
-    df: float  # the median over all pairs of Satterthwaite's; inf: normal
+    covariance: NDArray[np.float64]  # (K, K) of the means: of seeds and images, no surer than any pair's test
+    df: float  # the fewest of all pairs; inf: normal
 
     def draws(self, count: int = DRAWS) -> NDArray[np.float64]:
         """(count, K) draws of all means together."""
@@ -54,14 +58,35 @@ def joint(
     given = gather(right, groups)
     parts = [replace(one, fixed=name in fixed) for name, one in zip(given.names, samples(given), strict=True)]
     variances = estimate(parts, paired=paired_seeds)
-    count = len(parts)
-    dfs = [variances.between(k, m).df for k in range(count) for m in range(k + 1, count)]
-    return Joint(
-        names=given.names,
-        means=np.array([one.mean for one in parts]),
-        covariance=variances.covariance(),
-        df=float(np.median(dfs)),
-    )
+    answers = {
+        (k, m): on_new_images(
+            (given.names[k], given.names[m]), parts[k], parts[m], variances.between(k, m), paired=paired_seeds,
+            grouped=groups is not None, alpha=ALPHA,
+        )
+        for k, m in combinations(range(len(parts)), 2)
+    }  # fmt: skip
+    return of_pairs(given.names, np.array([one.mean for one in parts]), variances.covariance(), answers)
+
+
+def of_pairs(
+    names: tuple[str, ...],
+    means: NDArray[np.float64],
+    covariance: NDArray[np.float64],
+    answers: Mapping[tuple[int, int], Answer],
+) -> Joint:
+    """The joint distribution of K means, no surer of a difference than the answer to its pair.
+
+    The diagonal of the (K, K) `covariance` is raised until each difference has at least the variance of its answer.
+    That can be larger: it adds pseudo-images where few images distinguish the pair, and sets negative components to 0.
+    The degrees of freedom are the fewest of the answers. `answers`: by the places of both.
+    """
+    added = np.zeros(len(names))
+    for (k, m), answer in answers.items():
+        lacking = answer.variance - float(covariance[k, k] + covariance[m, m] - covariance[k, m] - covariance[m, k])
+        for one in (k, m):
+            added[one] = max(added[one], lacking / 2)
+    df = min((answer.df for answer in answers.values()), default=math.inf)
+    return Joint(names=names, means=means, covariance=covariance + np.diag(added), df=df)
 
 
 def interval(draws: NDArray[np.float64], alpha: float = 0.05) -> tuple[float, float]:

@@ -11,7 +11,8 @@ A finished trial is copied if all of the following are the same in its run and i
 - the versions of torch and torchvision, if the nodes use the python of this process. If the profile names another
   python, its versions are not known here. They may differ then; `trials.csv` shows them. A trial whose network comes
   from a package of the user's is not copied in this case;
-- on this machine (`Here`): the host, the image, `--device` and the number of threads.
+- on this machine (`Here`): the host, the image, `--device` and the number of threads; where times are to be compared,
+  also that no other trial was run beside it.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class Here:
     host: str
     image_digest: str | None  # None: in no image
     threads: int  # that each trial gets
+    alone: bool = False  # times are to be compared: a trial beside others is none of them
 
 
 def reuse(
@@ -123,6 +125,8 @@ def _of_machine(other: RunDir, shard: Shard, here: Here, device: str) -> Iterato
         yield f"with --device {asked or 'unknown'} (here {device})"
     if shard.threads != here.threads:
         yield f"with {shard.threads} threads (here {here.threads})"
+    if here.alone and (shard.trials_at_once or 1) > 1:
+        yield f"with {shard.trials_at_once} trials at once, and here their times are compared"
     if shard.image_digest != here.image_digest:
         yield "in another image"
     yield from _of_torch(shard)

@@ -20,7 +20,8 @@ def write_corrupted(path: Path, right: dict[str, NDArray[np.bool_]]) -> None:
     Raises `OSError` where the file cannot be written.
     """
     images = np.array([next(iter(right.values())).shape[1]], np.int64)
-    bits = {f"right {name}": np.packbits(one, axis=1) for name, one in right.items()}
+    # safetensors writes an array as it lies in memory, whatever its order of axes.
+    bits = {f"right {name}": np.ascontiguousarray(np.packbits(one, axis=1)) for name, one in right.items()}
     write_whole(path, save({"images": images, **bits}, metadata={"lab2": "corrupted 1"}))
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from lab2.compare.alone import alone
 from lab2.errors import ComparisonError
+from lab2.measure.metrics import OF_MACHINE
 from lab2.results.collect import Comparison
 from lab2.results.correctness import Collected, Correctness, read_correctness
 from lab2.results.run_dir import RunDir
-from lab2.results.shard import Shard
+from lab2.results.shard import PLACE, Shard
 from lab2.spec.job import Trial
 from lab2.spec.plan import some_of
 
@@ -49,6 +51,18 @@ class Evidence:
         """The rows of one job, in the order of its seeds."""
         return sorted((row for row in self.rows if row.job == job), key=lambda row: row.seed)
 
+    @property
+    def places(self) -> list[str]:
+        """Where the trials were measured, each once: machine, device, threads, and how many trials ran at once."""
+        return sorted(set(map(_place, self.rows)))
+
+    def apart(self, cost: str) -> str:
+        """Why the trials' figures of `cost` do not compare: it is the machine's, and there were several; else empty."""
+        one_place = len(self.places) == 1 and not any(row.all_machines for row in self.rows)
+        if cost not in OF_MACHINE or one_place:
+            return ""
+        return f"measured in several places, which do not compare ({'; '.join(self.places)})"
+
     def right(self) -> Correctness:
         """By job, which of the same test images each seed is right about.
 
@@ -66,6 +80,26 @@ class Evidence:
         values = [getattr(row, name) for row in self.of(job)]
         known = [float(value) for value in values if value is not None]
         return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def accuracies(read: Correctness) -> dict[str, str]:
+    """By job its mean accuracy and its 95 % interval, of the recipe on new images; of one seed there is none."""
+    found = {}
+    for job, right in read.right.items():
+        ends = alone(right, groups=read.groups)
+        found[job] = f"{right.mean():.2%}" + (within(ends, "{:.2%}".format) if ends else "")
+    return found
+
+
+def within(ends: tuple[float, float], text: Callable[[float], str]) -> str:
+    """The ends of an interval, as they stand behind a number."""
+    low, high = map(text, ends)
+    return f" [{low}, {high}]"
+
+
+def _place(row: Shard) -> str:
+    name, device, threads = (getattr(row, one) or "unknown" for one in PLACE)
+    return f"{row.all_machines or name}: {device}, {threads} threads, {row.trials_at_once or 1} at once"
 
 
 def commits(rows: Sequence[Shard]) -> list[str]:

@@ -1,22 +1,26 @@
 """What a study fixes before anything starts: claim, rule and trials, with a SHA-256, written beside the plan.
 
-Who reads a verdict can hold it against the file: the rule was not made when the results were known.
+Who reads a verdict can hold it against the file: the rule was not made when the results were known. The rule's file is
+in it, and the statistics that it calls: `lab2/compare/` and `lab2/study/`.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from lab2 import compare
 from lab2.spec.checks import require
 from lab2.spec.job import Trial
 from lab2.spec.sealed import Sealed, sha256_of
 from lab2.study.claim import Claim, Size, claims
 
 RECORD_SCHEMA = 1
+_JUDGES = (Path(compare.__file__).parent, Path(__file__).parent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +33,12 @@ class Record:
     rule: str
     source_sha256: str  # of the file that holds the rule
     trials: tuple[str, ...]  # the digests of its trials, in the order of the plan
+    judges_sha256: str | None = None  # of the code that judges beside that file; None: an older lab2 did not note it
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of all that is above, as sorted, compact JSON."""
-        return sha256_of(_RECORD, self)
+        """SHA-256 of all that is above and is known, as sorted, compact JSON: an older record keeps its own."""
+        return sha256_of(_RECORD, self, {"judges_sha256"} if self.judges_sha256 is None else None)
 
 
 def record_of(claim: Claim, size: Size, trials: Sequence[Trial]) -> Record:
@@ -45,7 +50,21 @@ def record_of(claim: Claim, size: Size, trials: Sequence[Trial]) -> Record:
         rule=claim.rule,
         source_sha256=claim.source_sha256,
         trials=tuple(trial.digest for trial in trials),
+        judges_sha256=judges_sha256(),
     )
+
+
+def judges_sha256(*folders: Path) -> str:
+    """SHA-256 of the Python files in `folders`, names and contents; of `lab2/compare/` and `lab2/study/` unless given.
+
+    Folders within them are not in it: each claim's own file has a SHA-256 of its own.
+    """
+    found = hashlib.sha256()
+    for folder in folders or _JUDGES:
+        for file in sorted(folder.glob("*.py")):
+            content = hashlib.sha256(file.read_bytes()).hexdigest()
+            found.update(f"{folder.name}/{file.name} {content}\n".encode())
+    return found.hexdigest()
 
 
 def write_record(path: Path, record: Record) -> None:

@@ -10,7 +10,7 @@ from lab2.results.run_dir import RunDir
 from lab2.spec.plan import some_of
 from lab2.study.claim import Claim, Conclusion, Verdict
 from lab2.study.evidence import Evidence, commits
-from lab2.study.record import Record, claim_of, read_record
+from lab2.study.record import Record, claim_of, judges_sha256, read_record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +70,8 @@ def _concluded(claim: Claim, record: Record, evidence: Evidence) -> Conclusion:
     notes = list(found.notes)
     if claim.source_sha256 != record.source_sha256:
         notes.append(f"the file of the rule, {claim.file.name}, was changed since the study started")
+    if record.judges_sha256 not in (None, judges_sha256()):
+        notes.append("the code that judges, in lab2/compare or lab2/study, was changed since the study started")
     if evidence.comparison.leaks:
         notes += evidence.comparison.leaks
     return Conclusion(

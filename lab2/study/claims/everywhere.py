@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab2.compare.comparison import Comparison, compare
+from lab2.compare.comparison import Verdict as Shown
 from lab2.measure.corrupted import read_corrupted
 from lab2.report.chapter import Table
 from lab2.spec.job import DataConfig, Trial
@@ -18,7 +19,8 @@ from lab2.study import networks
 from lab2.study.claim import Claim, Conclusion, Figure, Size, Verdict
 from lab2.study.evidence import Evidence
 
-MARGIN = 0.02  # accuracy: by less than two points another one may be better everywhere
+MARGIN = 0.02  # accuracy: who is less than two points behind is as good for this claim, and is not beaten
+POINTS = f"{100 * MARGIN:.0f}"
 ALPHA = 0.05
 CORRUPTED = "mnist"  # the data set whose test images are corrupted
 SETS: Mapping[Size, tuple[str, ...]] = {
@@ -53,20 +55,29 @@ class Condition:
 
     name: str
     means: Mapping[str, float]
-    beaten: frozenset[str]  # another one is shown to be better, all pairs and all conditions considered
+    worse: frozenset[str]  # another one is shown to be better, all pairs and all conditions considered
+    beaten: frozenset[str]  # of these, another one is shown to be better by more than `MARGIN`
     behind: Mapping[str, float]  # by how much at most the best of the others is better: upper end of 95 % intervals
 
     @property
     def best(self) -> str:
         """Who is shown to be better than all others; else who may be the best."""
-        return " or ".join(name for name in sorted(self.means, key=lambda n: -self.means[n]) if name not in self.beaten)
+        return " or ".join(name for name in sorted(self.means, key=lambda n: -self.means[n]) if name not in self.worse)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Answers:
+    """What was answered under one condition, on N images."""
+
+    right: Mapping[str, NDArray[np.bool_]]  # by architecture, (S, N) whether each seed is right
+    groups: NDArray[np.int64] | None = None  # (N,) images of one number are one case, as copies of an image are
 
 
 def conclude(evidence: Evidence) -> Conclusion:
     """Each condition compared by itself; then the rule over all of them."""
-    given, notes = correctness_of(evidence)
+    given, notes = answers_of(evidence)
     alpha = ALPHA / len(given)
-    conditions = [judge(name, right, alpha) for name, right in given.items()]
+    conditions = [judge(name, answers, alpha) for name, answers in given.items()]
     verdict, sentence = decide(conditions)
     names = list(conditions[0].means)
     beaten = {name: sum(name in one.beaten for one in conditions) for name in names}
@@ -74,7 +85,9 @@ def conclude(evidence: Evidence) -> Conclusion:
         verdict=verdict,
         sentence=sentence,
         figures=tuple(
-            Figure(name=f"conditions of {len(conditions)} in which {name} is beaten", value=count)
+            Figure(
+                name=f"conditions of {len(conditions)} in which {name} is beaten by over {POINTS} points", value=count
+            )
             for name, count in beaten.items()
         ),
         tables=(
@@ -88,39 +101,43 @@ def conclude(evidence: Evidence) -> Conclusion:
     )
 
 
-def correctness_of(evidence: Evidence) -> tuple[dict[str, dict[str, NDArray[np.bool_]]], list[str]]:
-    """By condition and architecture, (S, N) whether each seed is right; and notes on the images.
+def answers_of(evidence: Evidence) -> tuple[dict[str, Answers], list[str]]:
+    """The answers by condition; and notes on the images.
 
-    Raises `ComparisonError` or `ShardError` where answers of a trial cannot be read.
+    Corrupted images are those of the data set in its order, so its groups and its copies are theirs. Raises
+    `ComparisonError` or `ShardError` where answers of a trial cannot be read.
     """
-    found: dict[str, dict[str, NDArray[np.bool_]]] = {}
+    found: dict[str, Answers] = {}
     notes: list[str] = []
     for dataset in dict.fromkeys(trial.data.dataset for trial in evidence.trials):
         part = evidence.where(lambda trial, dataset=dataset: trial.data.dataset == dataset)  # type: ignore[misc]
         names = {trial.job.name: architecture_of(trial) for trial in part.trials}
         read = part.right()
         notes += read.notes
-        found[dataset] = {names[job]: right for job, right in read.right.items()}
-    for trial in evidence.trials:
-        if not trial.data.corrupted:
-            continue
-        for corruption, strengths in read_corrupted(evidence.run.corrupted(trial.name)).items():
-            for strength, right in enumerate(strengths, 1):
-                rows = found.setdefault(f"{corruption} {strength}", {})
-                before = rows.get(architecture_of(trial))
-                rows[architecture_of(trial)] = right[None] if before is None else np.concatenate([before, right[None]])
+        found[dataset] = Answers(right={names[job]: right for job, right in read.right.items()}, groups=read.groups)
+        corrupted: dict[str, dict[str, list[NDArray[np.bool_]]]] = {}
+        for one in read.trials:
+            if not part.comparison.plan.trial(one.trial).data.corrupted:
+                continue
+            for corruption, strengths in read_corrupted(evidence.run.corrupted(one.trial)).items():
+                aligned = strengths if one.index is None else strengths[:, one.index]
+                for strength, right in enumerate(aligned, 1):
+                    seeds = corrupted.setdefault(f"{corruption} {strength}", {}).setdefault(names[one.arm], [])
+                    seeds.append(right)
+        for name, those in corrupted.items():
+            found[name] = Answers(right={one: np.stack(seeds) for one, seeds in those.items()}, groups=read.groups)
     return found, notes
 
 
-def judge(name: str, right: Mapping[str, NDArray[np.bool_]], alpha: float) -> Condition:
+def judge(name: str, answers: Answers, alpha: float) -> Condition:
     """One condition: who is beaten at the level `alpha`, and by how much each may be behind at most."""
-    found = compare(right, alpha=alpha)
-    better = {pair.second for pair in found.pairs if pair.verdict.value == "better"}
+    found = compare(answers.right, groups=answers.groups, alpha=alpha)
     return Condition(
         name=name,
-        means={row.name: row.mean for row in sorted(found.rows, key=lambda row: list(right).index(row.name))},
-        beaten=frozenset(better),
-        behind={one: _behind(found, one) for one in right},
+        means={row.name: row.mean for row in sorted(found.rows, key=lambda row: list(answers.right).index(row.name))},
+        worse=frozenset(pair.second for pair in found.pairs if pair.verdict is Shown.BETTER),
+        beaten=frozenset(pair.second for pair in found.pairs if pair.low > MARGIN),
+        behind={one: _behind(found, one) for one in answers.right},
     )
 
 
@@ -137,19 +154,20 @@ def decide(conditions: Sequence[Condition]) -> tuple[Verdict, str]:
     if not unbeaten:
         winners = {one.best for one in conditions if " or " not in one.best}
         return Verdict.SUPPORTED, (
-            f"each of {', '.join(names)} is shown to be beaten under one of {len(conditions)} conditions or more; "
-            f"shown to be the best of all somewhere: {', '.join(sorted(winners)) or 'none'}"
+            f"each of {', '.join(names)} is shown to be more than {POINTS} points behind another one under one of "
+            f"{len(conditions)} conditions or more; shown to be the best of all somewhere: "
+            f"{', '.join(sorted(winners)) or 'none'}"
         )
     for name in unbeaten:
         worst = max(conditions, key=lambda one: one.behind[name])
         if worst.behind[name] < MARGIN:
             return Verdict.REFUTED, (
-                f"{name} is nowhere more than {100 * MARGIN:.0f} points behind another one: at most "
+                f"{name} is nowhere more than {POINTS} points behind another one: at most "
                 f"{100 * worst.behind[name]:.2f}, under {worst.name}"
             )
     return Verdict.UNDECIDED, (
-        f"{', '.join(unbeaten)}: beaten under none of {len(conditions)} conditions, but not shown to be within "
-        f"{100 * MARGIN:.0f} points of the best under all of them"
+        f"{', '.join(unbeaten)}: under none of {len(conditions)} conditions shown to be more than {POINTS} points "
+        f"behind another one, but not shown to be within {POINTS} points of the best under all of them"
     )
 
 
@@ -182,9 +200,11 @@ CLAIM = Claim(
     rule=(
         "The conditions are the data sets, and fifteen corruptions of MNIST's test images at five strengths each, "
         "without retraining. Under each, differences of accuracy with all pairs considered, at the level 5 % over the "
-        "number of conditions. Supported if each architecture is shown to be beaten under a condition or more; refuted "
-        f"if one is not, and under all conditions is shown to be less than {100 * MARGIN:.0f} points behind any other "
-        "(upper end of each 95 % interval); otherwise not decided."
+        "number of conditions; images that belong together, and copies of one image, are one case. An architecture is "
+        f"beaten where another one is shown to be more than {POINTS} points more accurate (lower end of that "
+        "interval). Supported if each architecture is beaten under a condition or more; refuted if one is under all "
+        f"conditions shown to be less than {POINTS} points behind any other (upper end of each 95 % interval); "
+        "otherwise not decided."
     ),
     plan=plan,
     conclude=conclude,

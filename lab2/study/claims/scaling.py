@@ -77,6 +77,8 @@ class Growth:
 def conclude(evidence: Evidence) -> Conclusion:
     """The exponents, and the side from which the quadratic part outweighs the linear one."""
     sides = sorted({SIDE * trial.data.enlarge for trial in evidence.trials})
+    if why := evidence.apart("train_seconds"):  # memory is the machine's, too
+        return Conclusion(verdict=Verdict.UNDECIDED, sentence=f"time and memory are not judged: {why}")
     pixels = np.array([float(side**2) for side in sides])
     found, figures = [], []
     for network in NETWORKS:
@@ -149,7 +151,8 @@ CLAIM = Claim(
         f"of {SIDE} pixels and its doubles. The exponent of time and of peak memory in pixels between the three "
         "largest sides, of what each doubling adds, with a 95 % interval over repeats. Supported if all four intervals "
         f"lie within {BANDS['attention']} for attention and {BANDS['convolution']} for convolution; refuted if one, "
-        "with an interval for all four together, lies outside altogether; otherwise not decided."
+        "with an interval for all four together, lies outside altogether; otherwise not decided. Times and memory of "
+        "several machines, of different threads or with other trials beside them are not judged."
     ),
     plan=plan,
     conclude=conclude,

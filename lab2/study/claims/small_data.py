@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lab2.compare.contrast import paired_contrast
-from lab2.compare.joint import Joint, joint
+from lab2.compare.joint import Joint, interval, joint
 from lab2.compare.learning_curve import Crossing, Curves, crossing, fit_curves
 from lab2.compare.resampling import Estimate
 from lab2.report.chapter import Table
 from lab2.spec.catalogue import read_catalogue
 from lab2.spec.job import DataConfig, Trial
 from lab2.spec.shipped import shipped
-from lab2.study.claim import Claim, Conclusion, Figure, Size, Verdict
-from lab2.study.evidence import Evidence
+from lab2.study.claim import Claim, Conclusion, Figure, Size, Verdict, shown
+from lab2.study.evidence import Evidence, accuracies, within
 
 CNN, VIT = "cnn", "vit"
+NETWORKS: Mapping[str, str] = {CNN: "CNN", VIT: "ViT"}
 SMALL = 1_000  # training images: what counts as small data
 SURE = 0.95  # share of the draws
 KEPT = 0.5  # share of the advantage that may be left where the pixels are permuted
@@ -91,8 +89,10 @@ def conclude(evidence: Evidence) -> Conclusion:
 
     found = Found(ordered=gap(1, 0), permuted=gap(0, 1), excess=gap(KEPT, -1))
     accuracy = joint(read.right, groups=read.groups, paired_seeds=True)
+    curves = {(job, mixed): fitted(accuracy, job, sizes, permuted=mixed) for mixed in (False, True) for job in NETWORKS}
     crossings = [
-        about_crossing(mixed, sizes, where_they_cross(accuracy, sizes, permuted=mixed)) for mixed in (False, True)
+        about_crossing(mixed, sizes, where_they_cross(sizes, curves[CNN, mixed], curves[VIT, mixed]))
+        for mixed in (False, True)
     ]
     verdict, sentence = decide(found)
     return Conclusion(
@@ -103,7 +103,7 @@ def conclude(evidence: Evidence) -> Conclusion:
             _points("the same, pixels permuted", found.permuted),
             *(figure for figure, _ in crossings),
         ),
-        tables=(_table(accuracy, sizes),),
+        tables=(_table(accuracies(read), sizes), _curves(curves)),
         notes=(*(sentence for _, sentence in crossings), *read.notes),
     )
 
@@ -125,17 +125,29 @@ def decide(found: Found) -> tuple[Verdict, str]:
     return Verdict.UNDECIDED, f"{said}: {why}"
 
 
-def where_they_cross(accuracy: Joint, sizes: list[int], *, permuted: bool) -> Crossing:
-    """The crossing of the curves of both networks."""
-    draws = accuracy.draws()
-    curves: list[tuple[Curves, Curves]] = []
-    for job in (CNN, VIT):
-        places = [accuracy.names.index(name_of(job, images, permuted)) for images in sizes]
-        variances = accuracy.covariance.diagonal()[places]
-        through: list[NDArray[np.float64]] = [accuracy.means[None, places], draws[:, places]]
-        mean, drawn = (fit_curves([*map(float, sizes)], 1 - one, variances) for one in through)
-        curves.append((mean, drawn))
-    return crossing([*map(float, sizes)], (curves[0][0], curves[0][1]), (curves[1][0], curves[1][1]))
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fitted:
+    """The learning curve of one network."""
+
+    through_means: Curves  # one
+    through_draws: Curves
+
+
+def fitted(accuracy: Joint, job: str, sizes: list[int], *, permuted: bool) -> Fitted:
+    """The curve of `job`, through its mean accuracies and through draws of them."""
+    places = [accuracy.names.index(name_of(job, images, permuted)) for images in sizes]
+    variances = accuracy.covariance.diagonal()[places]
+    mean, drawn = (
+        fit_curves([*map(float, sizes)], 1 - one, variances)
+        for one in (accuracy.means[None, places], accuracy.draws()[:, places])
+    )
+    return Fitted(through_means=mean, through_draws=drawn)
+
+
+def where_they_cross(sizes: list[int], first: Fitted, second: Fitted) -> Crossing:
+    """The crossing of two curves."""
+    both = ((one.through_means, one.through_draws) for one in (first, second))
+    return crossing([*map(float, sizes)], *both)
 
 
 def _points(name: str, one: Estimate) -> Figure:
@@ -159,14 +171,33 @@ def about_crossing(permuted: bool, sizes: list[int], found: Crossing) -> tuple[F
     return figure, f"whether the curves cross {between} is not decided: they do in {found.share:.0%} of the draws"
 
 
-def _table(accuracy: Joint, sizes: list[int]) -> Table:
-    means = dict(zip(accuracy.names, accuracy.means.tolist(), strict=True))
+def _table(accuracy: Mapping[str, str], sizes: list[int]) -> Table:
     rows = tuple(
-        (f"{images:,}", *(f"{means[name_of(job, images, mixed)]:.2%}" for mixed in (False, True) for job in (CNN, VIT)))
+        (f"{images:,}", *(accuracy[name_of(job, images, mixed)] for mixed in (False, True) for job in NETWORKS))
         for images in sizes
     )
-    columns = ("training images", "CNN", "ViT", "CNN, permuted", "ViT, permuted")
-    return Table(title="Accuracy against training images", columns=columns, rows=rows)
+    columns = ("training images", *(_titled(job, mixed) for mixed in (False, True) for job in NETWORKS))
+    return Table(title="Accuracy against training images, with 95 % intervals", columns=columns, rows=rows)
+
+
+def _curves(curves: Mapping[tuple[str, bool], Fitted]) -> Table:
+    """The three numbers of each curve; their intervals are of the draws."""
+    texts: Mapping[str, Callable[[float], str]] = {"alpha": "{:.2%}".format, "eta": shown, "gamma": "{:.3f}".format}
+    rows = []
+    for (job, mixed), one in curves.items():
+        cells = [
+            text(float(getattr(one.through_means, name)[0])) + within(interval(getattr(one.through_draws, name)), text)
+            for name, text in texts.items()
+        ]
+        rows.append((_titled(job, mixed), *cells))
+    return Table(
+        title="Fitted curves: error of n images = alpha + eta n^gamma, with 95 % intervals",
+        columns=("network", "alpha (with any number of images)", "eta", "gamma"), rows=tuple(rows),
+    )  # fmt: skip
+
+
+def _titled(job: str, mixed: bool) -> str:
+    return NETWORKS[job] + ", permuted" * mixed
 
 
 CLAIM = Claim(
