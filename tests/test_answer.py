@@ -135,7 +135,7 @@ class TestVerdicts:
         assert best.endswith(", less than the margin of 10 points).")
         assert more == []
 
-    def test_seeds_that_vary_have_a_price_in_seeds(self, tmp_path: Path):
+    def test_seeds_that_vary_have_a_price_in_seeds(self, tmp_path: Path, monkeypatch):
         """Each seed of a is right about 900, 920 or 940 images, of b 900, 915 or 945: luck of seeds is all."""
         rights = {
             name: np.stack([among(1000, range(count)) for count in counts])
@@ -152,6 +152,8 @@ class TestVerdicts:
             "To find a true difference of 2 points with a power of 80 %: "
             f"{pair.first} and {pair.second} need {pair.price.seeds} seeds each."
         )
+        monkeypatch.setattr("lab2.report.answer.MOST_SEEDS", 4)
+        assert answer(report.finding)[-1].endswith(f"{pair.first} and {pair.second} need over 4 seeds each.")
 
     def test_where_there_is_enough_for_the_margin_only_a_smaller_difference_is_open(self, tmp_path: Path):
         """V is (4e-4 + 5.25e-4) / 3: 3 seeds find 7 points, but do not show that 3.3 points are less than 7."""

@@ -269,8 +269,9 @@ class TestAutoWeights:
         trials, line = self.plan(AlexNetConfig(), VGG16Config(), TINY["cnn"])
         assert [getattr(trial.job.model, "weights", None) for trial in trials] == ["random"] * 4 + [None] * 2
         assert [trial.job.weights_missing for trial in trials] == [True] * 4 + [False] * 2
-        asked = [replace(one, job=replace(one.job, weights_missing=False)) for one in trials]
-        assert [one.digest for one in asked] == [one.digest for one in trials]  # it changes no result
+        assert [replace(t, job=replace(t.job, weights_missing=False)).digest for t in trials] == [
+            t.digest for t in trials
+        ]
         assert line == (
             f"training starts: alexnet, vgg16 from random weights ({tmp_path}/cache/weights has no others; "
             "lab2 prepare alexnet vgg16 brings ImageNet's weights)"

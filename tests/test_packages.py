@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parents[1] / "lab2"
 
 # A package imports only from packages of layers before its own.
 LAYERS = [
-    ["errors", "foreign_text", "regular_file", "whole_file", "stop"],
-    ["cache", "file_lock", "compare"],
+    ["errors", "foreign_text", "regular_file", "whole_file", "stop", "words"],
+    ["cache", "file_lock", "json_lines", "compare"],
     ["spec"],
     ["measure"],
     ["data"],

@@ -17,6 +17,7 @@ from lab2.more.standing import Looked
 from lab2.report.finding import Finding
 
 MOST_NAMES, MOST_PAIRS = 6, 3  # in one sentence; `pairs.csv` has all
+MOST_SEEDS = 1_000  # that a sentence counts: nobody trains more, and so many come of images that hardly suffice
 
 
 def caveats(summary: pd.DataFrame) -> list[str]:
@@ -151,7 +152,8 @@ def deciding(judged: Comparison, fixed: frozenset[str]) -> str:
             unknown.append(pair)
         elif price.seeds is not None and price.seeds > _seeds_at_hand(pair, judged, fixed):
             each = "" if {pair.first, pair.second} & fixed else " each"
-            by_seeds.append(f"{names} need {price.seeds:,} seeds{each}")
+            number = f"{price.seeds:,}" if price.seeds <= MOST_SEEDS else f"over {MOST_SEEDS:,}"
+            by_seeds.append(f"{names} need {number} seeds{each}")
         elif price.need is Need.IMAGES and price.images is not None and price.images > judged.cases:
             by_images.append(f"{names} need {price.images:,} {cases} or more")
         else:
