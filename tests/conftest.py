@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from lab2 import cli
+from lab2.cli import screen
 from lab2.data.datasets import TrainingData, load_training
 from lab2.launch.importing import Imported, import_answers
 from lab2.measure import cost
@@ -160,6 +161,14 @@ def run_cli(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
         return code, output.out, output.err
 
     return ask
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the CLI takes for a terminal of 80 columns without colours."""
+    for name, value in {"TTY_COMPATIBLE": "1", "COLUMNS": "80"}.items():  # rich reads them at each line
+        monkeypatch.setenv(name, value)
+    assert (screen.out.is_terminal, screen.err.is_terminal, screen.out.width) == (True, True, 80)
 
 
 @pytest.fixture

@@ -76,6 +76,20 @@ class TestForeignText:
         assert any("<b>one</b> and two" in leak for leak in page.all_texts("p", **{"class": "warning strong"}))
         assert page.data()["classes"] == [name.replace("\x1b", "\\x1b") for name in NASTY]
 
+    def test_names_that_are_read_from_the_right_do_not_turn_a_sentence(self, tmp_path: Path):
+        """Images of class 3 alone are taken for class 4, by one of two seeds."""
+        hebrew, long = NASTY[3:5]
+        wrong = np.arange(1000) % 10 == 3
+        run = answered(tmp_path, {"a": np.stack([~wrong, np.ones(1000, bool)]), "b": RIGHTS["b"]})
+        with_classes(run)
+        text = page_of(run)
+        sentence = f"a: most often <bdi>{hebrew}</bdi> taken for <bdi>{long}</bdi>: 50</summary>"
+        assert sentence in " ".join(text.split())
+        assert f"<td><bdi>{hebrew}</bdi> or <bdi>{long}</bdi></td>" in text
+        names = {name.replace("\x1b", "\\x1b") for name in NASTY}
+        shown = [each for each in Page(text).all_texts("bdi") if hebrew in each]
+        assert set(shown) == {hebrew} <= names
+
     def test_so_are_reasons(self, tmp_path: Path):
         trials = [*seeds_of("a"), *seeds_of("b")]
         run = make_run(tmp_path, *trials)

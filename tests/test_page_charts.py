@@ -4,23 +4,39 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lab2.report.axes import accuracy_axis, linear_axis, log_axis
+from lab2.report.axes import FEWEST, Axis, accuracy_axis, apart, count_axis, linear_axis, log_axis
 from lab2.report.costs import COSTS, cost_data, pareto
 from lab2.report.curves import curve
 from lab2.report.labels import Label, Placed, labels
 from lab2.report.page.costs import cost_charts
-from lab2.report.page.styles import style_of
+from lab2.report.page.styles import styles_of
 from lab2.report.report import make_report
 from lab2.results.collect import collect
 from lab2.results.journal import CurvePoint
 from lab2.results.shard import write_shard
 from tests.conftest import finished, make_run, make_trial
+
+
+def texts(axis: Axis) -> list[str]:
+    return [words for _, words in axis.ticks]
+
+
+def readable(axis: Axis, least: float, letter: float, fewest: int = FEWEST) -> None:
+    """There are enough ticks, whose texts differ and do not touch."""
+    assert len(axis.ticks) >= fewest
+    assert len(set(texts(axis))) == len(axis.ticks)
+    assert max(map(len, texts(axis))) <= len("100,000,000")
+    for (place, words), (other, text) in pairwise(axis.ticks):
+        assert other - place >= least + letter * (len(words) + len(text)) / 2
 
 
 class TestAxes:
@@ -35,7 +51,43 @@ class TestAxes:
         assert axis.at(1.0) == axis.at(0.9995) < 100
 
     def test_values_that_are_alike_have_ticks_too(self):
-        assert len(accuracy_axis([0.9712, 0.9713], 0, 100, 1e-4).ticks) >= 1
+        assert len(accuracy_axis([0.9712, 0.9713], 0, 100, 1e-4).ticks) >= FEWEST
+
+    def test_those_of_a_narrow_axis_are_round(self):
+        assert texts(accuracy_axis([0.75, 0.92], 138, 22, 1e-4)) == ["90", "85", "80", "75"]
+        assert texts(accuracy_axis([0.97, 0.99], 138, 22, 1e-4)) == ["99", "98.5", "98", "97.5", "97"]
+        assert texts(accuracy_axis([0.01, 0.2], 138, 22, 1e-4)) == ["25", "20", "15", "10", "5", "0"]
+
+    @given(worst=st.floats(5e-3, 1), ratio=st.floats(1, 1000), narrow=st.booleans())
+    def test_an_axis_of_accuracies_can_be_read(self, worst: float, ratio: float, narrow: bool):
+        axis = accuracy_axis([1 - worst, 1 - worst / ratio], 138, 22, 1e-6)
+        readable(apart(axis, 14), 14, 0)
+        across = accuracy_axis([1 - worst, 1 - worst / ratio], 46, 232 if narrow else 410, 1e-6)
+        readable(apart(across, 8, 7), 8, 7, FEWEST - narrow)
+
+    @given(low=st.floats(1e-3, 1e3), ratio=st.floats(1, 1e5))
+    def test_a_logarithmic_axis_can_be_read(self, low: float, ratio: float):
+        readable(apart(log_axis(low, low * ratio, 46, 410), 8, 7), 8, 7)
+
+    @given(most=st.floats(3, 8e6))
+    def test_an_axis_of_counts_can_be_read_and_has_equal_steps(self, most: float):
+        axis = apart(count_axis(most, 42, 232, "images")[0], 8, 7)
+        readable(axis, 8, 7)
+        steps = np.diff([place for place, _ in axis.ticks])
+        assert steps == pytest.approx(np.full(len(steps), steps[0]))
+        assert axis.at(most) <= 232
+
+    def test_where_there_is_no_room_for_all_ticks_some_are_kept(self):
+        axis = apart(accuracy_axis([0.5, 0.999], 0, 40, 0.0001), 14)
+        assert 1 < len(axis.ticks) < FEWEST
+
+    def test_many_are_counted_in_thousands(self):
+        axis, title = count_axis(550_000, 0, 100, "images")
+        assert (texts(axis), title) == (["0", "200", "400", "600"], "images (thousands)")
+        assert axis.at(600_000) == 100
+        few, title = count_axis(9_999, 0, 100, "images")
+        assert (texts(few)[-1], title) == ("10,000", "images")
+        assert texts(count_axis(7, 0, 100, "settings")[0]) == [str(number) for number in range(11)]
 
     def test_ticks_are_round(self):
         assert [words for _, words in linear_axis(0, 550_000, 0, 100, 3).ticks] == [
@@ -45,7 +97,7 @@ class TestAxes:
             "600,000",
         ]
         assert {words for _, words in log_axis(0.1, 3000, 0, 100).ticks} >= {"0.1", "1", "10", "100", "1,000"}
-        assert [words for _, words in log_axis(26, 44, 0, 100).ticks] == ["30", "40", "50"]
+        assert [words for _, words in log_axis(26, 44, 0, 100).ticks] == ["25", "30", "35", "40", "45", "50"]
 
     def test_nothing_stands_at_the_start_of_a_logarithmic_axis(self):
         assert log_axis(1, 10, 5, 100).at(0) == log_axis(1, 10, 5, 100).at(-3) == 5
@@ -62,7 +114,7 @@ class TestCost:
 
     def test_the_front_is_what_nothing_cheaper_beats(self, tmp_path: Path):
         report = self.frame(tmp_path, cnn=10.0, vit=20.0, faster_rcnn=30.0)
-        styles = {trial.job.name: style_of(trial.job) for trial in report.comparison.plan.trials}
+        styles = styles_of(report.jobs)
         chart = cost_charts(report.summary, styles)[0]
         assert chart.conclusion == (
             "Training time (seconds) and test accuracy. Nothing that costs as little is more accurate than "
@@ -78,7 +130,7 @@ class TestCost:
         assert time.front == ()
         assert "Measured on different machines" in time.conclusion
         assert parameters.front
-        styles = {trial.job.name: style_of(trial.job) for trial in report.comparison.plan.trials}
+        styles = styles_of(report.jobs)
         assert 'class="front"' not in cost_charts(report.summary, styles)[0].picture
 
     def test_a_lower_bound_of_flops_is_not_on_the_front(self, tmp_path: Path):
@@ -92,7 +144,7 @@ class TestCost:
 
     def test_a_cost_of_nothing_has_no_place_on_a_logarithmic_axis(self, tmp_path: Path):
         report = self.frame(tmp_path, cnn=10.0, vit=0.0)
-        styles = {trial.job.name: style_of(trial.job) for trial in report.comparison.plan.trials}
+        styles = styles_of(report.jobs)
         log, straight = cost_charts(report.summary, styles)
         assert log.conclusion.endswith("Without a figure here: vit.")
         assert "Without" not in straight.conclusion
@@ -103,7 +155,7 @@ class TestCost:
         for trial, seconds in zip(trials, (10.0, 11.0, 30.0), strict=True):
             write_shard(run.shard(trial.name), finished(trial, 0.9, train_seconds=seconds))
         report = make_report(run, collect(run))
-        for chart in cost_charts(report.summary, {"cnn": style_of(trials[0].job)}):
+        for chart in cost_charts(report.summary, styles_of([trials[0].job])):
             # By hand: 17 ± 4.303 x 11.27 / sqrt(3), which begins at 0 and ends beyond twice the cost.
             assert "90.00% [90.00, 90.00], 17 [0, 45]" in chart.picture
             ends = re.findall(r'x1="([\d.]+)" y1="([\d.]+)" x2="([\d.]+)" y2="\2" class="bar', chart.picture)

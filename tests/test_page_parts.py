@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from sklearn.metrics import confusion_matrix, f1_score
 
@@ -34,7 +36,8 @@ from lab2.report.page.pictures import (
     packed,
 )
 from lab2.report.page.reading import reading
-from lab2.report.page.styles import COLOURS, style_of
+from lab2.report.page.styles import COLOURS, styles_of
+from lab2.report.page.svg import SHAPES
 from lab2.report.report import make_report
 from lab2.results.collect import collect
 from lab2.results.correctness import Correctness
@@ -105,11 +108,33 @@ class TestColours:
     def test_a_row_keeps_its_look_and_the_architectures_of_lab2_differ(self):
         jobs = {name: entry.job for name, entry in read_catalogue(ROOT / "jobs").items()}
         more = {name: entry.job for name, entry in read_catalogue(ROOT / "jobs" / "more").items()}
-        found = {name: style_of(job) for name, job in (jobs | more).items()}
+        found = styles_of((jobs | more).values())
         assert len({one.colour for one in found.values()}) == len(found) == COLOURS
-        tuned = replace(jobs["cnn"], name="cnn_tuned")
-        assert (style_of(tuned).colour, style_of(jobs["cnn"])) == (found["cnn"].colour, found["cnn"])
-        assert {style_of(job).colour for job in baselines()} == {"cg"}
+        for name, job in jobs.items():
+            assert styles_of([replace(job, name=f"{name}_tuned"), job])[name] == found[name] == styles_of([job])[name]
+        assert {one.colour for one in styles_of(baselines()).values()} == {"cg"}
+        assert len({one.shape for one in styles_of(baselines()).values()}) == len(baselines())
+
+    @pytest.mark.parametrize("job", sorted(read_catalogue(ROOT / "jobs")))
+    def test_rows_of_one_architecture_have_its_colour_and_marks_of_their_own(self, job: str):
+        one = read_catalogue(ROOT / "jobs")[job].job
+        usual = [replace(one, name=f"{job}{suffix}") for suffix in ("", "_strong", "_tuned", "_run1", "_run2", "_run3")]
+        found = styles_of(usual)
+        assert {style.colour for style in found.values()} == {styles_of([one])[job].colour}
+        assert len({style.shape for style in found.values()}) == len(SHAPES) == len(usual)
+        for each in usual:
+            assert styles_of([each]) == {each.name: found[each.name]}  # whatever stands beside it
+        assert styles_of(reversed(usual)) == found
+
+    @given(st.lists(st.from_regex(r"[a-z]{1,3}(_run[1-9])?", fullmatch=True), unique=True, min_size=2, max_size=8))
+    def test_where_names_claim_one_mark_some_move_and_the_order_of_the_jobs_is_nothing(self, names: list[str]):
+        one = make_trial("cnn").job
+        jobs = [replace(one, name=name) for name in names]
+        found = styles_of(jobs)
+        assert len({style.shape for style in found.values()}) == min(len(SHAPES), len(names))
+        assert styles_of(sorted(jobs, key=lambda job: job.name)) == found
+        kept = [name for name in names if found[name] == styles_of([replace(one, name=name)])[name]]
+        assert len(kept) >= len({styles_of([job])[job.name].shape for job in jobs})
 
 
 def test_every_column_is_explained():

@@ -38,8 +38,8 @@ def made(
 
 
 @pytest.fixture
-def ask(run_cli, runs: Path):
-    """Calls `lab2 recommend`; returns exit code, output without line breaks, and standard error."""
+def ask(run_cli, runs: Path, terminal: None):
+    """Calls `lab2 recommend`; returns exit code, output on a terminal without line breaks, and standard error."""
     runs.mkdir()
 
     def asked(*words: str) -> tuple[int, str, str]:

@@ -1,4 +1,4 @@
-"""What a terminal shows as pictures of characters: intervals, groups, curves; and what it shows without UTF-8."""
+"""What a terminal shows as pictures of characters: intervals, curves; prose; and what it shows without UTF-8."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
-from lab2.launch.status import TrialStatus
 from lab2.report.bars import interval_bars
-from lab2.report.live import live_table
 from lab2.report.report import make_report
 from lab2.report.sparkline import sparkline
 from lab2.report.terminal import interval_table, terminal_table
 from lab2.results.collect import collect
-from lab2.results.curve_reader import CurveReader
-from lab2.results.journal import Attempt, CurvePoint, Journal, Progress
 from lab2.results.run_dir import RunDir
+from lab2.results.shard import unfinished, write_shard
 from tests.answered import answered
-from tests.conftest import PATIENCE_S, make_run, make_trial
+from tests.conftest import PATIENCE_S
 
 ENDS = 0.9, 1 - 10**-1.5, 0.99  # a tenth of the images wrong, the middle of both on a scale of errors, a hundredth
 
@@ -94,52 +92,6 @@ class TestTable:
         assert [(bar[0], {"a", "b"} & {*bar}) for bar in bars] == [("cnn", {"a"}), ("vit", {"b"})]
 
 
-class TestLiveView:
-    def point(self, epoch: int, accuracy: float) -> CurvePoint:
-        return CurvePoint(
-            epoch=epoch, images=epoch, loss=1.0, validation_accuracy=accuracy, validation_macro_f1=0.5, train_seconds=1
-        )
-
-    def shown(self, lines: list[TrialStatus], curves: dict[str, list[float]], width: int) -> list[str]:
-        console = Console(width=width, file=io.StringIO())
-        console.print(live_table(lines, curves, width))
-        assert isinstance(console.file, io.StringIO)
-        return console.file.getvalue().splitlines()
-
-    def test_curves_have_one_scale_and_fit(self):
-        now = Progress(state="training", epoch=3, epochs=5, loss=0.345, validation_accuracy=0.99, seconds_left=59)
-        lines = [TrialStatus(name, "running", progress=now) for name in ("cnn-seed1", "vit-seed1")]
-        curves = {"cnn-seed1": [0.9, 0.95, 1.0], "vit-seed1": [0.2, 0.4]}
-        for width in (80, 100, 120):
-            text = self.shown(lines, curves, width)
-            assert all(len(line) <= width for line in text)
-            assert "▇██" in text[1]
-            assert "▁▃" in text[2]
-
-    def test_without_room_there_is_the_bar_alone(self):
-        name = "a_name_of_twenty_six-seed1"
-        text = self.shown([TrialStatus(name, "ok")], {name: [0.1, 0.9]}, 75)
-        assert "curve" not in text[0]
-        assert re.fullmatch(rf"{name}  ok  +━+ *", text[1])
-
-    def test_bars_give_way_to_what_is_long(self):
-        now = Progress(state="measuring", epoch=2.11, epochs=2.11, loss=1.234, validation_accuracy=0.99, seconds_left=0)
-        lines = [TrialStatus("logistic_regression-seed1", "running", progress=now), TrialStatus("b", "cancelled")]
-        text = self.shown(lines, {"b": [0.5]}, 80)
-        assert all(word in text[1] for word in ("logistic_regression-seed1", "2.11/2.11", "1.234", "99.00%", "0:00"))
-
-    def test_a_curve_is_read_again_when_it_has_grown(self, tmp_path: Path):
-        run = make_run(tmp_path, trial := make_trial())
-        reader = CurveReader(run)
-        assert reader.read(trial.name) == []
-        journal = Journal(run, trial.name)
-        attempt = Attempt(job_id=None, host="here", step=0, started_at="2026-01-01T00:00:00")
-        journal.begin(attempt, [self.point(1, 0.5)])
-        assert reader.validation([trial.name]) == {trial.name: [0.5]}
-        journal.add(self.point(2, 0.75))
-        assert reader.validation([trial.name]) == {trial.name: [0.5, 0.75]}
-
-
 def command(run: RunDir, word: str) -> list[str]:
     return [sys.executable, "-m", "lab2.cli", word, run.path.name, "--runs", str(run.path.parent)]
 
@@ -164,19 +116,62 @@ def test_a_pipe_with_utf8_has_the_bars_and_no_escapes(run: RunDir):
     assert b"\x1b" not in done.stdout
 
 
-def test_on_a_terminal_without_colour_there_is_none(run: RunDir):
+def on_a_terminal(run: RunDir, word: str, columns: int = 80) -> str:
+    """Both outputs, on a terminal that has asked for no colour."""
     ours, theirs = pty.openpty()
-    wishes = {"NO_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"}
-    with subprocess.Popen(command(run, "report"), stdout=theirs, env={**os.environ, **wishes}) as process:
+    wishes = {"NO_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": str(columns), "PYTHONIOENCODING": "utf-8"}
+    environment = {**os.environ, **wishes}
+    with subprocess.Popen(command(run, word), stdout=theirs, stderr=theirs, env=environment) as process:
         os.close(theirs)
         pieces = []
         while piece := read(ours):
             pieces.append(piece)
     os.close(ours)
-    text = b"".join(pieces).decode()
     assert process.returncode == 0
+    return b"".join(pieces).decode()
+
+
+def test_on_a_terminal_without_colour_there_is_none(run: RunDir):
+    text = on_a_terminal(run, "report")
     assert "●" in text
     assert re.findall(r"\x1b\[[0-9;]*(?:3|4|9|10)[0-7]m", text) == []  # ECMA-48: the colours
+
+
+@pytest.fixture
+def wordy(run: RunDir) -> RunDir:
+    """A run with a trial that failed for a long reason, in two kinds of letters."""
+    trial = run.read_plan().trials[2]
+    write_shard(run.shard(trial.name), unfinished(trial, "failed", " ".join(["disagreeable", "深層学習の比較"] * 9)))
+    return run
+
+
+@pytest.mark.parametrize("word", ["report", "status"])
+def test_at_80_columns_each_line_fits_and_no_word_is_broken(wordy: RunDir, word: str):
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", on_a_terminal(wordy, word))
+    lines = [line.rstrip() for line in shown.splitlines()]
+    paths = [line for line in lines if cell_len(line) > 80]
+    assert all(" " not in line.strip() for line in paths), paths
+    done = piped(wordy, word, "utf-8")
+    prose = [line for line in (done.stdout + done.stderr).decode().splitlines() if "  " not in line.strip()]
+    long = [line for line in prose if cell_len(line) > 80]
+    assert any("disagreeable" in line for line in long)
+    assert len(long) >= (5 if word == "report" else 1)
+    text = " ".join(shown.split())
+    assert [line for line in long if line not in text] == []
+
+
+@pytest.mark.parametrize(("columns", "full"), [(None, True), ("70", False), ("0", True), ("wide", True)])
+def test_the_table_in_a_pipe_is_as_wide_as_it_is_asked_to_be(run: RunDir, columns: str | None, full: bool):
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    environment |= {"PYTHONIOENCODING": "utf-8", **({"COLUMNS": columns} if columns else {})}
+    done = subprocess.run(
+        command(run, "report"), capture_output=True, check=True, timeout=PATIENCE_S, env=environment, text=True
+    )
+    (titles,) = [line for line in done.stdout.splitlines() if line.startswith(" model ") and "status" in line]
+    (below,) = [line for line in done.stdout.splitlines() if line.startswith("no room for")] or [""]
+    assert (below == "") == full
+    assert (len(titles.rstrip()) > 70) == full
+    assert ("ECE" in titles) == full
 
 
 def read(terminal: int) -> bytes:

@@ -26,8 +26,8 @@ Compare = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def compare(runs: Path, run_cli) -> Compare:
-    """`lab2 compare a b`, with more words."""
+def compare(runs: Path, run_cli, terminal: None) -> Compare:
+    """`lab2 compare a b` on a terminal, with more words."""
 
     def ask(*words: str) -> tuple[int, str, str]:
         code, said, complained = run_cli("compare", "a", "b", "--runs", str(runs), *words)

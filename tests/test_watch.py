@@ -157,7 +157,8 @@ def test_of_many_trials_those_that_matter_are_listed(monkeypatch):
     lines = tuple(TrialStatus(trial.name, state) for trial, state in zip(trials, states, strict=True))
     plan = Plan(run_id="run", created_at="2026-01-01T00:00:00", smoke=False, trials=tuple(trials))
     found = Standing(plan=plan, trials=lines, curves={}, hosts={})
-    assert [line.state for line in found.listed] == ["ok", "running", "failed"]
+    assert [line.state for line in found.listed] == ["running", "failed", "ok"]
+    assert found.listed[-1].trial == trials[-1].name  # of those that have finished the newest
     assert found.counts == {"running": 1, "failed": 1, "ok": 2, "waiting": 2}
 
 

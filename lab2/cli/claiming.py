@@ -14,7 +14,7 @@ from rich.text import Text
 from lab2.cli.checking import check_for_elsewhere, check_here, take_over
 from lab2.cli.launching import launching, run_here, start, submit_trials
 from lab2.cli.options import AUTO, at_once, refuse_auto
-from lab2.cli.screen import gather, out, paragraph, say, show_rows, show_table, show_warnings, warn
+from lab2.cli.screen import gather, note, paragraph, say, show, show_rows, show_table, show_warnings
 from lab2.errors import ConfigError
 from lab2.foreign_text import for_terminal
 from lab2.launch.planning import resolve_weights, with_side
@@ -56,10 +56,10 @@ def run_study(
     trials, starts = resolve_weights([with_side(trial) for trial in claim.plan(size)])
     if cluster:
         trials = cluster.applied_to(trials)
-    say(f"{claim.name}: {claim.text}", "bold")
-    say(f"rule: {claim.rule}")
+    paragraph(f"{claim.name}: {claim.text}", "bold")
+    paragraph(f"rule: {claim.rule}")
     if dry_run:
-        say(f"{len(trials)} trials: {', '.join(trial.name for trial in trials)}")
+        paragraph(f"{len(trials)} trials: {', '.join(trial.name for trial in trials)}")
         return False
     if starts:
         say(starts)
@@ -160,22 +160,22 @@ def show_claim(
         paragraph(stated.claim.text, "bold")
         paragraph(f"{found.verdict.value}: {found.sentence}", _STYLES[found.verdict])
         for figure in found.figures:
-            say(f"  {figure.name}: {figure.text}")
+            paragraph(f"  {figure.name}: {figure.text}")
         for one in found.tables:
             table = Lines(box=SIMPLE_HEAD, pad_edge=False, title=for_terminal(one.title), title_justify="left")
             for number, title in enumerate(one.columns):
                 table.add_column(title, justify="right" if number else "left", overflow="fold")
             for row in one.rows:
                 table.add_row(*(Text(for_terminal(cell)) for cell in row))
-            out.print(table)
-        for note in found.notes:
-            warn(f"note: {note}")
+            show(table)
+        for text in found.notes:
+            note(f"note: {text}")
         for line in provenance(stated):
             paragraph(line, "dim")
         show_warnings(comparison, unreported)
     written, refused = write_study_report(run, stated)
     for error in refused:
-        warn(f"warning: not written: {error.filename}: {error.strerror}")
+        note(f"warning: not written: {error.filename}: {error.strerror}")
     if written:
-        say(f"in {run.report}: {', '.join(written)}")
+        paragraph(f"in {run.report}: {', '.join(written)}")
     show_table(run, (comparison, unreported), quiet=True, figures=figures, chapters=(study_chapter(stated),))

@@ -11,7 +11,7 @@ import typer
 from lab2.cli import completion
 from lab2.cli.command import command
 from lab2.cli.options import DEFAULT_RUNS, Runs
-from lab2.cli.screen import gather, paragraph, say, show_rows, show_warnings, warn
+from lab2.cli.screen import gather, note, paragraph, say, show_rows, show_warnings, warn
 from lab2.errors import RunError
 from lab2.foreign_text import one_line
 from lab2.launch.status import RunStatus
@@ -106,7 +106,7 @@ def tested(run: RunDir) -> tuple[Comparison, RunStatus]:
         raise RunError(f"{run.path.name}: a study that has chosen no recipe yet; lab2 resume goes on with it")
     if last := last_look(run, found):
         names = " and ".join(last.planned.decide)
-        warn(
+        note(
             f"note: {run.path.name}: seeds of {names} were added in planned looks, so their number depended on "
             "results; the error of this comparison is not exactly 5 % for them"
         )
@@ -131,9 +131,9 @@ def _show(changes: Changes) -> None:
             paragraph(text)
     _table(("model", "cost", "before", "after", "ratio"), cost_cells(changes))
     _table(("what differs", "model", "before", "after"), difference_cells(changes))
-    notes = {f"{job.name}: {note}": None for job in changes.jobs for note in job.notes}
+    notes = {f"{job.name}: {said}": None for job in changes.jobs for said in job.notes}
     for text in notes:
-        warn(f"note: {text}")
+        note(f"note: {text}")
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -16,7 +16,7 @@ from rich.text import Text
 from lab2.cli import completion
 from lab2.cli.command import command
 from lab2.cli.options import DEFAULT_RUNS, Runs, Settings
-from lab2.cli.screen import err, out, say, warn
+from lab2.cli.screen import err, note, paragraph, say, show, warn
 from lab2.data.findings import Findings, leaks, remarks, write_findings
 from lab2.data.source import Progress
 from lab2.foreign_text import for_terminal
@@ -56,9 +56,9 @@ def inspect(
         findings, train = look_into(config, progress)
     _show(findings)
     for text in leaks(findings):
-        warn(text, "bold red")
+        note(text, "bold red")
     for text in remarks(findings):
-        warn(f"note: {text}")
+        note(f"note: {text}")
     folder = runs / "inspected" / (re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data).name) or "data")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,9 +79,9 @@ def inspected(trials: Sequence[Trial]) -> list[tuple[Findings, Images]]:
             found.append(look_into(config, progress))
     # The same pictures at another side have mostly the same findings: each is said once.
     for text in dict.fromkeys(text for findings, _ in found for text in leaks(findings)):
-        warn(text, "bold red")
+        note(text, "bold red")
     for text in dict.fromkeys(text for findings, _ in found for text in remarks(findings)):
-        warn(f"note: {text}")
+        note(f"note: {text}")
     return found
 
 
@@ -133,13 +133,13 @@ def _show(findings: Findings) -> None:
         table.add_row(Text(for_terminal(findings.classes[label])), *cells)
     table.add_section()
     table.add_row(f"all {len(findings.classes)}", *(f"{sum(findings.counts[part]):,}" for part in parts))
-    out.print(table)
+    show(table)
     if findings.boxes:
-        say(f"boxes: {', '.join(f'{count:,} in {part}' for part, count in findings.boxes.items())}")
-    say(f"split: {findings.split}")
+        paragraph(f"boxes: {', '.join(f'{count:,} in {part}' for part, count in findings.boxes.items())}")
+    paragraph(f"split: {findings.split}")
     sizes = ", ".join(f"{name} {width} x {height}" for name, (width, height) in findings.sizes.items())
     channels, side = findings.form
-    say(f"sizes: {sizes} pixels; the networks get {side} x {side}, {'grey' if channels == 1 else 'colour'}")
+    paragraph(f"sizes: {sizes} pixels; the networks get {side} x {side}, {'grey' if channels == 1 else 'colour'}")
     for name, counts in (("modes", findings.modes), ("formats", findings.formats), ("left out", findings.left_out)):
         if counts:
-            say(f"{name}: {', '.join(f'{key}: {count:,}' for key, count in counts.items())}")
+            paragraph(f"{name}: {', '.join(f'{key}: {count:,}' for key, count in counts.items())}")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
-from lab2.cli.screen import out, say
-from lab2.foreign_text import for_terminal, one_line
+from lab2.cli.screen import paragraph, say, show
+from lab2.foreign_text import one_line
 from lab2.spec.architectures import architectures
 from lab2.spec.catalogue import Entry
 from lab2.spec.effort import NOT_RECORDED, Effort
@@ -24,24 +24,24 @@ def show_job(entry: Entry) -> None:
     """Print the card of one job."""
     job = entry.job
     say(f"{job.name}  ({entry.path})", "bold")
-    say(entry.question)
+    paragraph(entry.question)
     if entry.details:
         say(entry.details, "dim")
     say("")
     for text in _network(job):
-        out.print(Text(for_terminal(text)))
+        paragraph(text)
     say("")
     for section in ("model", "resources", "data") if job.model.fitted else ("model", "train", "resources", "data"):
         config = getattr(job, section, DataConfig())  # the data are chosen by the command, not by the job
         if settable(config):
-            out.print(_table(section, config))
+            show(_table(section, config))
             say("")
     if not job.model.fitted:
-        out.print(_space(job))
+        show(_space(job))
         say("")
-        say(f"effort: {_effort(job.effort)}\n")
+        paragraph(f"effort: {_effort(job.effort)}\n")
         for text in _recipes(job):
-            say(f"{text}\n")
+            paragraph(f"{text}\n")
     name = "data.train_images=1000" if job.model.fitted else "train.epochs=3"
     say(f"to change one: --set {name}, or --set {job.name}:{name} for this job alone\n", "dim")
 

@@ -15,7 +15,7 @@ import typer
 from lab2.cli import completion
 from lab2.cli.inspecting import inspected, keep_findings
 from lab2.cli.options import AUTO, named, refuse_auto
-from lab2.cli.screen import out, say, show_table, warn, watch
+from lab2.cli.screen import say, show_table, warn, watch
 from lab2.file_lock import held
 from lab2.launch.planning import start_run
 from lab2.launch.status import RunStatus, TrialStatus, status
@@ -92,7 +92,8 @@ def run_here(run: RunDir, plan: Plan, trials: Sequence[Trial], parallel: int, gp
     else:
         updates = run_locally(run, plan, trials, parallel=parallel, cores=available_cores(), gpus=gpus)
     try:
-        watch(run, (_shown(lines, {trial.name for trial in trials}) for lines in updates))
+        names = {trial.name for trial in trials}
+        watch(run, ([line for line in lines if line.trial in names] for lines in updates))
     except KeyboardInterrupt:
         updates.close()
         warn(f"\nstopped; what is finished is kept. Go on with: lab2 resume {named(run)}", "")
@@ -107,14 +108,6 @@ def until_ended(run: RunDir, plan: Plan, names: Collection[str]) -> Iterator[lis
         if not any(line.state == "running" for line in lines):
             return
         time.sleep(POLL_SECONDS)
-
-
-def _shown(lines: Sequence[TrialStatus], names: Collection[str]) -> list[TrialStatus]:
-    """Of `lines` what is shown of the trials `names`: on a terminal the newest ones, where they do not fit."""
-    those = [line for line in lines if line.trial in names]
-    if not out.is_terminal or len(those) < out.height - 6:
-        return those
-    return [line for line in those if line.state != "waiting"][-max(1, out.height - 10) :]
 
 
 def submit_trials(

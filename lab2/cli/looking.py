@@ -12,7 +12,7 @@ import typer
 from lab2.cli.checking import refuse_changed
 from lab2.cli.launching import resubmit, run_here, until_ended
 from lab2.cli.options import at_once, named
-from lab2.cli.screen import gather, say, show_table, warn, watch
+from lab2.cli.screen import gather, note, paragraph, say, show_table, warn, watch
 from lab2.compare import comparison as compared
 from lab2.compare.comparison import Pair, Verdict
 from lab2.compare.price import Need
@@ -89,7 +89,7 @@ def go_on(run: RunDir, planned: PlannedLooks, cluster: Profile | None, parallel:
         if not _run(run, plan, looked, waiting, at_once(parallel), now, tried):
             break
     show_table(run, gathered)
-    say(found(looked, margin), "bold")
+    paragraph(found(looked, margin), "bold")
     if not looked.over:
         names = [trial.name for trial in waiting]
         warn(f"not finished: {some_of(names)}; lab2 more {named(run)} runs it again, and goes on")
@@ -124,7 +124,7 @@ def _run(
         run_here(run, plan, trials, parallel, local_gpus(plan.device))
         tried.update(trial.name for trial in trials)
     elif those := [trial.name for trial in waiting if trial.name in busy]:
-        warn(f"waiting for trials that already run: {some_of(those)}")
+        note(f"waiting for trials that already run: {some_of(those)}")
         watch(run, until_ended(run, plan, those))
         tried.update(those)
     else:
@@ -145,7 +145,7 @@ def _submit(
     trials = [trial for trial in waiting if trial.name not in busy]
     if busy:
         ending = all(states[name].reason == BEING_CANCELLED for name in busy)
-        warn(f"left alone, {BEING_CANCELLED if ending else 'still running or queued'}: {some_of(busy)}")
+        note(f"left alone, {BEING_CANCELLED if ending else 'still running or queued'}: {some_of(busy)}")
     if trials:
         refuse_changed(trials)
         say(f"{' and '.join(looked.planned.decide)}: the trials of {_which(looked)}")
@@ -221,10 +221,10 @@ def _say_decided(judged: compared.Comparison, names: tuple[str, str]) -> NoRetur
     pair = judged.pair(*names)
     pair = pair if pair.difference >= 0 else pair.reversed()
     if pair.verdict is Verdict.BETTER:
-        say(f"{pair.first} is already shown to be better than {pair.second} ({gained(pair)}). Nothing is added.")
+        paragraph(f"{pair.first} is already shown to be better than {pair.second} ({gained(pair)}). Nothing is added.")
     else:
         margin = points(judged.margin)
-        say(f"{names[0]} and {names[1]} are already equal within the margin of {margin}. Nothing is added.")
+        paragraph(f"{names[0]} and {names[1]} are already equal within the margin of {margin}. Nothing is added.")
     raise typer.Exit(0)
 
 
@@ -234,12 +234,12 @@ def _say_nothing_helps(judged: compared.Comparison, names: tuple[str, str], noth
     power = f"with a power of {100 * price.power:.0f} %"
     cases = cases_of(judged)
     if price.need is Need.IMAGES and price.images is not None and price.images > judged.cases:
-        say(
+        paragraph(
             f"{both}: no number of seeds finds {apart} on these {judged.cases:,} {cases} {power}; that takes "
             f"{price.images:,} {cases} or more. Nothing is started. --difference states a larger one."
         )
     else:
-        say(
+        paragraph(
             f"{both} have enough seeds and {cases} to find {apart} {power}: whether they differ by less is open. "
             "Nothing is started. --difference states a smaller one."
         )
@@ -250,15 +250,15 @@ def _say_plan(run: RunDir, planned: PlannedLooks, comparison: Comparison) -> Non
     """Print the plan in plain sentences, with what it costs at most."""
     first, second = planned.decide
     power = "" if planned.power is None else f" with a power of {100 * planned.power:.0f} %"
-    say(
+    paragraph(
         f"{first} and {second}: looks are planned at {looks_text(planned)}, to find a true difference of "
         f"{points(planned.difference)}{power}; {run.looks}"
     )
     had = [len(seeds) for seeds in planned.at_hand.values()]
     if planned.seeds(1) == planned.at_hand:
-        say(f"the {min(had)} seeds at hand are the first look; the pair is open there")
+        paragraph(f"the {min(had)} seeds at hand are the first look; the pair is open there")
     levels = ", ".join(f"{look.level:.2g}" for look in planned.looks)
-    say(
+    paragraph(
         f"it stops at the first look where p is at most {levels} (so all looks, and all {planned.pairs} pairs of the "
         f"run, are wrong in {100 * planned.alpha:.0f} % at most), or where they are shown to be equal within the margin"
     )
@@ -268,7 +268,7 @@ def _say_plan(run: RunDir, planned: PlannedLooks, comparison: Comparison) -> Non
     seconds = sum(
         len(those) * float(frame.loc[frame["job"] == job, "train_seconds"].mean()) for job, those in new.items()
     )
-    say(
+    paragraph(
         f"new seeds: {' and '.join(numbers)}; at most {planned.new} trials, about {_duration(seconds)} of training "
         "at the speed of the seeds at hand"
     )

@@ -12,7 +12,7 @@ from lab2.cli.command import command
 from lab2.cli.comparing import names_of, opened, tested
 from lab2.cli.launching import typed
 from lab2.cli.options import DEFAULT_RUNS, Runs
-from lab2.cli.screen import paragraph, say, show_tables, show_warnings, warn
+from lab2.cli.screen import note, paragraph, say, show_tables, show_warnings
 from lab2.errors import RunError
 from lab2.foreign_text import one_line
 
@@ -54,8 +54,8 @@ def merge(
     for text in report.apart:
         paragraph(text)
     for text in dict.fromkeys([*report.merged.notes, *(one for each in report.differences for one in each)]):
-        warn(f"note: {text}")
+        note(f"note: {text}")
     written, refused = write_merged(report, folder.absolute())
     if refused:
         raise refused[0]
-    say(f"in {folder}: {', '.join(written)}")
+    paragraph(f"in {folder}: {', '.join(written)}")

@@ -11,7 +11,7 @@ from lab2.cli import completion
 from lab2.cli.command import command
 from lab2.cli.options import DEFAULT_RUNS, RunId, Runs
 from lab2.cli.reporting import report_of
-from lab2.cli.screen import gather, paragraph, say, show_warnings
+from lab2.cli.screen import gather, paragraph, show_warnings
 from lab2.errors import ConfigError
 from lab2.results.run_dir import RunDir, open_run
 
@@ -76,7 +76,7 @@ def plot(
     written, refused = write_files(folder, files_of(drawings, asked.sizes, asked.formats))
     if refused:
         raise refused[0]
-    say(f"in {folder}: {', '.join(written)}")
+    paragraph(f"in {folder}: {', '.join(written)}")
 
 
 def _asked(

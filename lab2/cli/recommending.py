@@ -10,7 +10,7 @@ import typer
 from lab2.cli import completion
 from lab2.cli.command import command
 from lab2.cli.options import DEFAULT_RUNS, Runs
-from lab2.cli.screen import Align, gather, paragraph, say, show_rows, show_warnings, warn
+from lab2.cli.screen import Align, gather, note, paragraph, say, show_rows, show_warnings
 from lab2.errors import RunError
 from lab2.results.run_dir import open_run
 from lab2.whole_file import write_whole
@@ -122,7 +122,7 @@ def _show(advice: Advice) -> None:
         for text in texts:
             paragraph(text)
     for text in remarks(advice):
-        warn(f"note: {text}")
+        note(f"note: {text}")
 
 
 def _probability(share: float) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-import textwrap
+import os
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
 from rich.live import Live
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -32,6 +35,7 @@ Align = Literal["left", "right"]
 
 out = Console(highlight=False, emoji=False)
 err = Console(stderr=True, highlight=False, emoji=False)
+_ANY_WIDTH = 100_000  # columns of a pipe, where nobody says how many: no table is as wide
 
 
 def say(text: str, style: str = "") -> None:
@@ -44,9 +48,45 @@ def warn(text: str, style: str = "yellow") -> None:
     err.print(for_terminal(text), style=style, markup=False, soft_wrap=True)
 
 
-def paragraph(text: str, style: str = "") -> None:
-    """A sentence or more, wrapped to the terminal; to 80 columns where there is none."""
-    say(textwrap.fill(text, max(20, out.width) if out.is_terminal else 80), style)
+def paragraph(text: str, style: str | Style = "", console: Console = out) -> None:
+    """A sentence or more, with the same escapes: wrapped between words on a terminal, and one line in a pipe.
+
+    A word that is longer than a line (a path) is left whole, for whoever copies it. What is to be copied with its
+    spaces, as a command, is for `say` and `warn`.
+    """
+    escaped = for_terminal(text)
+    lines = escaped.split("\n")
+    wrapped = "\n".join(_wrapped(line, console.width) for line in lines) if console.is_terminal else escaped
+    console.print(wrapped, style=style, markup=False, soft_wrap=True)
+
+
+def _wrapped(line: str, width: int) -> str:
+    """The words of a line in lines of `width` cells: a character of Chinese takes two."""
+    filled, room = "", width
+    for word in re.findall(r" *[^ ]+", line):
+        fits = not filled or cell_len(word) <= room
+        piece = word if fits else word.lstrip(" ")
+        filled += piece if fits else f"\n{piece}"
+        room = (room if fits else width) - cell_len(piece)
+    return filled
+
+
+def note(text: str, style: str = "yellow") -> None:
+    """A paragraph on standard error."""
+    paragraph(text, style, err)
+
+
+def table_width() -> int:
+    """How wide a table may be: as the terminal; in a pipe as $COLUMNS says, and else as the table likes."""
+    if out.is_terminal:
+        return out.width
+    wished = os.environ.get("COLUMNS", "")
+    return int(wished) if wished.isdecimal() and int(wished) > 0 else _ANY_WIDTH
+
+
+def show(table: RenderableType) -> None:
+    """Print a table for which there are `table_width` columns."""
+    (out if out.is_terminal else Console(highlight=False, emoji=False, width=table_width())).print(table)
 
 
 def show_rows(columns: Sequence[tuple[str, Align]], rows: Iterable[Sequence[str]]) -> None:
@@ -57,7 +97,7 @@ def show_rows(columns: Sequence[tuple[str, Align]], rows: Iterable[Sequence[str]
     for row in rows:
         table.add_row(*(Text(for_terminal(cell)) for cell in row))
     if table.row_count:
-        out.print(table)
+        show(table)
 
 
 class _Visible(logging.Formatter):
@@ -125,12 +165,12 @@ def show_table(
     if quiet and refused:  # the files are all that was asked for
         raise refused[0]
     for error in refused:
-        warn(f"warning: not written: {error.filename}: {error.strerror}")
+        note(f"warning: not written: {error.filename}: {error.strerror}")
     if quiet:
         statuses = comparison.statuses
         say(f"{statuses.count('ok')} of {len(statuses)} trials are finished")
     if written:
-        say(f"in {run.report}: {', '.join(written)}")
+        paragraph(f"in {run.report}: {', '.join(written)}")
 
 
 def show_tables(report: Report, complete: Path | None = None) -> None:
@@ -140,30 +180,30 @@ def show_tables(report: Report, complete: Path | None = None) -> None:
 
     comparison, summary = report.comparison, report.summary
     for leak in comparison.leaks:
-        warn(leak, "bold red")
+        note(leak, "bold red")
     _show_answer(report)
-    wide = out if out.is_terminal else Console(highlight=False, width=240)
-    table, left_out = terminal_table(summary, wide.width)
-    wide.print(table)
-    if intervals := interval_table(summary, wide.width):
-        wide.print(intervals)
+    width = table_width()
+    table, left_out = terminal_table(summary, width)
+    show(table)
+    if intervals := interval_table(summary, width):
+        show(intervals)
     if left_out:
-        say(f"no room for: {', '.join(left_out)}" + (f"; {complete} has all" if complete else ""), "dim")
-    say(caption(comparison), "dim")
+        paragraph(f"no room for: {', '.join(left_out)}" + (f"; {complete} has all" if complete else ""), "dim")
+    paragraph(caption(comparison), "dim")
     for text in failures(summary):
-        say(text, "red")
+        paragraph(text, "red")
     for text in remarks(summary):
-        warn(f"note: {text}")
+        note(f"note: {text}")
     for text in report.notes:
-        warn(f"note: {text}")
+        note(f"note: {text}")
 
 
 def show_warnings(comparison: Comparison, unreported: RunStatus, *, leaks: bool = True) -> None:
     """Print what is wrong with the data, the files of the run, or what Slurm says of it."""
     for leak in comparison.leaks if leaks else ():
-        warn(leak, "bold red")
+        note(leak, "bold red")
     for warning in (*comparison.warnings, *([unreported.caveat] if unreported.caveat else [])):
-        warn(f"warning: {warning}")
+        note(f"warning: {warning}")
 
 
 def _show_answer(report: Report) -> None:
@@ -189,8 +229,8 @@ def show_trace(trace: Trace) -> None:
             f"{share:.1%}",
             f"{one.calls_per_step:.0f}",
         )
-    out.print(table)
-    say("of the whole training: " + ", ".join(f"{part} {share:.1%}" for part, share in trace.shares.items()))
+    show(table)
+    paragraph("of the whole training: " + ", ".join(f"{part} {share:.1%}" for part, share in trace.shares.items()))
     say(f"trace: {trace.file} (chrome://tracing and ui.perfetto.dev show it)")
 
 
@@ -199,20 +239,24 @@ def show_trials(run: RunDir, lines: Sequence[TrialStatus]) -> None:
     from lab2.report.live import live_table
     from lab2.results.curve_reader import CurveReader
 
-    out.print(live_table(lines, CurveReader(run).validation(line.trial for line in lines), out.width))
+    curves = CurveReader(run).validation(line.trial for line in lines)
+    table, *below = live_table(lines, curves, table_width()).renderables
+    show(table)
+    for text in below:
+        paragraph(str(text), text.style if isinstance(text, Text) else "")
 
 
 def watch(run: RunDir, updates: Iterable[Sequence[TrialStatus]]) -> None:
     """Show status updates of trials of `run`: in a live table, or as plain lines where there is no terminal."""
-    from lab2.report.live import PlainLines, live_table
+    from lab2.report.live import PlainLines, listed, live_table
     from lab2.results.curve_reader import CurveReader
 
     if out.is_terminal:
         curves = CurveReader(run)
         with Live(console=out, refresh_per_second=4) as live:
             for lines in updates:
-                names = [line.trial for line in lines[: out.height]]  # the others are below the screen
-                live.update(live_table(lines, curves.validation(names), out.width))
+                names = [line.trial for line in listed(lines, out.height)]  # there is no room for others
+                live.update(live_table(lines, curves.validation(names), out.width, out.height))
         return
     plain = PlainLines()
     for lines in updates:

@@ -15,7 +15,7 @@ from rich.text import Text
 from lab2.cli.checking import check_for_elsewhere, check_here, planned, refuse_changed
 from lab2.cli.launching import launching, resubmit, run_here, start, submit_trials, until_ended
 from lab2.cli.options import at_once, named, refuse_auto
-from lab2.cli.screen import gather, out, say, show_table, show_warnings, warn, watch
+from lab2.cli.screen import gather, note, paragraph, say, show, show_table, show_warnings, warn, watch
 from lab2.data.datasets import load_training
 from lab2.errors import ConfigError
 from lab2.foreign_text import for_terminal
@@ -68,7 +68,7 @@ def start_study(runs: Path, study: Study, cluster: Profile | None, parallel: int
         refuse_auto(parallel)
         check_submission(where, search, cluster, parallel=parallel)
     run = start(runs, search, smoke=False, device=device, before=lambda run: write_study(run.study, study))
-    say(rule_text(study))
+    paragraph(rule_text(study))
     with launching(run):
         if cluster is None:
             go_on_here(run, study, at_once(parallel), device)
@@ -98,7 +98,7 @@ def go_on_here(run: RunDir, study: Study, parallel: int, device: str) -> None:
             run_here(run, plan, trials, parallel, local_gpus(device))
             tried.update(trial.name for trial in trials)
         elif busy:
-            warn(f"waiting for trials that already run: {some_of(busy)}")
+            note(f"waiting for trials that already run: {some_of(busy)}")
             watch(run, until_ended(run, plan, busy))
         else:
             break
@@ -121,7 +121,7 @@ def resume_study(
     waiting = left(plan, with_more_memory(study, plan, _rows(run, now), given_more))
     trials = [trial for trial in waiting if trial.name not in busy]
     if busy:
-        warn(f"left alone, still running or queued: {some_of(sorted(busy))}")
+        note(f"left alone, still running or queued: {some_of(sorted(busy))}")
     if trials:
         refuse_changed(trials)
         resubmit(run, trials, cluster, parallel, now, any_node=any_node)
@@ -139,7 +139,7 @@ def _conclude(run: RunDir, waiting: Sequence[Trial]) -> None:
     """Show what a study found. Exits with 1 where trials are left, or a job has no recipe."""
     without = show_study(run)
     if without:
-        warn(f"no recipe for {', '.join(without)}: all settings failed; report/tuning.md has the reasons")
+        note(f"no recipe for {', '.join(without)}: all settings failed; report/tuning.md has the reasons")
     if waiting:
         warn(f"not finished: {some_of([trial.name for trial in waiting])}; lab2 resume {named(run)} runs it again")
     if waiting or without:
@@ -172,16 +172,16 @@ def show_study(
             table.add_column(title, justify="left" if is_name else "right", no_wrap=not is_name, overflow="fold")
         for row in summary_rows(study, outcomes):
             table.add_row(*(Text(for_terminal(cell)) for cell in row))
-        out.print(table)
+        show(table)
         for one in outcomes:
             for it in one.failed:
-                say(f"{one.job}: setting {it.number} failed: {it.reason}", "red")
+                paragraph(f"{one.job}: setting {it.number} failed: {it.reason}", "red")
     reports, refused = write_tuning(run, study, outcomes)
     jobs, more = write_tuned(run, study, outcomes)
     for error in (*refused, *more):
-        warn(f"warning: not written: {error.filename}: {error.strerror}")
+        note(f"warning: not written: {error.filename}: {error.strerror}")
     written = [f"report/{name}" for name in reports] + [f"tuned/{name}" for name in jobs]
-    say(f"in {run.path}: {', '.join(['study.json', *written])}")
+    paragraph(f"in {run.path}: {', '.join(['study.json', *written])}")
     if (tested := comparison.tested()) is not None:
         show_table(run, (tested, unreported), quiet=quiet, figures=figures, chapters=(tuning_chapter(study, outcomes),))
     else:

@@ -11,7 +11,7 @@ import typer
 from lab2.cli import completion
 from lab2.cli.command import command
 from lab2.cli.options import DEFAULT_RUNS, RunId, Runs, named
-from lab2.cli.screen import gather, pass_on, say, show_table, show_trials, warn, watch
+from lab2.cli.screen import gather, note, pass_on, say, show_table, show_trials, watch
 from lab2.errors import RunError
 from lab2.launch.status import RunStatus, TrialStatus, status
 from lab2.results.run_dir import RunDir, open_run
@@ -43,7 +43,7 @@ def show_status(
     say(f"run {plan.run_id}")
     show_trials(run, now.trials)
     if now.caveat:
-        warn(f"warning: {now.caveat}")
+        note(f"warning: {now.caveat}")
 
 
 @command(app, example="lab2 logs vit-seed1 --follow")
@@ -110,7 +110,7 @@ def _updates(run: RunDir, plan: Plan) -> Iterator[list[TrialStatus]]:
         now = status(run, plan)
         if now.caveat != said:
             said = now.caveat
-            warn(f"warning: {said}" if said else "Slurm answers again")
+            note(f"warning: {said}" if said else "Slurm answers again")
         yield now.trials
         if all(line.ended for line in now.trials):
             return

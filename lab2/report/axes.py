@@ -6,16 +6,31 @@ A place is a number between the `start` and the `end` of the axis: pixels in the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+
+MANY = 10_000  # from so many on, what is counted is shown in thousands
+FEWEST = 4  # ticks with which an axis can be read, where there is room for them
+_MOST_DIGITS = 6  # of a tick
+Ticks = tuple[tuple[float, str], ...]  # place and text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """From values to places. Beyond its ends a value stands at the end."""
+    """From values to places. Beyond its ends a value stands at the end.
+
+    `choices`: sets of ticks, the plainest first; in each those that matter most come first. `even`: a set is of use
+    only as a whole, because its ticks have equal distances.
+    """
 
     at: Callable[[float], float]
-    ticks: tuple[tuple[float, str], ...]  # place and text
+    choices: tuple[Ticks, ...]
+    even: bool = False
+
+    @property
+    def ticks(self) -> Ticks:
+        """In the order of their places; what `apart` leaves may be shown."""
+        return _in_order(next((each for each in self.choices if len(each) >= FEWEST), self.choices[-1]))
 
 
 def linear_axis(low: float, high: float, start: float, end: float, count: int = 5) -> Axis:
@@ -24,12 +39,26 @@ def linear_axis(low: float, high: float, start: float, end: float, count: int = 
     step = _nice(span / count)
     high = max(high, low + span)
     low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
-    places = [low + step * number for number in range(round((high - low) / step) + 1)]
 
     def at(value: float) -> float:
         return start + (end - start) * min(1.0, max(0.0, (value - low) / (high - low)))
 
-    return Axis(at=at, ticks=tuple((at(place), _tick(place)) for place in places))
+    steps = [step * share for share in (1.0, 0.5, 0.2, 0.1, 2.0)]  # the last where there is no room for more
+    whole = [each for each in steps if abs(round((high - low) / each) - (high - low) / each) < 1e-9]
+    sets = [[low + each * number for number in range(round((high - low) / each) + 1)] for each in whole]
+    return Axis(at=at, choices=tuple(_with_text(at, places) for places in sets), even=True)
+
+
+def count_axis(most: float, start: float, end: float, title: str) -> tuple[Axis, str]:
+    """From 0 to `most` of what is counted, and the title; many are shown in thousands, for their digits take room.
+
+    Where whole numbers do, no tick is a fraction.
+    """
+    scale = 1000 if most >= MANY else 1
+    axis = linear_axis(0, most / scale, start, end, 3)
+    whole = tuple(ticks for ticks in axis.choices if not any("." in words for _, words in ticks))
+    found = Axis(at=lambda count: axis.at(count / scale), choices=whole or axis.choices, even=True)
+    return found, f"{title} (thousands)" if scale > 1 else title
 
 
 def log_axis(low: float, high: float, start: float, end: float) -> Axis:
@@ -42,24 +71,23 @@ def log_axis(low: float, high: float, start: float, end: float) -> Axis:
     first, last = first - room, last + room
     decades = range(math.floor(first), math.ceil(last) + 1)
     every = 1 + len(decades) // 9
-    several = (1.0, 2.0, 5.0) if last - first < 2 else (1.0, 3.0) if last - first < 3 else (1.0,)
-    places = [times * 10.0**power for power in decades if power % every == 0 for times in several]
 
     def at(value: float) -> float:
         place = (math.log10(value) - first) / (last - first) if value > 0 else 0.0
         return start + (end - start) * min(1.0, max(0.0, place))
 
-    inside = [place for place in places if first <= math.log10(place) <= last]
-    if len(inside) < 3:  # all are much alike
-        inside = _even(10**first, 10**last, 4)
-    return Axis(at=at, ticks=tuple((at(place), _tick(place)) for place in inside))
+    def inside(several: Sequence[float]) -> list[float]:
+        places = [times * 10.0**power for times in several for power in decades if power % every == 0]
+        return [place for place in places if first <= math.log10(place) <= last]
+
+    sets = [inside((1.0,)), inside((1.0, 3.0)), inside((1.0, 5.0, 2.0)), *_evens(10**first, 10**last)]
+    return Axis(at=at, choices=tuple(_with_text(at, places) for places in sets))
 
 
 # What is wrong at a tick, the ones that a narrow axis keeps first: 90, 99, 99.9 ... %, then 10 %, then those between.
-_ERRORS = (
-    *(10.0**-power for power in range(1, 7)),
-    0.9,
-    *(times * 10.0**-power for times in (5.0, 2.0) for power in range(1, 7)),
+_FIRST = (*(10.0**-power for power in range(1, 7)), 0.9)
+_ERRORS = tuple(
+    (*_FIRST, *(times * 10.0**-power for times in between for power in range(1, 7))) for between in ((5.0, 2.0), (3.0,))
 )
 
 
@@ -77,25 +105,45 @@ def accuracy_axis(values: Iterable[float], start: float, end: float, least: floa
         place = (worst - math.log10(max(least, 1 - value))) / (worst - best)
         return start + (end - start) * min(1.0, max(0.0, place))
 
-    inside = [error for error in _ERRORS if best <= math.log10(error) <= worst]
-    if len(inside) < 2:  # all are much alike
-        inside = [1 - place for place in _even(1 - 10**worst, 1 - 10**best, 3)]
-    return Axis(at=at, ticks=tuple((at(1 - error), _tick(100 * (1 - error))) for error in inside))
+    usual = [[100 * (1 - error) for error in each if best <= math.log10(error) <= worst] for each in _ERRORS]
+    sets = [*usual, *_evens(100 * (1 - 10**worst), 100 * (1 - 10**best))]
+    return Axis(at=at, choices=tuple(_with_text(lambda percent: at(percent / 100), places) for places in sets))
 
 
-def apart(axis: Axis, least: float) -> Axis:
-    """The same axis, without ticks that are closer than `least` to one before."""
+def apart(axis: Axis, least: float, letter: float = 0.0) -> Axis:
+    """The same axis with the plainest ticks that can be read: as many as `FEWEST` where there is room for them.
+
+    Between two texts are at least `least`; `letter` is the width of their characters, where they lie along the axis.
+    """
+    sets = [(each, _spread(each, least, letter)) for each in axis.choices]
+    usable = [kept for each, kept in sets if not axis.even or len(kept) == len(each)] or [kept for _, kept in sets]
+    enough = next((kept for kept in usable if len(kept) >= FEWEST), None)
+    return Axis(at=axis.at, choices=(_in_order(enough or max(usable, key=len)),), even=axis.even)
+
+
+def _spread(ticks: Ticks, least: float, letter: float) -> Ticks:
+    """Those that do not touch one before."""
     kept: list[tuple[float, str]] = []
-    for place, words in axis.ticks:
-        if all(abs(place - other) >= least for other, _ in kept):
+    for place, words in ticks:
+        if all(abs(place - other) >= least + letter * (len(words) + len(text)) / 2 for other, text in kept):
             kept.append((place, words))
-    return Axis(at=axis.at, ticks=tuple(kept))
+    return tuple(kept)
 
 
-def _even(low: float, high: float, count: int) -> list[float]:
-    """Round values in equal distances from `low` to `high`, about `count`."""
-    step = _nice((high - low) / count)
-    return [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+def _evens(low: float, high: float) -> list[list[float]]:
+    """Sets of round values in equal distances between `low` and `high`, the fewest first; the rounder values first."""
+    sets: list[list[float]] = []
+    step = _nice((high - low) / 3)
+    while len(sets) < 5 and step >= 10.0 ** (math.floor(math.log10(max(abs(low), abs(high)))) + 1 - _MOST_DIGITS):
+        numbers = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+        sets.append(sorted((step * number for number in numbers), key=_roundness, reverse=True))
+        step = _nice(step * 0.4)
+    return sets
+
+
+def _roundness(value: float) -> int:
+    """How many digits less than others it needs."""
+    return -len(f"{value:.{_MOST_DIGITS - 1}e}".partition("e")[0].rstrip("0"))
 
 
 def _nice(step: float) -> float:
@@ -104,6 +152,14 @@ def _nice(step: float) -> float:
     return next(power * times for times in (1, 2, 5, 10) if power * times >= step * (1 - 1e-9))
 
 
+def _with_text(at: Callable[[float], float], values: Iterable[float]) -> Ticks:
+    return tuple((at(value), _tick(value)) for value in values)
+
+
+def _in_order(ticks: Ticks) -> Ticks:
+    return tuple(sorted(ticks))
+
+
 def _tick(value: float) -> str:
-    rounded = float(f"{value:.6g}")
+    rounded = float(f"{value:.{_MOST_DIGITS}g}")
     return f"{rounded:,.0f}" if abs(rounded) >= 1000 else f"{rounded:g}"

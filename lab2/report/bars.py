@@ -52,7 +52,7 @@ def _bar(low: int, mean: int, high: int) -> str:
 def _ruler(axis: Axis, width: int) -> str:
     """The axis' ticks as text, each around its place, as many as there is room for."""
     drawn = [" "] * width
-    for place, words in apart(axis, 1.0).ticks:
+    for place, words in apart(axis, 2.0, 1.0).ticks:  # between two texts are a space and a sign of per cent
         text = f"{words}%"
         start = min(max(0, round(place) - len(text) // 2), width - len(text))
         if start >= 0 and not "".join(drawn[max(0, start - 1) : start + len(text) + 1]).strip():

@@ -19,6 +19,7 @@ from lab2.report.summary import summarise
 from lab2.results.collect import Comparison
 from lab2.results.correctness import Collected
 from lab2.results.run_dir import RunDir
+from lab2.spec.job import JobSpec
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +33,12 @@ class Report:
     summary: pd.DataFrame  # a row a job
     judged: Judged  # how many configurations have been judged on its test images
     chapters: tuple[Chapter, ...] = ()  # what a study adds to the page
+
+    @property
+    def jobs(self) -> list[JobSpec]:
+        """Those of the rows, and of the chapters' curves."""
+        rows = [trial.job for trial in self.comparison.plan.trials]
+        return [*rows, *(job for chapter in self.chapters for job in chapter.jobs)]
 
     @property
     def notes(self) -> tuple[str, ...]:

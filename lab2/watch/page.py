@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from lab2.launch.status import TrialStatus
 from lab2.report import page as report_page
-from lab2.report.live import clock, doing, epochs
+from lab2.report.live import clock, clock_with_unit, doing, epochs
 from lab2.report.page.curves import draw_trials
 from lab2.report.page.document import environment, policy
 from lab2.report.page.styles import styles_of
@@ -68,7 +68,7 @@ def now_html(standing: Standing, trouble: str = "") -> str:
     left = standing.seconds_left
     return _templates().get_template("now.j2").render(
         warnings=[text for text in (trouble, standing.caveat) if text],
-        left="" if left is None else clock(left),
+        left="" if left is None else clock_with_unit(left),
         rows=[_row(line, standing) for line in standing.listed],
         more=max(0, len(standing.trials) - MOST_ROWS),
         shown_hosts=any(standing.hosts.values()),

@@ -11,6 +11,7 @@ from lab2.errors import Lab2Error
 from lab2.file_lock import is_held
 from lab2.foreign_text import one_line
 from lab2.launch.status import TrialStatus, status
+from lab2.report.live import listed, rank
 from lab2.results.curve_reader import CurveReader
 from lab2.results.journal import CurvePoint, read_attempts
 from lab2.results.run_dir import RunDir
@@ -18,7 +19,6 @@ from lab2.spec.plan import Plan
 
 MOST_ROWS = 200  # trials that are listed
 MOST_CURVES = 600  # trials whose curves are read
-_FIRST = ("running", "lost", "stuck", "failed", "out_of_memory", "timeout", "ok", "cancelled", "queued", "waiting")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class Standing:
     def counts(self) -> dict[str, int]:
         """By state, in the order in which they matter, those that occur."""
         found = Counter(line.state for line in self.trials)
-        return {state: found[state] for state in sorted(found, key=_rank)}
+        return {state: found[state] for state in sorted(found, key=rank)}
 
     @property
     def nodes(self) -> dict[str, int]:
@@ -52,8 +52,7 @@ class Standing:
     @property
     def listed(self) -> list[TrialStatus]:
         """The trials that are shown: all, or those that matter most, in the plan's order."""
-        chosen = sorted(range(len(self.trials)), key=lambda place: _rank(self.trials[place].state))[:MOST_ROWS]
-        return [self.trials[place] for place in sorted(chosen)]
+        return listed(self.trials, MOST_ROWS)
 
     @property
     def seconds_left(self) -> float | None:
@@ -118,7 +117,3 @@ def unreadable(error: Lab2Error | OSError) -> str:
     if isinstance(error, OSError) and error.filename:
         return one_line(f"{error.filename}: {error.strerror}")
     return one_line(str(error))
-
-
-def _rank(state: str) -> int:
-    return _FIRST.index(state) if state in _FIRST else len(_FIRST)

@@ -9,7 +9,7 @@ from lab2.report.axes import Axis, apart, linear_axis
 from lab2.report.figures.drawing import Drawing, Size
 from lab2.report.figures.listing import Dot, Line, Listing
 from lab2.report.figures.material import Material
-from lab2.report.figures.sheet import HEAT, INK, LINE, QUIET, SMALL, Room, Sheet
+from lab2.report.figures.sheet import HEAT, INK, LETTER, LINE, QUIET, SMALL, Room, Sheet
 from lab2.report.labels import shortened
 from lab2.report.page.answers import JobAnswers
 from lab2.report.page.classes import HEAT as SHADES
@@ -48,7 +48,8 @@ def _conclusion(one: Matrix, answers: JobAnswers) -> str:
     seeds = f", mean of {answers.seeds} seeds" if answers.seeds > 1 else ""
     if not one.confusions:
         return f"{one.job} takes no test image for another class{seeds}."
-    return f"{one.job}: the commonest mistakes, in test images{seeds}: {'; '.join(one.confusions[:NAMED])}."
+    commonest = "; ".join(each.text for each in one.confusions[:NAMED])
+    return f"{one.job}: the commonest mistakes, in test images{seeds}: {commonest}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,6 @@ def _bars(answers: JobAnswers, classes: Sequence[str], style: Style) -> Listing:
     most = max(images for _, _, images in answers.confusions)
 
     def axis(start: float, end: float, em: float) -> Axis:
-        return apart(linear_axis(0, most, start, end), 2.4 * em)
+        return apart(linear_axis(0, most, start, end), 0.8 * em, LETTER * em)
 
     return Listing(lines=lines, axis=axis, title="test images: true class → answer")

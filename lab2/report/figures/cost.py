@@ -9,7 +9,7 @@ from lab2.report.axes import accuracy_axis, apart, linear_axis, log_axis
 from lab2.report.costs import COSTS, CostData, bars, cost_data, stairs
 from lab2.report.figures.drawing import Drawing
 from lab2.report.figures.material import Material
-from lab2.report.figures.sheet import ACCENT, Room, Sheet
+from lab2.report.figures.sheet import ACCENT, LETTER, Room, Sheet
 from lab2.report.labels import Label, labels, thick
 
 HEIGHT = 25.0  # ems
@@ -40,7 +40,7 @@ def _draw(sheet: Sheet, *, data: CostData, found: Material, log: bool) -> None:
     x = log_axis(first, last, room.left, room.right) if log else linear_axis(0, last, room.left, room.right)
     y = accuracy_axis([v for p in points for v in (p.low, p.high)], room.bottom, room.top, found.least)
     unit = f"{data.cost.title.lower().replace('flops', 'FLOPs')}, {data.cost.unit}"
-    sheet.frame(room, apart(x, 3.2 * em), apart(y, 1.3 * em), unit, "test accuracy, %")
+    sheet.frame(room, apart(x, 0.8 * em, LETTER * em), apart(y, 1.3 * em), unit, "test accuracy, %")
     corners = stairs(data.front, x, y, room.right)
     if corners:
         sheet.line(corners, ACCENT, 0.14, dashes=(0.6, 2.4))

@@ -13,7 +13,7 @@ from lab2.report.axes import Axis, apart, linear_axis
 from lab2.report.figures.drawing import Drawing
 from lab2.report.figures.listing import Dot, Line, Listing
 from lab2.report.figures.material import Material
-from lab2.report.figures.sheet import GOOD, INK, QUIET
+from lab2.report.figures.sheet import GOOD, INK, LETTER, QUIET
 from lab2.report.labels import shortened
 from lab2.report.page.differences import interval, signed
 from lab2.report.page.styles import Style
@@ -78,8 +78,9 @@ def _listing(pairs: Sequence[Pair], margin: float) -> Listing:
     ends = [100 * value for pair in pairs for value in (pair.low, pair.high, -margin, margin)]
 
     def axis(start: float, end: float, em: float) -> Axis:
-        found = apart(linear_axis(min(ends), max(ends), start, end), 2.4 * em)
-        return Axis(at=found.at, ticks=tuple((place, words.replace("-", "−")) for place, words in found.ticks))
+        found = apart(linear_axis(min(ends), max(ends), start, end), 0.8 * em, LETTER * em)
+        ticks = tuple((place, words.replace("-", "−")) for place, words in found.ticks)
+        return Axis(at=found.at, choices=(ticks,), even=True)
 
     band = (-100 * margin, 100 * margin)
     return Listing(lines=lines, axis=axis, title="difference of test accuracy, points", zero=0.0, band=band)

@@ -7,6 +7,7 @@ from lab2.report.axes import Axis, accuracy_axis, apart
 from lab2.report.figures.drawing import Drawing
 from lab2.report.figures.listing import Dot, Line, Listing
 from lab2.report.figures.material import Material
+from lab2.report.figures.sheet import LETTER
 
 MOST_ROWS = 30
 
@@ -36,7 +37,7 @@ def interval_figures(found: Material) -> list[Drawing]:
     ends = [value for _, _, low, high in rows for value in (low, high)]
 
     def axis(start: float, end: float, em: float) -> Axis:
-        return apart(accuracy_axis(ends, start, end, found.least), 2.6 * em)
+        return apart(accuracy_axis(ends, start, end, found.least), 0.8 * em, LETTER * em)
 
     each = "; ".join(f"{one.name} {one.numbers}" for one in lines)
     claim = "" if found.rows else " ".join(answer(found.report.finding)[:1])

@@ -41,8 +41,8 @@ class Material:
 
     @cached_property
     def styles(self) -> Mapping[str, Style]:
-        """Of each job of the run."""
-        return styles_of(trial.job for trial in self.report.comparison.plan.trials)
+        """Of each job of the run, and of what a study adds."""
+        return styles_of(self.report.jobs)
 
     @cached_property
     def least(self) -> float:

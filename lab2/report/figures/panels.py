@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from lab2.report.axes import Axis, accuracy_axis, apart, linear_axis
+from lab2.report.axes import Axis, accuracy_axis, apart, count_axis
 from lab2.report.chapter import Curve
 from lab2.report.curves import curves_of
 from lab2.report.figures.drawing import Drawing, Size
 from lab2.report.figures.material import Material
-from lab2.report.figures.sheet import QUIET, SMALL, Room, Sheet
+from lab2.report.figures.sheet import LETTER, QUIET, SMALL, Room, Sheet
 from lab2.report.labels import shortened
 from lab2.report.page.chapters import room_below
-from lab2.report.page.styles import Style, styles_of
+from lab2.report.page.styles import Style
 
 MOST_PANELS = 10
 ABOVE, BELOW = 1.5, 1.2  # ems for the titles of the axes
-MANY = 10_000  # from so many on, x is shown in thousands
 MOST_LETTERS = 24  # of a panel's title
 Panel = Callable[[Sheet, Room, str], None]  # the room of its frame, and the title of x
 
@@ -69,7 +68,7 @@ def tuning_figures(found: Material) -> list[Drawing]:
         curves = [one for one in chapter.curves if found.chosen(one.job)]
         drawings += _figures(
             f"{chapter.name}-curves", f"{chapter.title}: the best validation accuracy by {chapter.x}", curves,
-            styles_of(chapter.jobs), max(found.least, room_below(curves)), chapter.x, "best validation accuracy, %",
+            found.styles, max(found.least, room_below(curves)), chapter.x, "best validation accuracy, %",
         )  # fmt: skip
     return drawings
 
@@ -89,23 +88,23 @@ def _figures(
     words = " ".join(one.conclusion for one in shown)
     if len(curves) > len(shown):
         words += f" {len(curves) - len(shown)} more curves are not drawn."
-    thousands = max(one.x[-1] for one in shown) >= MANY
-    scale, x_title = (1000, f"{x_title} (thousands)") if thousands else (1, x_title)
-    panels = [(one.job, _panel(one, shown, styles[one.job], least, scale)) for one in shown]
+    most = max(one.x[-1] for one in shown)
+    _, x_title = count_axis(most, 0, 1, x_title)
+    panels = [(one.job, _panel(one, shown, styles[one.job], least)) for one in shown]
     height, draw = grid(panels, 11.5, x_title, y_title)
     return [Drawing(name=name, title=title, conclusion=words, height=height, draw=draw)]
 
 
-def _panel(one: Curve, all_of_them: Sequence[Curve], style: Style, least: float, scale: float) -> Panel:
-    """One curve before the others, which are grey; x is shown divided by `scale`."""
+def _panel(one: Curve, all_of_them: Sequence[Curve], style: Style, least: float) -> Panel:
+    """One curve before the others, which are grey."""
 
     def places(of: Curve, values: Sequence[float], x: Axis, y: Axis) -> list[tuple[float, float]]:
-        return [(x.at(place / scale), y.at(value)) for place, value in zip(of.x, values, strict=True)]
+        return [(x.at(place), y.at(value)) for place, value in zip(of.x, values, strict=True)]
 
     def draw(sheet: Sheet, room: Room, x_title: str) -> None:
         em = sheet.em
-        most = max(each.x[-1] for each in all_of_them) / scale
-        x = apart(linear_axis(0, most, room.left, room.right, 3), 3 * em)
+        most = max(each.x[-1] for each in all_of_them)
+        x = apart(count_axis(most, room.left, room.right, "")[0], 0.8 * em, LETTER * em)
         values = [value for each in all_of_them for value in (*each.low, *each.high)]
         y = apart(accuracy_axis(values, room.bottom, room.top, least), 1.3 * em)
         sheet.frame(room, x, y, x_title, "")

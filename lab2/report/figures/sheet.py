@@ -28,6 +28,7 @@ INK, QUIET, LINE, PAPER, ACCENT = "ink", "quiet", "line", "paper", "accent"  # n
 GOOD, BAD, HEAT = "good", "bad", "heat"
 WIDE = 36.0  # ems: a sheet as wide as this has room for things side by side
 THIN = 0.09  # em: the width of lines of axes
+LETTER = 0.6  # em: the width of a digit of a tick
 SMALL = 0.92  # em: the text of ticks, as in the page
 
 Points = Iterable[tuple[float, float]]

@@ -6,6 +6,7 @@ from lab2.report.axes import Axis, apart, log_axis
 from lab2.report.figures.drawing import Drawing
 from lab2.report.figures.listing import Dot, Line, Listing
 from lab2.report.figures.material import Material
+from lab2.report.figures.sheet import LETTER
 from lab2.report.targets import TargetRow, time_to_target
 
 MOST_ROWS = 30
@@ -19,7 +20,7 @@ def target_figures(found: Material, target: float | None) -> list[Drawing]:
     first, last = targets.ends
 
     def axis(start: float, end: float, em: float) -> Axis:
-        return apart(log_axis(first, last, start, end), 3.2 * em)
+        return apart(log_axis(first, last, start, end), 0.8 * em, LETTER * em)
 
     listing = Listing(
         lines=[_line(row, found) for row in targets.rows[:MOST_ROWS]],

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lab2.report.chapter import Chapter, Curve
 from lab2.report.page.curves import Curves, draw_curves
-from lab2.report.page.styles import styles_of
+from lab2.report.page.styles import Style
 
 NEAR = 4.0  # the axis of curves goes on to so much less than the least error in their middles
 
@@ -20,14 +20,14 @@ class Section:
     curves: Curves
 
 
-def sections(chapters: Sequence[Chapter], least: float) -> list[Section]:
+def sections(chapters: Sequence[Chapter], styles: Mapping[str, Style], least: float) -> list[Section]:
     """In the same order. `least`: half an image, as a share."""
-    return [Section(chapter=one, curves=_drawn(one, least)) for one in chapters]
+    return [Section(chapter=one, curves=_drawn(one, styles, least)) for one in chapters]
 
 
-def _drawn(one: Chapter, least: float) -> Curves:
+def _drawn(one: Chapter, styles: Mapping[str, Style], least: float) -> Curves:
     least = max(least, room_below(one.curves))
-    return draw_curves(one.curves, styles_of(one.jobs), least, name=f"{one.name}-curves", x_title=one.x)
+    return draw_curves(one.curves, styles, least, name=f"{one.name}-curves", x_title=one.x)
 
 
 def room_below(curves: Sequence[Curve]) -> float:

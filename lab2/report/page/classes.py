@@ -24,6 +24,7 @@ class Shaded:
     """A cell and its shade, 0 to `HEAT`."""
 
     text: str
+    names: tuple[str, ...] = ()  # of the classes in the text
     value: float | None = None  # the number, where `text` rounds it
     heat: int = 0
     right: bool = False  # a right answer
@@ -40,13 +41,27 @@ class ClassRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Confusion:
+    """Images of one class that get the name of another."""
+
+    truth: str
+    said: str
+    images: str  # how many
+
+    @property
+    def text(self) -> str:
+        """As a sentence."""
+        return f"{self.truth} taken for {self.said}: {self.images}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix:
     """The confusion matrix of a job; of many classes its largest entries alone."""
 
     job: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Shaded, ...]], ...]
-    confusions: tuple[str, ...]  # sentences
+    confusions: tuple[Confusion, ...]  # the commonest first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +106,7 @@ def matrices(answers: Answers, jobs: Sequence[str], classes: Sequence[str]) -> l
 
 def _matrix(job: str, one: JobAnswers, classes: Sequence[str]) -> Matrix:
     confusions = tuple(
-        f"{classes[truth]} taken for {named(said, classes, len(one.f1))}: {in_images(images)}"
+        Confusion(truth=classes[truth], said=named(said, classes, len(one.f1)), images=in_images(images))
         for truth, said, images in one.confusions
     )
     if one.matrix is None:
@@ -149,8 +164,10 @@ def _said(one: JobAnswers, place: int, truth: int, classes: Sequence[str]) -> Sh
     """What a job said of the wanted image number `place`, which is `truth`."""
     said = one.most_said(place)
     box = one.boxes[place].tolist() if len(one.boxes) else [math.nan]
+    names = tuple(named(label, classes, len(classes)) for label in said)
     return Shaded(
-        text=" or ".join(named(label, classes, len(classes)) for label in said) or "–",
+        text=" or ".join(names) or "–",
+        names=names,
         right=said == [truth],
         box=tuple(box) if all(map(math.isfinite, box)) else (),
     )

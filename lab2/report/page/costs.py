@@ -13,7 +13,7 @@ from lab2.report.axes import Axis, accuracy_axis, apart, linear_axis, log_axis
 from lab2.report.costs import COSTS, Cost, CostData, bars, cost_data, stairs
 from lab2.report.labels import Label, labels, thick
 from lab2.report.page.styles import Style
-from lab2.report.page.svg import chart, line, mark, path, text
+from lab2.report.page.svg import LETTER, chart, line, mark, path, text
 from lab2.report.summary import least_error
 
 WIDTH, HEIGHT = 420, 310
@@ -49,7 +49,7 @@ def _picture(data: CostData, styles: Mapping[str, Style], log: bool, least: floa
     y = accuracy_axis([v for p in points for v in (p.low, p.high)], _BOTTOM, _TOP, least)
     corners = stairs(data.front, x, y, float(_RIGHT))
     intervals = [(point, bar) for point in points for bar in bars(point, x, y)]
-    parts = [*frame(apart(x, 38), apart(y, 15), f"{cost.title.lower()}, {cost.unit}")]
+    parts = [*frame(apart(x, 8, LETTER), apart(y, 15), f"{cost.title.lower()}, {cost.unit}")]
     parts += [path(corners, "front")] * bool(corners)
     parts += [line(*bar, f"bar {styles[point.job].colour}") for point, bar in intervals]
     for point in points:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from lab2.report.axes import Axis, accuracy_axis, apart, linear_axis
+from lab2.report.axes import Axis, accuracy_axis, apart, count_axis
 from lab2.report.chapter import Curve
 from lab2.report.curves import IMAGES_SEEN, MOST_POINTS, images_seen, ordered
 from lab2.report.page.styles import Style
-from lab2.report.page.svg import chart, element, line, mark, path, text
+from lab2.report.page.svg import LETTER, chart, element, line, mark, path, text
 from lab2.results.journal import CurvePoint
 
 WIDTH, HEIGHT = 240, 176
@@ -49,13 +49,18 @@ def draw_curves(
     if not curves:
         return Curves(panels=(), behind=Markup(""), left_out=0)
     most = max(one.x[-1] for one in curves) if all(one.x for one in curves) else 1.0
-    x = apart(linear_axis(0, most, _LEFT, _RIGHT, 3), 62)
+    x, x_title = _x_axis(most, x_title)
     y = apart(accuracy_axis([v for one in curves for v in (*one.low, *one.high)], _BOTTOM, _TOP, least), 14)
     parts = [path(_points(one.x, one.middle, x, y), "behind") for one in curves[:MOST_BEHIND]]
     behind = element("g", {"id": name}, Markup("").join(parts))
     background = Markup("").join((*_frame(x, y, x_title), element("use", {"href": f"#{name}"})))
     panels = tuple(_panel(one, styles[one.job], x, y, background) for one in curves[:MOST_PANELS])
     return Curves(panels=panels, behind=behind, left_out=max(0, len(curves) - MOST_PANELS))
+
+
+def _x_axis(most: float, title: str) -> tuple[Axis, str]:
+    x, title = count_axis(most, _LEFT, _RIGHT, title)
+    return apart(x, 8, LETTER), title
 
 
 def _frame(x: Axis, y: Axis, title: str) -> Iterator[Markup]:
@@ -97,9 +102,9 @@ def draw_trials(
     points = [point for several in drawn.values() for one in several for point in one]
     if not points:
         return Curves(panels=(), behind=Markup(""), left_out=0)
-    x = apart(linear_axis(0, max(map(images_seen, points)), _LEFT, _RIGHT, 3), 44)
+    x, x_title = _x_axis(max(map(images_seen, points)), IMAGES_SEEN)
     y = apart(accuracy_axis([point.validation_accuracy for point in points], _BOTTOM, _TOP, least), 14)
-    frame = Markup("").join(_frame(x, y, IMAGES_SEEN))
+    frame = Markup("").join(_frame(x, y, x_title))
     panels = [_trials_panel(job, drawn[job], styles[job], x, y, frame) for job in list(drawn)[:MOST_PANELS]]
     return Curves(panels=tuple(panels), behind=Markup(""), left_out=max(0, len(drawn) - MOST_PANELS))
 

@@ -228,7 +228,8 @@
           const most = Math.max(...counts.values());
           const texts = [...counts].filter(([, count]) => count === most).sort(([x], [y]) => x - y)
             .map(([answer]) => data.classes[answer] ?? "nothing found");
-          if (texts.length) caption.append(make("br"), `${names[side]}: `, make("bdi", texts.join(" or ")));
+          if (texts.length) caption.append(make("br"), `${names[side]}: `);
+          texts.forEach((text, place) => caption.append(place ? " or " : "", make("bdi", text)));
         });
         figure.append(svg, caption);
         target.append(figure);

@@ -85,7 +85,7 @@ class _Read:
 def _content(report: Report) -> dict[str, object]:
     """What the templates get, by name."""
     plan, read = report.comparison.plan, report.finding.read
-    styles = styles_of(trial.job for trial in plan.trials)
+    styles = styles_of(report.jobs)
     chosen = choose(read, report.finding.fixed)
     wanted = None if read.images is None else read.images[list(chosen.all)]
     if len({trial.data.dataset for trial in plan.trials}) == 1:
@@ -119,7 +119,7 @@ def _content(report: Report) -> dict[str, object]:
         **_pairs(found, chosen, sprite),
         "curves": draw_curves(curves_of(histories), styles, least, name="curves", x_title=IMAGES_SEEN),
         "to_target": target_section(time_to_target(report, histories), styles),
-        "sections": sections(report.chapters, least),
+        "sections": sections(report.chapters, styles, least),
         **_classes(found, chosen),
         "reliability": reliability(answers, styles),
         "counts": [counts(one) for one in findings],

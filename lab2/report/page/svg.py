@@ -11,6 +11,8 @@ from markupsafe import Markup, escape
 
 SHAPES = ("circle", "square", "diamond", "up", "down", "plus")  # of marks
 
+LETTER = 7  # pixels: the width of a digit of a tick
+
 Value = str | int | float
 
 

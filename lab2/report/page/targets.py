@@ -10,7 +10,7 @@ from markupsafe import Markup
 from lab2.report.axes import apart, log_axis
 from lab2.report.labels import shortened
 from lab2.report.page.styles import Style
-from lab2.report.page.svg import chart, line, mark, text
+from lab2.report.page.svg import LETTER, chart, line, mark, text
 from lab2.report.targets import Targets
 
 WIDTH, LINE, BELOW = 500, 26, 44
@@ -46,7 +46,7 @@ def _picture(targets: Targets, styles: Mapping[str, Style]) -> Markup | None:
     if ends is None:
         return None
     bottom = 8 + LINE * len(rows)
-    x = apart(log_axis(*ends, _LEFT, _RIGHT), 44)
+    x = apart(log_axis(*ends, _LEFT, _RIGHT), 8, LETTER)
     parts: list[Markup] = []
     for place, words in x.ticks:
         parts += [line(place, 8, place, bottom, "grid"), text(place, bottom + 18, words, "tick middle")]
