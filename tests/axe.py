@@ -21,7 +21,8 @@ def violations(shown: Browser) -> list[Any]:
     shown.run(_source())
     found: list[Any] = shown.run_async(
         "const done = arguments[arguments.length - 1]; axe.run(document, {resultTypes: ['violations']})"
-        ".then(r => done(r.violations.map(v => [v.id, v.nodes.length, v.nodes[0].html.slice(0, 200), v.nodes[0].failureSummary])))"
+        ".then(r => done(r.violations.map(v => ("
+        "[v.id, v.nodes.length, v.nodes[0].html.slice(0, 200), v.nodes[0].failureSummary]))))"
     )
     return found
 

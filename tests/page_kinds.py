@@ -23,7 +23,7 @@ from tests.paged import NASTY, chapters, with_classes
 
 IMAGES = 600
 DIGITS = tuple("0123456789")
-MANY_JOBS, MANY_SEEDS = 50, 10
+MANY_JOBS, MANY_SEEDS = 25, 20  # of more than 40 rows no pairs are compared
 
 
 def three(folder: Path) -> RunDir:
@@ -48,11 +48,11 @@ def five(folder: Path) -> RunDir:
     return run
 
 
-def many(folder: Path) -> RunDir:
-    """500 trials: 50 jobs with ten seeds each."""
+def many(folder: Path, images: int = IMAGES) -> RunDir:
+    """500 trials: 25 jobs with 20 seeds each."""
     generator = np.random.default_rng(1)
     hardness = {f"cnn_{place:02d}": float(hard) for place, hard in enumerate(generator.uniform(0.02, 0.2, MANY_JOBS))}
-    return _rows(folder, hardness, MANY_SEEDS, DIGITS)
+    return _rows(folder, hardness, MANY_SEEDS, DIGITS, images)
 
 
 def failed(folder: Path) -> RunDir:
@@ -101,11 +101,13 @@ class Pages(dict[str, Path]):
         return self[kind]
 
 
-def _rows(folder: Path, hardness: dict[str, float], seeds: int, classes: tuple[str, ...]) -> RunDir:
+def _rows(
+    folder: Path, hardness: dict[str, float], seeds: int, classes: tuple[str, ...], count: int = IMAGES
+) -> RunDir:
     """Jobs that are the more often wrong about an image the harder it is; each with costs of its own."""
     generator = np.random.default_rng(0)
-    ease = generator.random(IMAGES)
-    images = identities(open_source(DataConfig()).read("test").pixels[:IMAGES])
+    ease = generator.random(count)
+    images = identities(open_source(DataConfig()).read("test").pixels[:count])
     models = {name: TINY.get(name, TINY["cnn"]) for name in hardness}
     trials = {
         name: [make_trial(name, seed=seed, model=models[name]) for seed in range(1, seeds + 1)] for name in models
@@ -113,7 +115,7 @@ def _rows(folder: Path, hardness: dict[str, float], seeds: int, classes: tuple[s
     found = make_run(folder, *(trial for those in trials.values() for trial in those))
     for place, (name, those) in enumerate(trials.items(), 1):
         for trial in those:
-            right = ease + generator.normal(0, 0.1, IMAGES) > hardness[name]
+            right = ease + generator.normal(0, 0.1, count) > hardness[name]
             costs = {
                 "parameters": 1_000 * place**2, "train_seconds": 20.0 * place + generator.random(),
                 "latency_p50_seconds": 0.002 * place, "peak_memory_bytes": 2**28 * (5 + place),
