@@ -1,5 +1,5 @@
 # lab2: which vision architecture for this data, this budget, this machine?
-# Variables: JOBS= SEEDS= DATASET= RUN= QUICK=1 STUDY= FULL=1 PARALLEL= PROFILE= DRYRUN=1 ACCOUNTING=1 IMAGE= BASE= CUDA= ARCHIVE= ONLY= REPEATS= SAMPLE= SEED= PYTHON=
+# Variables: JOBS= SEEDS= DATASET= RUN= QUICK=1 STUDY= FULL=1 PARALLEL= PROFILE= DRYRUN=1 ACCOUNTING=1 IMAGE= BASE= CUDA= ARCHIVE= ONLY= REPEATS= SAMPLE= SEED= SHOTS= PYTHON=
 
 PYTHON ?= python3
 VENV := .venv
@@ -25,7 +25,7 @@ CHOICE = $(call option,--jobs,JOBS) $(call option,--seeds,SEEDS) $(call option,-
   $(if $(QUICK),--quick) $(call option,--parallel,PARALLEL)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-login run-local submit resume status cancel report study doctor test test-oldest test-networks test-export test-report test-slurm test-image check \
+.PHONY: help setup setup-login run-local submit resume status cancel report study doctor test test-oldest test-networks test-export test-report screenshots test-slurm test-image check \
   $(SLURM_TESTS) lint format docs lock bench mutants image image-archive image-sif cluster-up cluster-down clean
 
 help: ## show this
@@ -104,7 +104,10 @@ image-sif: $(if $(ARCHIVE),,image-archive) ## one file of it, lab2.sif, for Appt
 	@apptainer build --force --build-arg $(call quote,ARCHIVE=$(or $(ARCHIVE),lab2.tar)) lab2.sif slurm/containers/lab2.def
 
 test-report: $(SETUP_DEV) ## look at the pages of a report and of a run with a real browser (needs chromium and chromedriver)
-	@$(VENV)/bin/pytest -m page tests/test_page_browser.py tests/test_watch.py
+	@$(VENV)/bin/pytest -m page tests/test_page_browser.py tests/test_page_reached.py tests/test_watch.py
+
+screenshots: $(SETUP_DEV) ## pictures of pages of all kinds, in light and dark, for phone and desktop, into SHOTS=/tmp/lab2-screenshots
+	@$(VENV)/bin/python -m tests.screenshots $(call quote,$(or $(value SHOTS),/tmp/lab2-screenshots))
 
 test-image: $(SETUP_DEV) ## build the image on a base made here, and test it (needs root)
 	@slurm/containers/test-base localhost/lab2:test VERSION=$(VERSION) COMMIT=$(COMMIT) $(call quote,SOURCE=$(SOURCE))

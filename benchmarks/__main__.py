@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from benchmarks import columns, growth, launching, many_trials, starting, statistics
+from benchmarks import columns, growth, launching, many_trials, reporting, starting, statistics
 from benchmarks.machine import Machine, this_machine
 from benchmarks.side_by_side import COMPARISONS, Row, markdown, measure, rows
 from lab2.whole_file import write_whole
@@ -22,6 +22,7 @@ OTHERS = {
     "collect": many_trials,
     "launch": launching,
     "columns": columns,
+    "report": reporting,
     "start": starting,
     "statistics": statistics,
 }
@@ -34,7 +35,7 @@ def main(
         str,
         typer.Option(
             help="Jobs or vit-plain, with commas; growth: its curves; collect and launch: runs of many trials; "
-            "columns: each column of the table by another way; "
+            "columns: each column of the table by another way; report: the report of 500 trials; "
             "start: what starting costs; statistics: what is claimed of known differences."
         ),
     ] = "",

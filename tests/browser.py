@@ -6,6 +6,7 @@ Both come with Debian (`chromium`, `chromium-driver`). No client library is need
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -15,19 +16,30 @@ from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+import pytest
 
 from tests.conftest import PATIENCE_S
 
 PROGRAMS = ("chromium", "chromedriver")
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # WebDriver, 12.1
 _UNLIMITED = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
-KEYS = {"Tab": "\ue004", "Enter": "\ue007", "Space": "\ue00d", "Down": "\ue015", "Escape": "\ue00c"}
+KEYS = {"Tab": "\ue004", "Enter": "\ue007", "Space": "\ue00d", "Down": "\ue015", "Back": "\ue003"}
+DEMANDED = "LAB2_TEST_PAGE"  # set by CI: then what these tests need and have not is an error
+MOST_STOPS = 400  # of the Tab key until something has to be reached
 
 
 def missing() -> list[str]:
     """The programs that are not here."""
     return [name for name in PROGRAMS if shutil.which(name) is None]
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip the test, aloud; where CI demands it, fail."""
+    if os.environ.get(DEMANDED):
+        pytest.fail(f"{DEMANDED} is set, but {reason}")
+    pytest.skip(f"LOUD: {reason}")
 
 
 class Browser:
@@ -36,6 +48,7 @@ class Browser:
     def __init__(self, address: str) -> None:
         self.address = address
         self.session = ""
+        self._said: list[str] = []
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """The value that chromedriver answers with. Raises `AssertionError` with its message."""
@@ -50,7 +63,11 @@ class Browser:
     def begin(self) -> None:
         words = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage"]
         options = {"args": words, "binary": shutil.which("chromium")}
-        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
+        wanted = {
+            "goog:chromeOptions": options,
+            "goog:loggingPrefs": {"browser": "ALL"},
+            "timeouts": {"script": 1000 * PATIENCE_S},
+        }
         answer = self.ask("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
         self.session = f"/session/{answer['sessionId']}"
         self.devtools("Network.enable")
@@ -60,7 +77,7 @@ class Browser:
         return self.ask("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
 
     def open(self, file: Path, *, width: int = 1440, dark: bool = False, scripts: bool = True) -> None:
-        """Show a file from disk; the messages of pages before it are forgotten."""
+        """Show a file from disk."""
         self._prepare(width=width, dark=dark, scripts=scripts)
         self.ask("POST", "/url", {"url": file.absolute().as_uri()})
 
@@ -74,14 +91,25 @@ class Browser:
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self.devtools("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.devtools("Emulation.setEmulatedMedia", features=[scheme])
+        self.devtools("Emulation.setEmulatedMedia", media="", features=[scheme])
         self.devtools("Emulation.setScriptExecutionDisabled", value=not scripts)
-        self.messages()
+
+    def on_paper(self, width: int) -> None:
+        """Show the same page as it is printed, so many pixels wide."""
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        self.devtools("Emulation.setDeviceMetricsOverride", **size)
+        self.devtools("Emulation.setEmulatedMedia", media="print", features=[])
 
     def messages(self) -> list[str]:
-        """What the console says, errors and warnings, since this was last asked."""
+        """What the console has said, errors and warnings, of all pages since `forget`."""
         found = self.ask("POST", "/se/log", {"type": "browser"})
-        return [f"{one['level']}: {one['message']}" for one in found if one["level"] in ("SEVERE", "WARNING")]
+        self._said += [f"{one['level']}: {one['message']}" for one in found if one["level"] in ("SEVERE", "WARNING")]
+        return self._said
+
+    def forget(self) -> None:
+        """Begin anew with the messages."""
+        self.messages()
+        self._said = []
 
     def run(self, script: str, *arguments: Any) -> Any:
         """The value that a function body returns, with `arguments`."""
@@ -123,6 +151,14 @@ class Browser:
         steps = [{"type": kind, "value": KEYS.get(key, key)} for key in keys for kind in ("keyDown", "keyUp")]
         self.ask("POST", "/actions", {"actions": [{"type": "key", "id": "keys", "actions": steps}]})
 
+    def tab_to(self, selector: str) -> None:
+        """Press Tab until an element that `selector` fits has the focus."""
+        for _ in range(MOST_STOPS):
+            self.press("Tab")
+            if self.run("return document.activeElement.matches(arguments[0])", selector):
+                return
+        raise AssertionError(f"{MOST_STOPS} times Tab do not reach {selector}")
+
     def picture(self, file: Path) -> None:
         """The whole page as PNG."""
         size = self.devtools("Page.getLayoutMetrics")["cssContentSize"]
@@ -137,7 +173,9 @@ class Browser:
 
 @contextmanager
 def browser(folder: Path) -> Iterator[Browser]:
-    """A browser whose driver writes what it says into `folder`."""
+    """A browser whose driver writes what it says into `folder`. Skips the test without one; in CI it fails."""
+    if missing():
+        unavailable(f"no {' and no '.join(missing())} here (Debian: apt install chromium chromium-driver)")
     with (folder / "chromedriver.log").open("w+") as log:
         driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=log, stderr=subprocess.STDOUT, text=True)
         found = Browser(f"http://127.0.0.1:{_port(folder / 'chromedriver.log', driver)}")
@@ -151,6 +189,14 @@ def browser(folder: Path) -> Iterator[Browser]:
             finally:
                 driver.terminate()
                 driver.wait(PATIENCE_S)
+
+
+@contextmanager
+def silent(found: Browser) -> Iterator[Browser]:
+    """The same browser, for a test at whose end the console must have said nothing."""
+    found.forget()
+    yield found
+    assert found.messages() == []
 
 
 def _port(log: Path, driver: subprocess.Popen[str]) -> int:

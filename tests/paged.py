@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lab2.data.findings import Findings, write_findings
-from lab2.report.chapter import Chapter, Curve, Table
+from lab2.report.chapter import Chapter, Chart, Curve, Line, Table
 from lab2.report.page.page import index_html
 from lab2.report.report import make_report
 from lab2.results.collect import collect
@@ -32,9 +32,23 @@ NASTY = (
 def chapters() -> tuple[Chapter, Chapter]:
     """Of a study that is judged, and of one that searched; both with names that are hard to show."""
     table = Table(title="All", columns=("what", *NASTY), rows=((NASTY[0], *NASTY),))
+    sides = [
+        Line(name=name, job=job, x=(28.0, 56.0, 112.0), middle=middle, low=middle, high=tuple(2 * y for y in middle))
+        for name, job, middle in ((NASTY[0], "cnn", (1.0, 4.0, 16.0)), ("attention", "vit", (2.0, 30.0, 480.0)))
+    ]
+    points = [
+        Line(name=f"net {place}", job=("cnn", "vit")[place % 2], x=(10.0**place,), middle=(0.9 + place / 100,),
+             low=(0.88 + place / 100,), high=(0.91 + place / 100,))
+        for place in range(3, 8)
+    ]  # fmt: skip
+    charts = (
+        Chart(title=NASTY[2], conclusion="Attention takes longer.", x="side, pixels", y="ms", lines=tuple(sides)),
+        Chart(title="Size", conclusion="The larger, the better.", x="parameters", y="%", lines=tuple(points)),
+    )
     verdict = Chapter(
         name="claim", title="The claim", headline="Supported: Seeds agree.", lead=NASTY[:2],
-        figures=(("difference", "1.25 points [0.5, 2]"), (NASTY[4], "not determined")), tables=(table,), notes=NASTY,
+        figures=(("difference", "1.25 points [0.5, 2]"), (NASTY[4], "not determined")), tables=(table,), charts=charts,
+        notes=NASTY, jobs=tuple(make_trial(name).job for name in ("cnn", "vit")),
     )  # fmt: skip
     curves = [
         Curve(job=name, conclusion=f"{name}: {top:.0%} after 3 settings.", x=(1, 2, 3), middle=(0.6, 0.75, top),

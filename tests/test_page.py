@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import subprocess
 import sys
 from base64 import b64encode
 from pathlib import Path
@@ -16,7 +18,8 @@ from lab2.report.page.rows import PUBLISHED
 from lab2.results.shard import unfinished, write_shard
 from lab2.spec.job import DataConfig
 from tests.answered import among, answered, leave, seeds_of
-from tests.conftest import SMALL, finished, make_run, make_trial, on_folder
+from tests.conftest import PATIENCE_S, SMALL, finished, make_run, make_trial, on_folder
+from tests.page_kinds import many
 from tests.paged import NASTY, RIGHTS, Page, page_of, paged, unpacked, with_classes
 
 ROOT = Path(__file__).parents[1]
@@ -60,6 +63,16 @@ class TestOneFile:
         generator = np.random.default_rng(0)
         rights = {name: generator.random((3, 10_000)) < 0.98 for name in ("cnn", "vit", "vgg", "alex", "rcnn")}
         assert len(paged(tmp_path, rights)) < 300_000  # pictures take 200,000 at most
+
+    @pytest.mark.slow
+    def test_500_trials_on_all_of_mnist_are_at_most_5_megabytes(self, tmp_path: Path):
+        run = many(tmp_path, 10_000)
+        command = [sys.executable, "-m", "lab2.cli", "report", run.path.name, "--quiet", "--runs", str(tmp_path)]
+        subprocess.run(command, check=True, timeout=PATIENCE_S, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        text = (run.report / "index.html").read_text()
+        assert len(text.encode()) <= 5_000_000
+        # It holds which images each trial is right about.
+        assert [len(row["right"]) for row in Page(text).data()["rows"]] == [20] * 25
 
 
 class TestForeignText:

@@ -1,102 +1,53 @@
-"""The page in a real browser, from disk and without a network: what a reader does with it, and what axe-core finds."""
+"""The page in a real browser, from disk and without a network: what a reader does with it."""
 
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-import tarfile
 from collections.abc import Iterator
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-from lab2.data.identity import identities
-from lab2.data.places import open_source
 from lab2.report.finding import find
 from lab2.report.page.differences import signed
-from lab2.report.page.page import index_html
-from lab2.report.report import make_report
 from lab2.results.collect import collect
 from lab2.results.correctness import Collected
 from lab2.results.run_dir import RunDir
-from lab2.results.shard import unfinished, write_shard
-from lab2.spec.job import DataConfig
-from tests.answered import answered, leave, seeds_of
-from tests.browser import Browser, browser, missing
-from tests.conftest import PATIENCE_S, make_run, make_trial
-from tests.paged import chapters, with_classes
+from tests.browser import Browser, browser, silent
+from tests.page_kinds import RUNS, Pages
 
-pytestmark = [
-    pytest.mark.page,
-    pytest.mark.skipif(bool(missing()), reason=f"LOUD: no {' and no '.join(missing())} here (Debian: apt install "
-                       "chromium chromium-driver); the page is not looked at"),
-]  # fmt: skip
-
-IMAGES = 600
-AXE = "axe-core@4.10.3"
+pytestmark = pytest.mark.page
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory) -> Iterator[Browser]:
+def window(tmp_path_factory) -> Iterator[Browser]:
     with browser(tmp_path_factory.mktemp("browser")) as found:
         yield found
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory) -> RunDir:
-    """Three rows on real test images of MNIST, one of which failed, with names that are hard to show."""
-    generator = np.random.default_rng(0)
-    ease = generator.random(IMAGES)
-    rights = {name: np.stack([ease + generator.normal(0, 0.1, IMAGES) > hard for _ in range(3)])
-              for name, hard in (("cnn", 0.05), ("vit", 0.12), ("resnet", 0.1))}  # fmt: skip
-    images = identities(open_source(DataConfig()).read("test").pixels[:IMAGES])
-    costs = {"parameters": 10_000, "latency_p50_seconds": 0.01, "peak_memory_bytes": 2**30}
-    found = answered(tmp_path_factory.mktemp("run"), rights, images=images, **costs)
-    with_classes(found)
-    return found
+@pytest.fixture
+def shown(window: Browser) -> Iterator[Browser]:
+    with silent(window) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
-def failed(tmp_path_factory) -> RunDir:
-    trial, other = make_trial("cnn"), make_trial("vit")
-    found = make_run(tmp_path_factory.mktemp("failed"), trial, other)
-    write_shard(found.shard(trial.name), unfinished(trial, "failed", "<script>alert(1)</script> " + "x" * 300))
-    return found
+def pages(tmp_path_factory) -> Pages:
+    return Pages(tmp_path_factory.mktemp("pages"))
 
 
-@pytest.fixture(scope="module")
-def one_seed(tmp_path_factory) -> RunDir:
-    trials = [*seeds_of("a"), *seeds_of("b"), *seeds_of("c")]
-    found = make_run(tmp_path_factory.mktemp("one"), *trials)
-    for place, trial in enumerate(trials[:2]):
-        leave(found, trial, np.arange(200) % (9 + place) > 0)
-    write_shard(found.shard(trials[2].name), unfinished(trials[2], "failed", "diverged"))
-    return found
+@pytest.fixture
+def run(pages: Pages) -> RunDir:
+    """That of the page `three`."""
+    assert pages["three"]
+    return pages.runs["three"]
 
 
-@pytest.fixture(scope="module")
-def pages(run: RunDir, failed: RunDir, one_seed: RunDir) -> dict[str, Path]:
-    """The pages' files, by what they are of."""
-    files = {}
-    kinds = {"three": (run, ()), "failed": (failed, ()), "one seed": (one_seed, ()), "study": (run, chapters())}
-    for name, (of, added) in kinds.items():
-        files[name] = of.report / f"{name}.html"
-        files[name].write_bytes(index_html(make_report(of, collect(of), added)))
-    return files
-
-
-KINDS = ("three", "failed", "one seed", "study")
-
-
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", RUNS)
 @pytest.mark.parametrize("width", [360, 1440])
 @pytest.mark.parametrize("dark", [False, True])
 def test_it_opens_without_a_complaint_and_without_overflow(shown: Browser, pages, kind: str, width: int, dark: bool):
     shown.open(pages[kind], width=width, dark=dark)
     assert shown.run("return document.documentElement.classList.contains('scripted')")
-    assert shown.messages() == []
     assert shown.run("return document.documentElement.scrollWidth") <= width
     assert shown.run("return window.alert.toString().includes('native code')")
     light = shown.run("return getComputedStyle(document.body).backgroundColor")
@@ -109,9 +60,8 @@ def test_without_scripts_it_has_all_tables_and_charts(shown: Browser, pages):
     shown.devtools("Emulation.setScriptExecutionDisabled", value=False)
     assert (size["width"], size["height"] > 3000) == (1440, True)
     assert shown.texts("#rows tbody th") == ["cnn", "resnet", "vit"]
-    assert len(shown.texts("#cost-charts figure")) == 4
+    assert len(shown.texts("#cost-charts figure")) == 5
     assert shown.texts(".script") == []
-    assert shown.messages() == []
 
 
 def test_a_click_on_a_title_sorts_and_another_turns_it_round(shown: Browser, pages):
@@ -182,52 +132,67 @@ def test_pictures_are_of_images_that_the_first_is_right_about_and_the_second_not
     assert len(shown.texts("#pictures figure")) == min(24, better)
 
 
-def test_all_is_reached_by_keys(shown: Browser, pages):
-    shown.open(pages["three"])
-    shown.press("Tab", "Enter")  # the first stop: a link past all sections
-    assert shown.run("return location.hash") == "#table"
-    stops = []
-    for _ in range(60):
-        shown.press("Tab")
-        stops.append(shown.run("const e = document.activeElement; return e.id || e.textContent.trim().slice(0, 20)"))
-    assert {"find", "status", "cost-axis", "cost-log"} <= set(stops)
-    shown.run("document.querySelector('#matrix button[data-first=\"1\"]').focus()")
-    shown.press("Enter")
-    assert shown.run("return document.querySelector('#first select').value") == "1"
-    shown.run("document.querySelector('#rows th button').focus()")
-    shown.press("Space")
-    assert shown.texts("#rows tbody th") == ["cnn", "resnet", "vit"]
+class TestConfusions:
+    def numbers(self, shown: Browser, place: int) -> list[list[float]]:
+        """The cells of a matrix that is shown, 0 where they are empty."""
+        texts = shown.run(
+            "const figure = document.querySelectorAll('#confusion-shown figure')[arguments[0]];"
+            "return [...figure.querySelectorAll('tbody tr')].map(row => "
+            "[...row.querySelectorAll('td')].map(cell => cell.textContent))",
+            place,
+        )
+        return [[float(text.replace("\u2212", "-") or 0) for text in row] for row in texts]
+
+    def places(self, shown: Browser) -> list[list[float]]:
+        """Left and top of each matrix."""
+        return list(
+            shown.run(
+                "return [...document.querySelectorAll('#confusion-shown figure')].map(e => e.getBoundingClientRect())"
+                ".map(box => [box.left, box.top])"
+            )
+        )
+
+    def test_two_stand_beside_each_other_above_their_difference(self, shown: Browser, pages):
+        shown.open(pages["five"])
+        shown.choose("#confusion-first", "cnn")
+        shown.choose("#confusion-second", "vit")
+        assert shown.texts("#confusion-shown figcaption") == ["cnn", "vit", "cnn \u2212 vit"]
+        one, other, apart = (self.numbers(shown, place) for place in range(3))
+        assert sum(map(sum, one)) == sum(map(sum, other)) == 600
+        assert apart == [[a - b for a, b in zip(*rows, strict=True)] for rows in zip(one, other, strict=True)]
+        (left, top), (right, beside), (below_left, below) = self.places(shown)
+        assert (left < right, top == beside, below_left == left, below > top) == (True, True, True, True)
+
+    def test_on_a_phone_they_stand_below_each_other(self, shown: Browser, pages):
+        shown.open(pages["five"], width=360)
+        lefts, tops = zip(*self.places(shown), strict=True)
+        assert (len(set(lefts)), sorted(tops) == list(tops), len(set(tops))) == (1, True, 3)
+
+    def test_one_alone_has_no_difference(self, shown: Browser, pages):
+        shown.open(pages["five"])
+        shown.choose("#confusion-second", "")
+        assert shown.texts("#confusion-shown figcaption") == [shown.texts("#rows tbody th")[0]]
+
+    def test_means_over_seeds_are_subtracted_before_they_are_rounded(self, shown: Browser, pages):
+        shown.open(pages["three"])
+        apart = self.numbers(shown, 2)
+        assert sum(map(sum, apart)) == pytest.approx(0, abs=0.05 * 100)
+        exact = shown.run(
+            "const of = job => [...document.querySelectorAll(`#confusions table[data-job=${job}] td[class]`)]"
+            ".map(c => Number(c.dataset.value ?? (c.textContent || 0)));"
+            "const [a, b] = [of('cnn'), of('resnet')]; return a.map((one, place) => one - b[place])"
+        )
+        assert [one for row in apart for one in row] == pytest.approx(exact, abs=0.0501)
 
 
-def test_it_prints(shown: Browser, pages):
-    shown.open(pages["three"])
-    assert shown.pdf().startswith(b"%PDF-")
-
-
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory) -> str:
-    """The source of axe-core, from npm."""
-    if shutil.which("npm") is None:
-        pytest.skip("LOUD: no npm here; the page's accessibility is not checked")
-    folder = tmp_path_factory.mktemp("axe")
-    done = subprocess.run(
-        ["npm", "pack", "--silent", AXE], cwd=folder, capture_output=True, text=True, check=False, timeout=PATIENCE_S
-    )
-    if done.returncode:
-        pytest.skip(f"LOUD: npm pack {AXE}: {done.stderr.strip()[-200:]}; the page's accessibility is not checked")
-    with tarfile.open(next(folder.glob("*.tgz"))) as archive:
-        file = archive.extractfile("package/axe.min.js")
-        assert file is not None
-        return file.read().decode()
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("dark", [False, True])
-def test_axe_finds_nothing(shown: Browser, pages, axe: str, kind: str, dark: bool):
-    shown.open(pages[kind], dark=dark)
-    shown.run(axe)
-    found = shown.run_async(
-        "const done = arguments[arguments.length - 1]; axe.run(document).then(r => done(r.violations.map(v =>"
-        " [v.id, v.nodes.length, v.nodes[0].html.slice(0, 200), v.nodes[0].failureSummary])))"
-    )
-    assert found == []
+def test_the_table_fits_a_desktop_or_casts_a_shadow_where_it_goes_on(shown: Browser, pages):
+    shown.open(pages["five"])
+    wide = "const e = document.querySelector('#table .scroll'); return [e.scrollWidth, e.clientWidth]"
+    whole, seen = shown.run(wide)
+    assert whole <= seen
+    shown.open(pages["five"], width=360)
+    whole, seen = shown.run(wide)
+    assert whole > seen
+    assert shown.run(
+        "const s = getComputedStyle(document.querySelector('#table .scroll'));return s.backgroundAttachment"
+    ).startswith("local, local, scroll, scroll")

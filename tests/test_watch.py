@@ -23,7 +23,8 @@ from lab2.spec.plan import Plan
 from lab2.watch import standing
 from lab2.watch.standing import Standing, Watcher
 from tests.answered import among, leave, seeds_of
-from tests.browser import browser, missing
+from tests.axe import violations
+from tests.browser import browser, silent
 from tests.conftest import PATIENCE_S, make_run
 from tests.test_local import ALONE, TINY_JOBS, lab2, settings, start, started, wait_for, write_jobs
 from tests.watched import ask, events, serving
@@ -195,12 +196,10 @@ def test_a_real_run_from_its_first_trial_to_its_report_and_ctrl_c(tmp_path: Path
 
 
 @pytest.mark.page
-@pytest.mark.skipif(bool(missing()), reason=f"LOUD: no {' and no '.join(missing())} here (Debian: apt install chromium "
-                    "chromium-driver); the page of lab2 watch is not looked at")  # fmt: skip
 @pytest.mark.parametrize("width", [360, 1440])
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_browser_follows_it_to_the_report(going: Going, tmp_path: Path, width: int, dark: bool):
-    with serving(going.run, seconds=0.2) as server, browser(tmp_path) as shown:
+    with serving(going.run, seconds=0.2) as server, browser(tmp_path) as window, silent(window) as shown:
         shown.visit(server.address, width=width, dark=dark)
         wait_for(lambda: shown.text("#connection") == "live")
         assert shown.text("#summary") == "1 of 2 trials finished, 1 running"
@@ -210,6 +209,7 @@ def test_a_browser_follows_it_to_the_report(going: Going, tmp_path: Path, width:
         going.grow(2, 0.75)
         wait_for(lambda: "75.00%" in shown.text("#curves figcaption"))
         assert shown.messages() == []
+        assert violations(shown) == []
         going.finish()
         wait_for(lambda: shown.run("return document.title") == "run: comparison")
         assert shown.texts("#rows tbody th") == ["cnn"]

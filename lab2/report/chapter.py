@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from lab2.spec.job import JobSpec
 
@@ -17,6 +18,30 @@ class Curve:
     middle: tuple[float, ...]
     low: tuple[float, ...]  # the band around it
     high: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One thing of a chart, in rising order of `x`. With one `x` it is a point."""
+
+    name: str
+    job: str  # whose colour and mark it has
+    x: tuple[float, ...]
+    middle: tuple[float, ...]
+    low: tuple[float, ...]  # of the interval; where there is none, the middle
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """What was measured of several things, against what it depends on."""
+
+    title: str
+    conclusion: str  # what it shows, in a sentence or two
+    x: str  # what x is, with its unit
+    y: str  # its unit; "%": shares in [0, 1], on the scale of what is wrong; others on a logarithmic one
+    lines: tuple[Line, ...]
+    scale: Literal["log", "linear"] = "log"  # of x
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +63,8 @@ class Chapter:
     headline: str = ""
     figures: tuple[tuple[str, str], ...] = ()  # name and value
     tables: tuple[Table, ...] = ()
+    charts: tuple[Chart, ...] = ()
     curves: tuple[Curve, ...] = ()
     x: str = ""  # what the curves' x is
-    jobs: tuple[JobSpec, ...] = ()  # those of the curves
+    jobs: tuple[JobSpec, ...] = ()  # those of the charts and the curves
     notes: tuple[str, ...] = ()

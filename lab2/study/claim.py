@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from lab2.errors import ConfigError
-from lab2.report.chapter import Table
+from lab2.report.chapter import Chart, Table
 from lab2.spec.job import Trial
 from lab2.study.evidence import Evidence
 
@@ -64,6 +64,7 @@ class Conclusion:
     sentence: str
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
+    charts: tuple[Chart, ...] = ()
     notes: tuple[str, ...] = ()  # what the reader must know of the data, a sentence each
 
 

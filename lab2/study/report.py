@@ -29,6 +29,8 @@ def study_chapter(stated: Statement) -> Chapter:
         lead=(found.sentence,),
         figures=tuple((one.name, one.text) for one in found.figures),
         tables=found.tables,
+        charts=found.charts,
+        jobs=stated.jobs,
         notes=(*found.notes, *filter(None, provenance(stated))),
     )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab2.errors import ComparisonError, ShardError
 from lab2.results.collect import Comparison
 from lab2.results.run_dir import RunDir
+from lab2.spec.job import JobSpec
 from lab2.spec.plan import some_of
 from lab2.study.claim import Claim, Conclusion, Verdict
 from lab2.study.evidence import Evidence, commits
@@ -20,6 +21,7 @@ class Statement:
     claim: Claim
     record: Record
     conclusion: Conclusion
+    jobs: tuple[JobSpec, ...]  # of its trials
     run: str
     seeds: tuple[int, ...]
     commits: tuple[str, ...]  # of lab2, that made the rows
@@ -44,6 +46,7 @@ def state(run: RunDir, comparison: Comparison) -> Statement:
         claim=claim,
         record=record,
         conclusion=_concluded(claim, record, evidence),
+        jobs=tuple({trial.job.name: trial.job for trial in evidence.trials}.values()),
         run=run.path.name,
         seeds=tuple(sorted({trial.seed for trial in evidence.trials})),
         commits=tuple(commits(rows)),
@@ -74,10 +77,4 @@ def _concluded(claim: Claim, record: Record, evidence: Evidence) -> Conclusion:
         notes.append("the code that judges, in lab2/compare or lab2/study, was changed since the study started")
     if evidence.comparison.leaks:
         notes += evidence.comparison.leaks
-    return Conclusion(
-        verdict=found.verdict,
-        sentence=found.sentence,
-        figures=found.figures,
-        tables=found.tables,
-        notes=tuple(notes),
-    )
+    return replace(found, notes=tuple(notes))

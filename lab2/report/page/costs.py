@@ -17,7 +17,7 @@ from lab2.report.page.svg import LETTER, chart, line, mark, path, text
 from lab2.report.summary import least_error
 
 WIDTH, HEIGHT = 420, 310
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 410, 16, 262
+LEFT, RIGHT, TOP, BOTTOM = 46, 410, 18, 262
 MOST_LABELS = 25  # of more rows only those on the front are named in the chart; a pointer shows the others
 
 
@@ -45,9 +45,9 @@ def cost_charts(summary: pd.DataFrame, styles: Mapping[str, Style]) -> list[Cost
 
 def _picture(data: CostData, styles: Mapping[str, Style], log: bool, least: float) -> Markup:
     points, cost, (first, last) = data.points, data.cost, data.ends
-    x = log_axis(first, last, _LEFT, _RIGHT) if log else linear_axis(0, last, _LEFT, _RIGHT)
-    y = accuracy_axis([v for p in points for v in (p.low, p.high)], _BOTTOM, _TOP, least)
-    corners = stairs(data.front, x, y, float(_RIGHT))
+    x = log_axis(first, last, LEFT, RIGHT) if log else linear_axis(0, last, LEFT, RIGHT)
+    y = accuracy_axis([v for p in points for v in (p.low, p.high)], BOTTOM, TOP, least)
+    corners = stairs(data.front, x, y, float(RIGHT))
     intervals = [(point, bar) for point in points for bar in bars(point, x, y)]
     parts = [*frame(apart(x, 8, LETTER), apart(y, 15), f"{cost.title.lower()}, {cost.unit}")]
     parts += [path(corners, "front")] * bool(corners)
@@ -62,20 +62,20 @@ def _picture(data: CostData, styles: Mapping[str, Style], log: bool, least: floa
             [Label(name=point.job, x=x.at(point.cost), y=y.at(point.accuracy)) for point in named],
             [(x.at(point.cost), y.at(point.accuracy)) for point in points],
             [thick(bar) for _, bar in intervals] + [thick((*one, *other)) for one, other in pairwise(corners)],
-            (_LEFT, _TOP - 8, WIDTH, _BOTTOM),
+            (LEFT, TOP - 8, WIDTH, BOTTOM),
         )
     ]
     return chart(WIDTH, HEIGHT, data.conclusion, parts)
 
 
-def frame(x: Axis, y: Axis, title: str) -> Iterator[Markup]:
-    """Lines at the ticks of y, the ticks of x, and the title of x."""
+def frame(x: Axis, y: Axis, title: str, unit: str = "%") -> Iterator[Markup]:
+    """Lines at the ticks of y, whose `unit` stands above them; the ticks of x, and its title."""
     for place, words in y.ticks:
-        yield line(_LEFT, place, _RIGHT, place, "grid")
-        yield text(_LEFT - 6, place + 4, words, "tick end")
+        yield line(LEFT, place, RIGHT, place, "grid")
+        yield text(LEFT - 6, place + 4, words, "tick end")
     for place, words in x.ticks:
-        yield line(place, _BOTTOM, place, _BOTTOM + 4, "axis")
-        yield text(place, _BOTTOM + 18, words, "tick middle")
-    yield line(_LEFT, _BOTTOM, _RIGHT, _BOTTOM, "axis")
-    yield text((_LEFT + _RIGHT) / 2, HEIGHT - 10, title, "label middle")
-    yield text(4, 12, "%", "label")
+        yield line(place, BOTTOM, place, BOTTOM + 4, "axis")
+        yield text(place, BOTTOM + 18, words, "tick middle")
+    yield line(LEFT, BOTTOM, RIGHT, BOTTOM, "axis")
+    yield text((LEFT + RIGHT) / 2, HEIGHT - 10, title, "label middle")
+    yield text(4, TOP - 6, unit, "label")

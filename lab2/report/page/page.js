@@ -69,29 +69,44 @@
     apply();
   }
 
-  // Two confusion matrices: the first, or the first minus the second.
+  // Two confusion matrices beside each other, then the first minus the second.
   function confusions() {
     const first = one("#confusion-first"), second = one("#confusion-second"), place = one("#confusion-shown");
     if (!first) return;
     const tables = new Map(all("#confusions table").map((table) => [table.dataset.job, table]));
     const number = (cell) => Number(cell?.dataset.value ?? (cell?.textContent ?? "").replaceAll(",", ""));
-    const apply = () => {
-      const a = tables.get(first.value), b = tables.get(second.value);
-      const wide = (table) => (table ? all("thead th", table).length : 0);
+    const framed = (words, what, table) => {
+      const figure = make("figure"), group = make("div", table, { class: "scroll", tabindex: 0, role: "group", "aria-label": what });
+      figure.append(make("figcaption", words), group);
+      return figure;
+    };
+    const apart = (a, b) => {
+      const wide = (table) => all("thead th", table).length;
       const shown = (wide(b) > wide(a) ? b : a).cloneNode(true); // one of them may have answers that the other has not
-      place.replaceChildren(shown);
-      if (!b) return;
+      delete shown.dataset.job;
       const cells = all("tbody tr", shown).flatMap((row, i) => all("td", row).map((_, j) => [i, j]));
       const [of, other] = [a, b].map((table) => all("tbody tr", table).map((row) => all("td", row)));
-      const apart = cells.map(([i, j]) => number(of[i]?.[j]) - number(other[i]?.[j]));
-      const most = Math.max(1e-9, ...apart.map(Math.abs));
+      const values = cells.map(([i, j]) => number(of[i]?.[j]) - number(other[i]?.[j]));
+      const most = Math.max(1e-9, ...values.map(Math.abs));
       all("tbody td", shown).forEach((cell, place_) => {
-        const value = apart[place_], shade = Math.ceil((3 * Math.abs(value)) / most);
+        const value = values[place_], shade = Math.ceil((3 * Math.abs(value)) / most);
         const more = cells[place_][0] === cells[place_][1] ? value > 0 : value < 0; // good news for the first
         const text = Math.abs(value) < 0.05 ? "" : Math.abs(value).toFixed(Number.isInteger(value) ? 0 : 1);
         cell.className = text === "" ? "number" : `number ${more ? `g${shade}` : `h${3 * shade}`}`;
         cell.textContent = text && (value < 0 ? "\u2212" : "+") + text;
       });
+      return shown;
+    };
+    const apply = () => {
+      const names = [...new Set([first.value, second.value])].filter((name) => tables.has(name));
+      const shown = names.map((name) => framed(name, `Confusion matrix of ${name}`, tables.get(name).cloneNode(true)));
+      if (names.length === 2) {
+        const words = names.join(" \u2212 ");
+        const difference = framed(words, `Difference of the confusion matrices: ${words}`, apart(...names.map((name) => tables.get(name))));
+        difference.append(make("p", `Blue is better for ${names[0]}, red is worse.`, { class: "note" }));
+        shown.push(difference);
+      }
+      place.replaceChildren(...shown);
     };
     first.addEventListener("change", apply);
     second.addEventListener("change", apply);

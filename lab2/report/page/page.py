@@ -21,7 +21,7 @@ from lab2.data.findings import Findings
 from lab2.report.answer import answer, caveats, points
 from lab2.report.caption import caption, remarks
 from lab2.report.curves import IMAGES_SEEN, MOST_TRIALS, curves_of, read_histories
-from lab2.report.page.answers import Answers, read_answers
+from lab2.report.page.answers import LARGEST_MATRIX, Answers, read_answers
 from lab2.report.page.calibration import reliability
 from lab2.report.page.chapters import sections
 from lab2.report.page.class_names import class_names, findings_of
@@ -177,6 +177,7 @@ def _classes(found: _Read, chosen: Chosen) -> dict[str, object]:
         "matrices": matrices(answers, jobs, names),
         "hardest": hardest(read, chosen, answers, jobs, names, fixed),
         "class_count": answers.classes,
+        "largest_matrix": LARGEST_MATRIX,
         "answered_count": len(found.answered),
     }
 

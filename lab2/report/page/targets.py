@@ -14,9 +14,9 @@ from lab2.report.page.svg import LETTER, chart, line, mark, text
 from lab2.report.targets import Targets
 
 WIDTH, LINE, BELOW = 500, 26, 44
-_LEFT, _RIGHT = 132, 484
+_LEFT, _RIGHT = 150, 484
 MOST_ROWS = 60
-MOST_LETTERS = 18  # of a name
+MOST_LETTERS = 16  # of a name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from lab2.measure.corrupted import read_corrupted
 from lab2.report.chapter import Table
 from lab2.spec.job import DataConfig, Trial
 from lab2.study import networks
+from lab2.study.charts import by_strength
 from lab2.study.claim import Claim, Conclusion, Figure, Size, Verdict
 from lab2.study.evidence import Evidence
 
@@ -97,6 +98,7 @@ def conclude(evidence: Evidence) -> Conclusion:
                 rows=tuple(_rows(conditions, names)),
             ),
         ),
+        charts=by_strength({one.name: one.means for one in conditions}, CORRUPTED, lambda name: f"{name}_{CORRUPTED}"),
         notes=tuple(notes),
     )
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from lab2.compare.joint import joint
 from lab2.compare.rank_correlation import RankCorrelation, rank_correlation
-from lab2.report.chapter import Table
+from lab2.report.chapter import Chart, Table
 from lab2.spec.job import DataConfig, Trial
 from lab2.study import networks
+from lab2.study.charts import accuracy_points
 from lab2.study.claim import Claim, Conclusion, Figure, Size, Verdict
 from lab2.study.evidence import Evidence, accuracies
 
@@ -50,8 +51,14 @@ def conclude(evidence: Evidence) -> Conclusion:
                 rows=tuple((job, f"{sizes[job]:,.0f}", shown[job]) for job in rows),
             ),
         ),
+        charts=(
+            Chart(
+                title="Accuracy against parameters", conclusion=f"{sentence}.", x="parameters", y="%",
+                lines=accuracy_points(accuracy, {job: sizes[job] for job, _ in rows}),
+            ),
+        ),
         notes=read.notes,
-    )
+    )  # fmt: skip
 
 
 def decide(found: RankCorrelation) -> tuple[Verdict, str]:

@@ -12,10 +12,11 @@ import numpy as np
 from lab2.compare.growth import Measured, exponent, where_quadratic_outweighs
 from lab2.models.resnet20 import ResNet20Config
 from lab2.models.vit import ViTConfig
-from lab2.report.chapter import Table
+from lab2.report.chapter import Chart, Line, Table
 from lab2.spec.architectures import ModelConfig
 from lab2.spec.job import DataConfig, JobSpec, Resources, TrainConfig, Trial
-from lab2.study.claim import Claim, Conclusion, Figure, Size, Verdict
+from lab2.study.charts import ends, repeated_line
+from lab2.study.claim import Claim, Conclusion, Figure, Size, Verdict, shown
 from lab2.study.evidence import Evidence
 
 SIDE = 28  # pixels of MNIST
@@ -28,6 +29,10 @@ NETWORKS: Mapping[str, ModelConfig] = {
 BANDS: Mapping[str, tuple[float, float]] = {"attention": (1.5, 2.5), "convolution": (0.75, 1.25)}
 ALPHA = 0.05
 COSTS: Mapping[str, str] = {"time": "train_seconds", "memory": "peak_memory_bytes"}
+SHOWN: Mapping[str, tuple[str, str, float]] = {  # in a chart: the title, the unit, and how much of the cost it is
+    "time": ("Time of an image, forward and back", "ms", IMAGES / 1000),
+    "memory": ("Memory at the peak", "MiB", 2**20),
+}
 
 
 def plan(size: Size) -> tuple[Trial, ...]:
@@ -81,6 +86,7 @@ def conclude(evidence: Evidence) -> Conclusion:
         return Conclusion(verdict=Verdict.UNDECIDED, sentence=f"time and memory are not judged: {why}")
     pixels = np.array([float(side**2) for side in sides])
     found, figures = [], []
+    lines: dict[str, list[Line]] = {cost: [] for cost in COSTS}
     for network in NETWORKS:
         for cost, name in COSTS.items():
             costs = np.array(
@@ -91,6 +97,7 @@ def conclude(evidence: Evidence) -> Conclusion:
                 continue
             each, all_ = (exponent(pixels, costs, alpha) for alpha in (ALPHA, ALPHA / len(NETWORKS) / len(COSTS)))
             found.append(Growth(network=network, cost=cost, exponent=each, of_all=all_))
+            lines[cost].append(repeated_line(network, f"{network}_{sides[0]}", sides, costs / SHOWN[cost][2]))
             if network == "attention":
                 figures.append(_side(cost, where_quadratic_outweighs(pixels, costs)))
     verdict, sentence = decide(found)
@@ -99,6 +106,7 @@ def conclude(evidence: Evidence) -> Conclusion:
         sentence=sentence,
         figures=(*map(_figure, found), *figures),
         tables=(_table(evidence, sides),),
+        charts=tuple(_chart(cost, those, found) for cost, those in lines.items() if those),
     )
 
 
@@ -140,6 +148,17 @@ def _table(evidence: Evidence, sides: list[int]) -> Table:
         rows.append(tuple(cells))
     columns = ("side (px)", *(f"{name}, {what}" for name in NETWORKS for what in ("an image", "at the peak")))
     return Table(title="A step forward and back, and the memory of the process", columns=columns, rows=tuple(rows))
+
+
+def _chart(cost: str, lines: list[Line], found: list[Growth]) -> Chart:
+    title, unit, _ = SHOWN[cost]
+    first, last = lines[0].x[0], lines[0].x[-1]
+    between = ends(lines, f"At {first:.0f}", f"at {last:.0f} pixels of side", lambda value: f"{shown(value)} {unit}")
+    exponents = "; ".join(one.text for one in found if one.cost == cost)
+    return Chart(
+        title=title, conclusion=f"{between} Exponents in pixels: {exponents}.", x="side, pixels", y=unit,
+        lines=tuple(lines),
+    )  # fmt: skip
 
 
 CLAIM = Claim(

@@ -10,10 +10,11 @@ from lab2.compare.contrast import paired_contrast
 from lab2.compare.joint import Joint, interval, joint
 from lab2.compare.learning_curve import Crossing, Curves, crossing, fit_curves
 from lab2.compare.resampling import Estimate
-from lab2.report.chapter import Table
+from lab2.report.chapter import Chart, Table
 from lab2.spec.catalogue import read_catalogue
 from lab2.spec.job import DataConfig, Trial
 from lab2.spec.shipped import shipped
+from lab2.study.charts import accuracy_lines, ends
 from lab2.study.claim import Claim, Conclusion, Figure, Size, Verdict, shown
 from lab2.study.evidence import Evidence, accuracies, within
 
@@ -104,6 +105,9 @@ def conclude(evidence: Evidence) -> Conclusion:
             *(figure for figure, _ in crossings),
         ),
         tables=(_table(accuracies(read), sizes), _curves(curves)),
+        charts=tuple(
+            _chart(accuracy, sizes, mixed, said) for mixed, (_, said) in zip((False, True), crossings, strict=True)
+        ),
         notes=(*(sentence for _, sentence in crossings), *read.notes),
     )
 
@@ -198,6 +202,20 @@ def _curves(curves: Mapping[tuple[str, bool], Fitted]) -> Table:
 
 def _titled(job: str, mixed: bool) -> str:
     return NETWORKS[job] + ", permuted" * mixed
+
+
+def _chart(accuracy: Joint, sizes: list[int], permuted: bool, crossing: str) -> Chart:
+    rows = {name: [name_of(job, images, permuted) for images in sizes] for job, name in NETWORKS.items()}
+    lines = accuracy_lines(accuracy, rows, [*map(float, sizes)])
+    between = ends(lines, f"With {min(sizes):,}", f"with {max(sizes):,} training images")
+    title = f"Accuracy, pixels {'permuted' if permuted else 'in order'}"
+    return Chart(
+        title=title,
+        conclusion=f"{between} {crossing[0].upper()}{crossing[1:]}.",
+        x="training images",
+        y="%",
+        lines=lines,
+    )
 
 
 CLAIM = Claim(
