@@ -78,7 +78,7 @@ class TestDrawn:
         lines, points = (line("a", 0.5, 0.6), line("b", 0.7, 0.8, job="vit")), (line("c", 0.5),)
         charts = tuple(Chart(title="t", conclusion="c", x="n", y="%", lines=those) for those in (lines, points))
         jobs = (make_trial("cnn").job, make_trial("vit").job)
-        (found,) = sections([Chapter(name="n", title="t", lead=(), charts=charts, jobs=jobs)], 0.001)
+        (found,) = sections([Chapter(name="n", title="t", lead=(), charts=charts, jobs=jobs)], self.styles, 0.001)
         assert dict(found.key) == {"a": self.styles["cnn"], "b": self.styles["vit"]}
 
 
@@ -188,5 +188,5 @@ def test_the_chapter_of_a_study_has_them_and_the_jobs_that_they_are_of(networks:
     chapter = study_chapter(state(networks, comparison))
     assert [one.title for one in chapter.charts] == ["Accuracy against parameters"]
     assert {one.name for one in chapter.jobs} == {each.job for one in chapter.charts for each in one.lines}
-    (section,) = sections([chapter], 0.0005)
+    (section,) = sections([chapter], styles_of(chapter.jobs), 0.0005)
     assert section.charts[0].conclusion in section.charts[0].picture.unescape()

@@ -54,7 +54,7 @@ def conclude(evidence: Evidence) -> Conclusion:
         charts=(
             Chart(
                 title="Accuracy against parameters", conclusion=f"{sentence}.", x="parameters", y="%",
-                lines=accuracy_points(accuracy, {job: sizes[job] for job, _ in rows}),
+                lines=accuracy_points(accuracy, {job: sizes[job] for job in rows}),
             ),
         ),
         notes=read.notes,
