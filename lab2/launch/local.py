@@ -67,7 +67,17 @@ def run_locally(
                 # For a GPU none is forked: once a process has used CUDA, its forks cannot, and an import might.
                 python = None if gpu else servers.python(threads)
                 beside = most_at_once(trial, len(trials), parallel, gpus)
-                running.append(_start(run, plan, trial, threads, gpu, python, beside))
+                memory = shared.memory_share(trial, min(parallel, len(trials))) if gpu else 1.0
+                task = TrialTask(
+                    run.path,
+                    trial.name,
+                    "cuda" if gpu else plan.device,
+                    gpu=gpu,
+                    threads=threads,
+                    at_once=beside,
+                    gpu_share=memory,
+                )
+                running.append(_start(run, plan, trial, task, threads, python))
             yield status(run, plan).trials
             if running:
                 time.sleep(POLL_SECONDS)
@@ -139,9 +149,7 @@ class _Servers:
             server.end()
 
 
-def _start(
-    run: RunDir, plan: Plan, trial: Trial, threads: int, gpu: str | None, python: str | None, at_once: int
-) -> _Running:
+def _start(run: RunDir, plan: Plan, trial: Trial, task: TrialTask, threads: int, python: str | None) -> _Running:
     executor = submitit.LocalExecutor(run.logs(trial.name), python=python)
     seconds = 60 * trial.job.resources.timeout_min
     executor.update_parameters(
@@ -151,10 +159,9 @@ def _start(
     )
     clear_for_attempt(run, trial.name)
     with trial_environment(threads), _terminal_ignored():
-        device = "cuda" if gpu else plan.device
         # The task makes its GPU visible; submitit, whose list of them takes numbers alone, hides all from its process.
-        job = executor.submit(TrialTask(run.path, trial.name, device, gpu=gpu, threads=threads, at_once=at_once))
-    return _Running(run, plan, trial, job, gpu)
+        job = executor.submit(task)
+    return _Running(run, plan, trial, job, task.gpu)
 
 
 def _stop(running: Sequence[_Running]) -> None:

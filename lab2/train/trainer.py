@@ -79,7 +79,8 @@ class Trainer(ABC):
         if self.device.type != "cuda" or not self.warmed_up:
             return
         assert isinstance(steps, Generator)
-        before = [value.detach().clone() for value in (*self.model.parameters(), *self.model.buffers())]
+        # On the CPU: a GPU that the training fills has no place for the weights twice.
+        before = [value.detach().to("cpu", copy=True) for value in (*self.model.parameters(), *self.model.buffers())]
         generator, trained_parameters = self.generator.get_state(), self.trained_parameters
         resumed, self.resumed = self.resumed, None
         with torch.random.fork_rng(devices=[self.device]):
