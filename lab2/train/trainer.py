@@ -51,6 +51,7 @@ class Trainer(ABC):
         self.stage_name = ""
         self.earlier_steps = 0  # of the stages before this one
         self._stage: Stage | None = None
+        self._counted: str | None = None  # the stage whose thrown-away step waited nowhere
 
     @property
     def precision(self) -> str:
@@ -86,6 +87,9 @@ class Trainer(ABC):
         with torch.random.fork_rng(devices=[self.device]):
             next(steps)
             steps.close()
+        assert self._stage is not None
+        self.graphed = self.graphed and not self._stage.waits
+        self._counted = self.stage_name
         with torch.no_grad():
             for value, was in zip((*self.model.parameters(), *self.model.buffers()), before, strict=True):
                 value.copy_(was)
@@ -148,6 +152,7 @@ class Trainer(ABC):
             precision=self.precision,
             outer=self.outer,
             graphed=self.graphed,
+            counted=name == self._counted,
         )
         if self.resumed is not None:
             state, self.resumed = self.resumed, None
@@ -157,7 +162,14 @@ class Trainer(ABC):
             self._stage.restore(state["position"])
             torch.set_rng_state(state["random"])
             restore_accelerator_random(self.device, state["accelerator_random"])
+            if "other_random" in state:  # older checkpoints have none
+                restore_random_state(state["other_random"])
         return self._stage
+
+    @property
+    def replayed(self) -> bool:
+        """Whether the steps of the current stage are replayed as a CUDA graph by now."""
+        return self._stage is not None and self._stage.replayed
 
     @property
     def uneven_steps(self) -> int:
