@@ -212,6 +212,7 @@ def _with_training(shard: Shard, attempt: TrialAttempt, ready: Ready) -> Shard:
         precision=recorded(trainer.precision, trainer.device),
         memory_format=trainer.kernels.memory_format,
         convolution=trainer.kernels.convolution,
+        steps=None if fitted_at_once else "graph" if so_far.replayed else "eager",
         device=str(trainer.device),
         device_name=device_name(trainer.device),
         threads=torch.get_num_threads(),
