@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -168,12 +169,14 @@ def scratch_folder() -> str | None:
 
 
 def make_repeatable(seed: int) -> None:
-    """Seed torch and choose deterministic algorithms: the same bits each time on one machine.
+    """Seed all generators and choose deterministic algorithms: the same bits each time on one machine.
 
     An operation without a deterministic algorithm (the backward pass of grid_sample on an accelerator) gives a warning.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
     torch.manual_seed(seed)
+    random.seed(seed)  # a network of the user's may draw from these two
+    np.random.seed(seed % 2**32)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # the module is a class in disguise
     torch.set_float32_matmul_precision("high")  # TF32 on GPUs that have it

@@ -14,7 +14,12 @@ from torch import Tensor, nn
 from lab2.data.source import Images
 from lab2.errors import CheckpointError
 from lab2.measure.predictions import Predictions
-from lab2.measure.random_numbers import accelerator_random, restore_accelerator_random
+from lab2.measure.random_numbers import (
+    accelerator_random,
+    random_state,
+    restore_accelerator_random,
+    restore_random_state,
+)
 from lab2.spec.job import TrainConfig
 from lab2.train.kernels import Kernels, default_kernels, use_kernels
 from lab2.train.optimizer import Group
@@ -124,6 +129,7 @@ class Trainer(ABC):
             "position": self._stage.state(),
             "random": torch.get_rng_state(),
             "accelerator_random": accelerator_random(self.device),
+            "other_random": random_state(),
         }
 
     def resume_from(self, state: State, file: Path) -> None:
