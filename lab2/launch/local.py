@@ -21,7 +21,7 @@ import submitit
 from lab2.errors import RunError
 from lab2.file_lock import holder, is_held
 from lab2.launch.environment import trial_environment
-from lab2.launch.fork_server import ForkServer, is_possible
+from lab2.launch.fork_server import ForkServer, make_server
 from lab2.launch.gpus import Gpus
 from lab2.launch.logs import last_lines
 from lab2.launch.status import TrialStatus, status, trial_status
@@ -133,14 +133,12 @@ class _Servers:
 
     def python(self, threads: int) -> str | None:
         """What stands for Python in the command of a trial; None: Python itself."""
-        if not is_possible():
-            return None
         if not self._all or self._all[-1].threads != threads:
-            try:
-                with _terminal_ignored():
-                    self._all.append(ForkServer(threads, str(self.run.path)))
-            except OSError:  # no place for its socket
+            with _terminal_ignored():
+                server = make_server(threads, str(self.run.path))
+            if server is None:
                 return None
+            self._all.append(server)
         return self._all[-1].python
 
     def end(self) -> None:
