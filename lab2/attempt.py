@@ -49,6 +49,7 @@ class TrialRecord:
     curve: list[CurvePoint] = field(default_factory=list)
     seconds_to_target: float | None = None
     ended_early: bool = False  # by `train.patience`
+    replayed: bool = False  # whether steps were, as a CUDA graph
     wall_seconds: float = 0.0  # of earlier attempts, each up to its last progress note or checkpoint
     machines: list[str] = field(default_factory=list)  # on which its steps ran, without repetitions
     startup_seconds: float = 0.0
@@ -143,6 +144,7 @@ class TrialAttempt:
                 saves = last or stopping or self._checkpoint_is_due()
                 so_far.step, so_far.images = step.number, step.images
                 if validates or saves or self.journal.due():
+                    so_far.replayed |= trainer.replayed
                     watch.await_device()  # the lines below wait for the accelerator: count the wait as training
                     guard.check()
                     so_far.now = self._progress(step, watch.seconds, pace)

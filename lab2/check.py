@@ -34,15 +34,19 @@ def check_trials(trials: Sequence[Trial], device: str) -> dict[DataConfig, str]:
 def local_gpus(device: str) -> list[str]:
     """The GPUs for trials on this machine: all visible ones, the one that `device` names, or none.
 
-    Each is called what `CUDA_VISIBLE_DEVICES` takes: its number in the driver's order, or where that variable names
-    GPUs by UUID, or parts of them (`MIG-...`), as it does. Raises `ResourceError` where `device` does not exist.
-    Source: CUDA C++ Programming Guide, "CUDA Environment Variables".
+    Each is called what `CUDA_VISIBLE_DEVICES` takes, or `HIP_VISIBLE_DEVICES` under ROCm: its number in the driver's
+    order, or where that variable names GPUs by UUID, or parts of them (`MIG-...`), as it does. Raises `ResourceError`
+    where `device` does not exist. Source: CUDA C++ Programming Guide, "CUDA Environment Variables"; ROCm's "GPU
+    isolation techniques": HIP counts among those that ROCR_VISIBLE_DEVICES leaves; CUDA's variable is its second name.
     """
     chosen = choose_device(device)
     if chosen.type != "cuda":
         return []
     seen = torch.cuda.device_count()
-    names = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    if torch.version.hip:
+        visible = os.environ.get("HIP_VISIBLE_DEVICES") or visible
+    names = [name.strip() for name in visible.split(",")]
     if names == [""]:
         names = [str(number) for number in range(seen)]
     elif not all(name.startswith("MIG-") for name in names):  # of several parts a process sees the first alone

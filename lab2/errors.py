@@ -45,4 +45,4 @@ class ResourceError(Lab2Error):
 
 
 class TrainingError(Lab2Error):
-    """A training diverged: its loss, its gradient, its weights or its logits are not finite."""
+    """A training diverged (its loss, gradient, weights or logits are not finite), or its steps cannot be recorded."""

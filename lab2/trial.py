@@ -24,6 +24,7 @@ from lab2.measure.flops import flops_per_image
 from lab2.measure.hardware import choose_device, device_name, make_repeatable
 from lab2.measure.inputs import check_inputs
 from lab2.measure.memory import in_use
+from lab2.measure.out_of_memory import keep_to_share, ran_out_of_memory
 from lab2.models.building import Built, build
 from lab2.models.building.weights import save_weights
 from lab2.results.journal import read_attempts
@@ -50,6 +51,7 @@ def run_trial(
     device: str = "auto",
     threads: int | None = None,
     at_once: int | None = None,
+    gpu_share: float = 1.0,
     requeue: bool = False,
     stop: StopSignal | None = None,
 ) -> Shard:
@@ -57,12 +59,22 @@ def run_trial(
 
     A trial that was interrupted continues from its checkpoint. With `requeue`, a signal that stops the trial leaves a
     checkpoint but no shard, because the trial will be started again; then `Stopped` is raised.
-    `at_once`: how many trials the launcher runs on this machine at the same time; the row says so.
+    `at_once`: how many trials the launcher runs on this machine at the same time; the row says so. `gpu_share`: of the
+    memory of its GPU, which others share.
     Raises `RunError` where another process runs this trial, and `OSError` where the shard cannot be written.
     """
     if stop is None:
         with StopSignal() as own:
-            return run_trial(trial, run, device=device, threads=threads, at_once=at_once, requeue=requeue, stop=own)
+            return run_trial(
+                trial,
+                run,
+                device=device,
+                threads=threads,
+                at_once=at_once,
+                gpu_share=gpu_share,
+                requeue=requeue,
+                stop=own,
+            )
     with held(run.lock(trial.name), patience_seconds=DEAD_NODE_SECONDS if requeue else ASKING_SECONDS):
         if requeue and (done := read_finished(run.shard(trial.name), trial.digest)) is not None:
             return done  # the job was requeued after the trial had written its shard
@@ -70,7 +82,7 @@ def run_trial(
         try:
             with stop.immediate():
                 attempt.begin(requeue)
-                shard = train_and_measure(attempt, device, threads)
+                shard = train_and_measure(attempt, device, threads, gpu_share)
         except Stopped as stopped:
             if requeue:
                 raise
@@ -105,9 +117,10 @@ class Ready:
     data: TrainingData
 
 
-def set_up(trial: Trial, asked_device: str, threads: int | None) -> Ready:
+def set_up(trial: Trial, asked_device: str, threads: int | None, gpu_share: float = 1.0) -> Ready:
     """Read the data, build the network, choose device and precision. Raises `Lab2Error` where one is not possible."""
     device = choose_device(asked_device)
+    keep_to_share(device, gpu_share)
     torch.set_num_threads(threads or available_cores())
     make_repeatable(trial.seed)
     data = load_training(trial.data)
@@ -146,13 +159,13 @@ def fitted_to(job: JobSpec, built: Built, data: TrainingData) -> JobSpec:
     return fitted(job, facts, flops.count)
 
 
-def train_and_measure(attempt: TrialAttempt, asked_device: str, threads: int | None) -> Shard:
+def train_and_measure(attempt: TrialAttempt, asked_device: str, threads: int | None, gpu_share: float = 1.0) -> Shard:
     """Do all the work of an attempt that has begun: set up, train, test, measure the cost; returns the shard.
 
     A trial of a search is neither tested nor measured.
     """
     trial, run, library_memory = attempt.trial, attempt.run, in_use()
-    ready = set_up(trial, asked_device, threads)
+    ready = set_up(trial, asked_device, threads, gpu_share)
     trainer = ready.trainer
     if attempt.saved is None:  # a trial that goes on does so with the kernels with which it began
         trainer.use(choose_kernels(trial, run, trainer, ready.data))
@@ -199,6 +212,7 @@ def _with_training(shard: Shard, attempt: TrialAttempt, ready: Ready) -> Shard:
         precision=recorded(trainer.precision, trainer.device),
         memory_format=trainer.kernels.memory_format,
         convolution=trainer.kernels.convolution,
+        steps=None if fitted_at_once else "graph" if so_far.replayed else "eager",
         device=str(trainer.device),
         device_name=device_name(trainer.device),
         threads=torch.get_num_threads(),
@@ -223,5 +237,4 @@ def _diagnose(error: Exception) -> tuple[Status, str]:
     """Status and reason for an unexpected exception."""
     text = f"{type(error).__name__}: {error}".strip()
     text = text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]} … (its log has all)"
-    out_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-    return ("out_of_memory" if out_of_memory else "failed"), text
+    return ("out_of_memory" if ran_out_of_memory(error) else "failed"), text

@@ -30,6 +30,7 @@ class TestDevice:
     def two_gpus(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
 
     @pytest.mark.usefixtures("two_gpus")
     def test_the_first_gpu_is_taken_or_the_one_that_is_asked_for(self):

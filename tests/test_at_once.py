@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,3 +59,17 @@ def test_the_settings_of_one_search_are_measured_once(tmp_path: Path, monkeypatc
     told: list[str] = []
     list(run_measured(run, run.read_plan(), trials, cores=2, gpus=[], report=told.append))
     assert (seen, told) == ([["cnn", "alexnet"]], ["cnn-search: 2 at once (measured)"])
+
+
+def test_where_no_server_can_be_made_trials_are_measured_by_python_itself(tmp_path: Path, monkeypatch):
+    """Its socket finds no place on a full disk: that ended `--parallel auto`."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    asked: list[str] = []
+    monkeypatch.setattr("lab2.launch.fork_server.ForkServer", full)
+    monkeypatch.setattr("lab2.launch.at_once.measured", lambda python, *_: asked.append(python))
+    trials = [make_trial(seed=seed) for seed in (1, 2)]
+    assert chosen(make_run(tmp_path, *trials), trials, cores=2)[0] == 1
+    assert asked == [sys.executable]

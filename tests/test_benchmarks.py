@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
 import torch
 
+from benchmarks.gpu.__main__ import TimeIsUpError, at_most
+from benchmarks.gpu.__main__ import main as check_gpu
 from benchmarks.growth import Curve
 from benchmarks.machine import Machine
 from benchmarks.side_by_side import Comparison, markdown, rows
@@ -17,6 +22,7 @@ from lab2.models.building import build
 from lab2.models.cnn import CNNConfig
 from lab2.models.faster_rcnn import FasterRCNNConfig
 from lab2.models.vit import ViTConfig
+from lab2.results.shard import read_shard
 from lab2.spec.job import DataConfig, JobSpec
 
 MACHINE = Machine(
@@ -111,3 +117,28 @@ def test_the_exponent_is_that_of_the_power():
     bent = Curve(job="cnn", grows="images", sizes=[10, 20, 40], seconds=[2.0, 2.0, 4.0])
     assert bent.last_exponent == pytest.approx(1)
     assert bent.exponent == pytest.approx(0.5)
+
+
+@pytest.mark.slow
+def test_the_check_of_a_gpu_runs_through_on_a_cpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Its figures then mean nothing: that it runs, and ends its sections, is tried here."""
+    sections = "ceilings,rows,steps,graphs,waiting,seeds,repeated"
+    check_gpu(tmp_path / "out", limit=600, jobs="cnn", only=sections, device="cpu", short=True)
+    said = capsys.readouterr().out
+    assert "Traceback" not in said
+    assert "cpu is no GPU: no ceilings" in said
+    assert "waiting: " in said
+    assert "(steps: eager): the same bits" in said
+    assert "DIFFERENT" not in said
+    assert "cnn: 2 seeds: training" in said
+    for shard in (tmp_path / "out" / "seeds").glob("2*/shards/*.json"):
+        assert read_shard(shard).images_seen == 1088  # 0.02 epochs in batches of 64: --short holds here, too
+
+
+def test_a_section_that_takes_too_long_is_ended():
+    began = time.monotonic()
+    with pytest.raises(TimeIsUpError, match="ended after 0 s"), at_most(0.05):
+        while time.monotonic() < began + 30:
+            time.sleep(0.01)
+    assert time.monotonic() < began + 20
+    time.sleep(0.1)  # no alarm is left behind

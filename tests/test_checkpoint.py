@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import random
 import re
 import resource
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from lab2.data.datasets import load_training
+from lab2.measure.random_numbers import random_state, restore_random_state
 from lab2.models.alexnet import AlexNetConfig
 from lab2.models.building import build
 from lab2.models.building.weights import save_weights
+from lab2.models.network import NetworkConfig
 from lab2.results.journal import read_history
 from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
@@ -71,6 +75,63 @@ def test_a_trial_goes_on_in_the_precision_in_which_it_began(precision: str, tmp_
     monkeypatch.setattr("lab2.trial.choose_precision", lambda *_: "fp32")  # of a node of another kind
     assert run_trial(trial, broken, device="cpu").precision == precision
     assert broken.predictions(trial.name).read_bytes() == whole.predictions(trial.name).read_bytes()
+
+
+DRAWING_NETWORK = """
+import random
+import numpy as np
+import torch
+
+class Net(torch.nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.layers = torch.nn.Sequential(torch.nn.AvgPool2d(4), torch.nn.Flatten(), torch.nn.Linear(147, num_classes))
+
+    def forward(self, images):
+        if self.training:
+            images = images * (0.5 + random.random()) + random.gauss(0, 0.1) + np.random.normal(0, 0.1)
+        return self.layers(images)
+"""
+
+
+class TestNetworkThatDrawsFromPythonAndNumpy:
+    @pytest.fixture
+    def drawing(self, tmp_path: Path) -> Trial:
+        (tmp_path / "net.py").write_text(DRAWING_NETWORK)
+        return make_trial("drawing", model=NetworkConfig(name=f"{tmp_path}/net.py:Net", image_side=28), epochs=2)
+
+    def test_it_repeats_and_goes_on_with_the_same_bits(self, drawing: Trial, tmp_path: Path):
+        whole, again, broken = (make_run(tmp_path, drawing, run_id=name) for name in ("whole", "again", "broken"))
+        assert run_trial(drawing, whole, device="cpu").status == "ok"
+        random.random()
+        np.random.normal()  # an odd number of these: the second of a pair is kept, and is part of the state
+        assert run_trial(drawing, again, device="cpu").status == "ok"
+        interrupt(broken, drawing)
+        random.seed(17)
+        np.random.seed(17)
+        assert run_trial(drawing, broken, device="cpu", requeue=True).attempts == 2
+        bits = [one.predictions(drawing.name).read_bytes() for one in (whole, again, broken)]
+        assert bits[0] == bits[1] == bits[2]
+
+    def test_a_checkpoint_without_their_states_is_still_gone_on_from(self, drawing: Trial, tmp_path: Path):
+        run = make_run(tmp_path, drawing)
+        interrupt(run, drawing)
+        content = torch.load(run.checkpoint(drawing.name), weights_only=True)
+        del content["trainer"]["other_random"]
+        torch.save(content, run.checkpoint(drawing.name))
+        shard = run_trial(drawing, run, device="cpu", requeue=True)
+        assert (shard.status, shard.attempts) == ("ok", 2)
+
+
+def test_the_states_of_both_generators_are_kept_whole():
+    random.seed(5)
+    np.random.seed(5)
+    random.gauss(0, 1)
+    np.random.normal()  # the second of the pair is kept for the next call
+    state = random_state()
+    drawn = [(random.gauss(0, 1), np.random.normal(), random.random(), np.random.rand()) for _ in range(700)]
+    restore_random_state(state)
+    assert drawn == [(random.gauss(0, 1), np.random.normal(), random.random(), np.random.rand()) for _ in range(700)]
 
 
 class TestCheckpoint:

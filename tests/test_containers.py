@@ -43,7 +43,7 @@ def tools() -> Path:
 
 
 def in_image(*words: str, cwd: Path | str = "/", **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {"PATH": f"{tools()}", "HOME": "/nowhere", **environment}
+    clean = {"PATH": f"{tools()}", "HOME": "/nowhere", "LAB2_AMD_FILE": "/nowhere/kfd", **environment}
     return subprocess.run(
         [str(wrapper()), *words], capture_output=True, text=True, check=False, timeout=PATIENCE_S, env=clean, cwd=cwd
     )
@@ -106,6 +106,22 @@ class TestGolden:
             "docker", "lab2:1", "/runs", SLURM_JOB_ID="7", LAB2_GPU_FILES=f"{tmp_path}/nvidia*"
         )
 
+    @pytest.mark.parametrize("names", ["MIG-41b3-0c,MIG-7c02-1d", "GPU-8932f937-d72c,GPU-1f0c-88"])
+    def test_gpus_and_parts_of_gpus_that_have_names_are_given_by_them(self, names: str):
+        """Slurm numbers MIG devices in its own way: SLURM_JOB_GPUS=4,5 are no GPUs of a driver with one card.
+
+        docs.nvidia.com/datacenter/tesla/mig-user-guide for --gpus '"device=MIG-<uuid>"', and NVIDIA Container Toolkit,
+        "Support for Container Device Interface", for nvidia.com/gpu=<uuid>. Both take names of whole GPUs, too.
+        """
+        job = {"SLURM_JOB_ID": "7", "SLURM_JOB_GPUS": "4,5", "CUDA_VISIBLE_DEVICES": names}
+        first, second = names.split(",")
+        line = shown("podman", "lab2:1", "/runs", **job)
+        assert f" --device nvidia.com/gpu={first} --device nvidia.com/gpu={second} " in line
+        assert "gpu=4" not in line
+        assert "CUDA_VISIBLE_DEVICES" not in line  # inside, these are all there are
+        assert f' --gpus "device={names}" ' in shown("docker", "lab2:1", "/runs", **job)
+        assert " --env CUDA_VISIBLE_DEVICES " in shown("podman", "lab2:1", "/runs", CUDA_VISIBLE_DEVICES=names)
+
     @pytest.mark.parametrize(
         ("tool", "mounted"), [("apptainer", "--bind {0}"), ("podman", "--ipc host --volume {0}:{0}")]
     )
@@ -118,6 +134,42 @@ class TestGolden:
         (pipes / "control").touch()
         assert f" {mounted.format(pipes)} " in shown(tool, "lab2", "/runs", **job)
         assert f" {mounted.format(pipes)} " not in shown(tool, "lab2", "/runs", **{**job, "SLURM_JOB_GPUS": ""})
+
+    @pytest.mark.parametrize("job", [{}, {"SLURM_JOB_ID": "7", "SLURM_JOB_GPUS": "2,3", "ROCR_VISIBLE_DEVICES": "0,1"}])
+    def test_amds_gpus(self, tmp_path: Path, job: dict[str, str]):
+        """ROCm's "Running ROCm Docker containers": /dev/kfd and /dev/dri; apptainer-exec(1): --rocm."""
+        kfd = tmp_path / "kfd"
+        kfd.touch()
+        amd = {"LAB2_AMD_FILE": str(kfd), "LAB2_GPU_FILES": f"{tmp_path}/nvidia*"}
+        assert " --rocm /images/lab2.sif " in shown("apptainer", "/images/lab2.sif", "/runs", **amd, **job)
+        for tool in ("podman", "docker"):
+            line = shown(tool, "lab2:1", "/runs", **amd, **job)
+            assert f" --device {kfd} --device /dev/dri " in line
+            assert "nvidia" not in line
+            assert "--gpus" not in line
+            assert ("ROCR_VISIBLE_DEVICES" in line) == bool(job)
+        given = {"HIP_VISIBLE_DEVICES": "1", "HSA_OVERRIDE_GFX_VERSION": "11.0.0"}
+        assert " --env HIP_VISIBLE_DEVICES --env HSA_OVERRIDE_GFX_VERSION " in shown(
+            "docker", "lab2:1", "/runs", **amd, **given
+        )
+
+    def test_a_job_has_no_gpu_of_amds_that_slurm_did_not_give(self, tmp_path: Path):
+        (tmp_path / "kfd").touch()
+        amd = {"LAB2_AMD_FILE": f"{tmp_path}/kfd", "LAB2_GPU_FILES": f"{tmp_path}/nvidia*", "SLURM_JOB_ID": "7"}
+        assert "--rocm" not in shown("apptainer", "lab2", "/runs", **amd)
+        assert "/dev/dri" not in shown("docker", "lab2", "/runs", **amd)
+
+    def test_outside_the_jobs_cgroup_amds_gpus_have_their_numbers_on_the_node(self, tmp_path: Path):
+        (tmp_path / "kfd").touch()
+        amd = {"LAB2_AMD_FILE": f"{tmp_path}/kfd", "LAB2_GPU_FILES": f"{tmp_path}/nvidia*"}
+        job = {"SLURM_JOB_ID": "7", "SLURM_JOB_GPUS": "2,3", "HIP_VISIBLE_DEVICES": "0,1", "GPU_DEVICE_ORDINAL": "0,1"}
+        outside = shown("docker", "lab2:1", "/runs", **amd, **job)
+        assert outside.count("--env ROCR_VISIBLE_DEVICES") == 1
+        assert "HIP_VISIBLE_DEVICES" not in outside
+        assert "GPU_DEVICE_ORDINAL" not in outside
+        within = shown("podman", "lab2:1", "/runs", **amd, **job)  # by crun
+        assert " --env GPU_DEVICE_ORDINAL --env HIP_VISIBLE_DEVICES " in within
+        assert "ROCR_VISIBLE_DEVICES" not in within
 
     def test_pyxis(self):
         """https://github.com/NVIDIA/pyxis/wiki/Usage: SRC:DST[:FLAGS][,SRC:DST...], paths of squashfs files."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import pytest
 import torch
@@ -16,8 +16,8 @@ from lab2.models.faster_rcnn import FasterRCNNConfig
 from lab2.models.layers.dense_proposals import propose
 from lab2.models.layers.detections import TOGETHER
 from lab2.models.layers.detector import Detector
+from lab2.train.waits import waits
 from tests.test_models import COLOURS, DIGITS
-from tests.waits import waits
 
 SIDE, OBJECTS = 60, 5  # pixels; at most in an image
 
@@ -181,23 +181,6 @@ class TestNothingWaits:
         there = torch.ones(2, 2, dtype=torch.bool)
         corners = torch.zeros(2, 2, 2, dtype=torch.int64)
         assert waits(lambda: paste_at_once(pixels, order, corners, there, 9)) == {}
-
-
-@pytest.mark.parametrize(
-    ("step", "name"),
-    [
-        (lambda x: x.sum().item(), "aten::_local_scalar_dense"),
-        (lambda x: bool((x > 1).any()), "aten::_local_scalar_dense"),
-        (lambda x: x[x > 1], "aten::index of a mask"),
-        (lambda x: x.masked_fill_(x > 1, 0)[torch.where(x > 1)[0]], "aten::nonzero"),
-        (lambda x: x.masked_select(x > 1), "aten::masked_select"),
-        (lambda x: x.unique(), "aten::_unique2"),
-        (lambda x: x * torch.tensor([1.0, 2.0, 3.0]), "aten::lift_fresh"),
-        (lambda x: x.to("meta"), "aten::_to_copy"),
-    ],
-)
-def test_a_wait_is_counted(step: Callable[[Tensor], Any], name: str):
-    assert waits(lambda: step(torch.arange(3.0))) == {name: 1}
 
 
 @pytest.mark.parametrize("shape", [DIGITS, COLOURS], ids=["grey", "colour"])

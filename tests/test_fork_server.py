@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lab2.launch.fork_server import ForkServer, is_possible
+from lab2.launch.fork_server import ForkServer, is_possible, make_server
 from tests.test_local import children, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not is_possible(), reason="LOUD: it exists on Linux only")]
@@ -119,3 +119,11 @@ def test_without_a_temporary_folder_or_in_a_deep_one_trials_start_on_their_own(m
         patch.setattr(tempfile, "tempdir", None)
         patch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc/none"])
         assert not is_possible()
+
+
+def test_where_its_socket_has_no_place_there_is_none(monkeypatch: pytest.MonkeyPatch):
+    def full(**_: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    assert make_server(1, "none") is None

@@ -69,7 +69,7 @@ class TestGiven:
         list(run_locally(run, run.read_plan(), trials, parallel=3, cores=2, gpus=["GPU-4f"]))
         found = [sent(run)[one.name] for one in trials]
         assert {task.gpu for task in found} == {"GPU-4f"}  # the third waited for it
-        assert [(task.at_once, task.threads) for task in found] == [(2, 1), (2, 1), (1, 2)]
+        assert [(task.at_once, task.threads, task.gpu_share) for task in found] == [(2, 1, 0.5), (2, 1, 0.5), (1, 2, 1)]
 
     @pytest.mark.parametrize(("recipe", "at_once"), [({}, 2), ({"budget": "60s"}, 1)])
     def test_auto_lets_them_share_but_not_under_a_budget_in_time(self, tmp_path: Path, recipe, at_once: int):
@@ -84,7 +84,17 @@ class TestGiven:
 def test_a_trial_sees_the_gpu_that_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """submitit hides all GPUs from the process of a trial."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("HIP_VISIBLE_DEVICES", "0,1")
     one = trial(1, per_gpu=1)
     run = make_run(tmp_path, one)
     assert TrialTask(run.path, one.name, "cuda", gpu="GPU-4f")() == "failed"  # there is none
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-4f"
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == os.environ["HIP_VISIBLE_DEVICES"] == "GPU-4f"
+
+
+def test_a_trial_keeps_to_its_share_of_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    told: list[tuple[str, float]] = []
+    monkeypatch.setattr("lab2.trial.keep_to_share", lambda device, share: told.append((device.type, share)))
+    one = trial(1, per_gpu=4)
+    run = make_run(tmp_path, one)
+    assert TrialTask(run.path, one.name, "cpu", gpu_share=0.25)() == "ok"
+    assert told == [("cpu", 0.25)]

@@ -1,14 +1,9 @@
-"""Steps as CUDA graphs: on a GPU the same bits as without; elsewhere torch's graphs are stood in for.
-
-The stand-in repeats what was recorded by calling the recorded function again on the same tensors, as a graph does.
-"""
+"""Steps as CUDA graphs: on a GPU the same bits as without; elsewhere torch's graphs are stood in for."""
 
 from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from lab2.data.datasets import load_training
+from lab2.errors import TrainingError
 from lab2.measure.hardware import make_repeatable
+from lab2.measure.out_of_memory import ran_out_of_memory
 from lab2.models.building import build
 from lab2.models.imported import ImportedConfig
 from lab2.models.network import NetworkConfig
@@ -27,73 +24,15 @@ from lab2.train.graph import EAGER_STEPS, GraphedSteps
 from lab2.train.optimizer import OneCycle, groups
 from lab2.train.stage import Stage
 from lab2.train.trainer import Trainer
+from tests.as_on_gpu import Recorder, graphs_stood_in
 from tests.conftest import make_trial
 
 CPU = torch.device("cpu")
 
 
-class Graph:
-    """Stands in for `torch.cuda.CUDAGraph`."""
-
-    def __init__(self) -> None:
-        self.recorded: Callable[[], object] = lambda: None
-
-    def replay(self) -> None:
-        self.recorded()
-
-
-class Recorder:
-    """An update that multiplies its input by a weight; while it is recorded nothing is computed."""
-
-    def __init__(self) -> None:
-        self.recording: Graph | None = None
-        self.calls: list[str] = []
-        self.fails = False
-
-    @contextmanager
-    def graph(self, graph: Graph, stream: object) -> Iterator[None]:  # torch's signature
-        self.recording = graph
-        try:
-            yield
-        finally:
-            self.recording = None
-
-    def update(self, loss_of: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        if self.recording is None:
-            self.calls.append("eager")
-            return loss_of(*inputs), torch.zeros(())
-        if self.fails:
-            self.recording = None
-            raise RuntimeError("operation not permitted when stream is capturing")
-        self.calls.append("recorded")
-        outputs = torch.zeros(()), torch.zeros(())
-
-        def again() -> None:
-            self.calls.append("replayed")
-            outputs[0].copy_(loss_of(*inputs))
-
-        self.recording.recorded = again
-        return outputs
-
-
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
-    recorder = Recorder()
-
-    class Stream:
-        def wait_stream(self, other: Any) -> None: ...
-
-    @contextmanager
-    def on(stream: Stream) -> Iterator[None]:
-        yield
-
-    monkeypatch.setattr(torch.cuda, "Stream", lambda _: Stream())
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: Stream())
-    monkeypatch.setattr(torch.cuda, "set_stream", lambda _: None)
-    monkeypatch.setattr(torch.cuda, "stream", on)
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
-    monkeypatch.setattr(torch.cuda, "graph", recorder.graph)
-    return recorder
+    return graphs_stood_in(monkeypatch)
 
 
 def twice(x: Tensor) -> Tensor:
@@ -101,59 +40,55 @@ def twice(x: Tensor) -> Tensor:
 
 
 def test_the_first_steps_are_eager_and_each_later_one_is_a_replay_on_its_own_inputs(recorder: Recorder):
-    steps = GraphedSteps([], CPU)
+    steps = GraphedSteps(CPU)
     losses = [steps.step(recorder.update, twice, (torch.tensor(float(n)),))[0] for n in range(5)]
     assert recorder.calls == [*["eager"] * EAGER_STEPS, "recorded", *["replayed"] * (5 - EAGER_STEPS)]
     assert [loss.item() for loss in losses] == [0, 2, 4, 6, 8]  # none was written over by a later step
 
 
-def test_a_step_that_cannot_be_recorded_stays_eager_and_that_is_said(
+def test_a_step_that_waits_is_never_recorded_and_that_is_said_once(
     recorder: Recorder, caplog: pytest.LogCaptureFixture
 ):
-    recorder.fails = True
-    steps = GraphedSteps([], CPU)
-    losses = [steps.step(recorder.update, twice, (torch.tensor(float(n)),))[0].item() for n in range(5)]
+    """A recording that fails may leave torch's allocator as if it went on."""
+
+    def waiting(x: Tensor) -> Tensor:
+        return 2 * x if x.item() >= 0 else x
+
+    steps = GraphedSteps(CPU)
+    losses = [steps.step(recorder.update, waiting, (torch.tensor(float(n)),))[0].item() for n in range(5)]
     assert losses == [0, 2, 4, 6, 8]
     assert recorder.calls == ["eager"] * 5
-    assert caplog.text.count("cannot be recorded as a CUDA graph") == 1
-    assert "operation not permitted" in caplog.text
+    assert not steps.recorded
+    (warning,) = caplog.messages
+    assert (
+        warning == "a training step waits for the GPU (aten::_local_scalar_dense 1), so no CUDA graph of it is recorded"
+    )
 
 
-class WaitsInBackward(torch.autograd.Function):
-    """Its gradient cannot be recorded."""
+@pytest.mark.parametrize("ending_fails", [False, True])
+def test_a_recording_that_fails_ends_the_trial_and_says_what_to_set(recorder: Recorder, ending_fails: bool):
+    """Nothing more is computed: what torch's allocator then holds is not documented."""
+    recorder.error, recorder.ending_fails = "operation not permitted when stream is capturing\nMore.", ending_fails
+    steps = GraphedSteps(CPU)
+    with pytest.raises(TrainingError) as failed:
+        for n in range(5):
+            steps.step(recorder.update, twice, (torch.tensor(float(n)),))
+    assert recorder.calls == ["eager"] * EAGER_STEPS
+    assert str(failed.value) == (
+        "the training step cannot be recorded as a CUDA graph: operation not permitted when stream is capturing; "
+        "--set train.cuda_graph=off launches each kernel instead"
+    )
 
-    recorder: Recorder
 
-    @staticmethod
-    def forward(_ctx: Any, x: Tensor) -> Tensor:
-        return x.clone()
-
-    @staticmethod
-    def backward(_ctx: Any, gradient: Tensor) -> Tensor:
-        if WaitsInBackward.recorder.recording is not None:
-            raise RuntimeError("operation not permitted when stream is capturing")
-        return gradient
-
-
-def test_what_a_failed_recording_has_begun_does_not_count(recorder: Recorder):
-    WaitsInBackward.recorder = recorder
-
-    def trained(*, graphed: bool) -> list[float]:
-        torch.manual_seed(0)
-        model = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3))
-        config = TrainConfig(optimizer="sgd", learning_rate=0.1, batch_size=10)
-        stage = Stage(groups(model, config), config, images=100, epochs=1, generator=torch.Generator())
-        stage.optimizer.device = torch.device("cuda")  # gradients become None, as on a GPU
-        if graphed:
-            stage._graph = GraphedSteps(stage.optimizer.parameters, CPU)
-
-        def loss_of(images: Tensor) -> Tensor:
-            loss: Tensor = model[1](WaitsInBackward.apply(model[0](images))).square().mean()
-            return loss
-
-        return [stage.step(loss_of, torch.full((10, 4), n + 1.0)).gradient_norm.item() for n in range(6)]
-
-    assert trained(graphed=True) == trained(graphed=False)
+@pytest.mark.parametrize("ending_fails", [False, True])
+def test_a_recording_that_runs_out_of_memory_is_no_step_that_cannot_be_recorded(recorder: Recorder, ending_fails: bool):
+    recorder.error, recorder.ending_fails = "CUDA error: out of memory", ending_fails
+    steps = GraphedSteps(CPU)
+    with pytest.raises(RuntimeError) as failed:
+        for n in range(5):
+            steps.step(recorder.update, twice, (torch.tensor(float(n)),))
+    assert ran_out_of_memory(failed.value)
+    assert not isinstance(failed.value, TrainingError)
 
 
 def test_a_stage_is_freed_with_its_last_reference():

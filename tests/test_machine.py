@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
@@ -20,9 +20,10 @@ import torchvision
 from lab2.cache import IMAGENET, cache_folder
 from lab2.check import local_gpus
 from lab2.data.datasets import load_training
-from lab2.errors import DataError, WeightsError
+from lab2.errors import DataError, ResourceError, WeightsError
 from lab2.machine import prepare
 from lab2.machine.survey import Finding, survey
+from lab2.measure.hardware import choose_device, without_kernels
 from lab2.spec.job import DataConfig
 from tests.test_data import write_idx
 
@@ -99,6 +100,7 @@ def test_gpus_are_called_as_the_driver_does(monkeypatch: pytest.MonkeyPatch):
     assert local_gpus("cpu") == []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert (local_gpus("auto"), local_gpus("cuda:1")) == (["0", "1"], ["1"])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
@@ -108,6 +110,90 @@ def test_gpus_are_called_as_the_driver_does(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)  # of parts a process sees one
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-41b3,MIG-7c02")
     assert local_gpus("cuda") == ["MIG-41b3", "MIG-7c02"]
+
+
+def test_gpus_of_rocm_are_called_as_hip_does(monkeypatch: pytest.MonkeyPatch):
+    """HIP counts among those that ROCR_VISIBLE_DEVICES leaves."""
+    monkeypatch.setattr(torch.version, "hip", "7.0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("ROCR_VISIBLE_DEVICES", "4,6")
+    assert local_gpus("auto") == ["0", "1"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    assert local_gpus("auto") == ["2", "3"]
+    monkeypatch.setenv("HIP_VISIBLE_DEVICES", "1,0")
+    assert (local_gpus("auto"), local_gpus("cuda:1")) == (["1", "0"], ["0"])
+
+
+class TestKernels:
+    """torch's own builds: of CUDA 13.0 from Turing on, of CUDA 12.6 from Maxwell to Hopper."""
+
+    NEW = ("sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120")
+    OLD = ("sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90")
+
+    @pytest.fixture
+    def gpu(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[tuple[int, int], tuple[str, ...]], None]:
+        """Gives torch a GPU of that compute capability and kernels of these architectures."""
+        for name in ("SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "SLURM_GPUS_ON_NODE", "CUDA_VISIBLE_DEVICES"):
+            monkeypatch.delenv(name, raising=False)
+
+        def give(capability: tuple[int, int], built: tuple[str, ...]) -> None:
+            monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+            monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+            monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Tesla V100-SXM2-16GB")
+            monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+            monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: list(built))
+
+        return give
+
+    @pytest.mark.parametrize(
+        ("capability", "built", "runs"),
+        [
+            ((7, 0), NEW, False),
+            ((7, 0), OLD, True),
+            ((7, 5), NEW, True),
+            ((8, 9), NEW, True),  # by the binaries of 8.6
+            ((8, 0), ("sm_86",), False),
+            ((12, 0), OLD, False),
+            ((12, 0), (*OLD, "compute_90"), True),  # PTX is compiled for it
+            ((9, 0), ("sm_90a",), True),
+            ((7, 0), (), True),  # a build that does not say
+        ],
+    )
+    def test_a_gpu_runs_kernels_of_its_major_version_and_ptx(self, gpu, capability, built, runs):
+        gpu(capability, built)
+        assert (without_kernels() is None) == runs
+        assert choose_device("auto").type == ("cuda" if runs else "cpu")
+
+    def test_a_granted_gpu_without_kernels_is_refused_and_the_image_is_named(self, gpu, monkeypatch):
+        gpu((7, 0), self.NEW)
+        monkeypatch.setenv("SLURM_JOB_GPUS", "0")
+        with pytest.raises(ResourceError) as refused:
+            choose_device("auto")
+        assert "Tesla V100-SXM2-16GB has compute capability 7.0, for which torch" in str(refused.value)
+        assert "make image CUDA=12.6" in str(refused.value)
+
+    def test_one_that_is_asked_for_is_refused(self, gpu):
+        gpu((7, 0), self.NEW)
+        with pytest.raises(ResourceError, match=r"--device cuda: Tesla .* \(it has sm_75, .*make image CUDA=12.6"):
+            choose_device("cuda")
+
+    def test_a_gpu_that_is_too_new_needs_no_older_cuda(self, gpu):
+        gpu((12, 0), self.OLD)
+        assert "a newer torch has" in (without_kernels() or "")
+
+    def test_of_rocm_nothing_is_compared(self, gpu, monkeypatch):
+        gpu((9, 4), ("gfx90a",))
+        monkeypatch.setattr(torch.version, "hip", "7.0")
+        assert without_kernels() is None
+
+    def test_the_survey_says_so(self, gpu):
+        gpu((7, 0), self.NEW)
+        found = next(finding for finding in survey() if finding.what == "GPUs")
+        assert not found.there
+        assert "make image CUDA=12.6" in found.found
+        assert found.found.endswith("; trials run on cpu")
 
 
 class TestDriver:

@@ -39,6 +39,7 @@ class TestDevice:
     def test_cuda_comes_first(self, monkeypatch):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
         assert choose_device("auto") == torch.device("cuda", 0)
         assert choose_device("cuda:1") == torch.device("cuda", 1)
         with pytest.raises(ResourceError, match="2 CUDA devices"):

@@ -15,9 +15,11 @@ SIDE = 8192
 LAUNCHES = 1000
 
 
-def measure_ceilings(out: Path) -> str:
+def measure_ceilings(out: Path, on: str = "cuda") -> str:
     """Lines on the card and its rates; the rates are kept in the folder `out` for `peak_rate`."""
-    device = torch.device("cuda")
+    device = torch.device(on)
+    if device.type != "cuda":
+        return f"{on} is no GPU: no ceilings"
     card = torch.cuda.get_device_properties(0)
     said = [
         f"{card.name}, compute capability {card.major}.{card.minor}, {card.multi_processor_count} multiprocessors, "

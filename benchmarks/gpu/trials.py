@@ -19,7 +19,7 @@ from lab2.results.journal import read_progress
 from lab2.results.run_dir import RunDir
 from lab2.results.shard import Shard, read_shard
 from lab2.spec.catalogue import read_catalogue
-from lab2.spec.job import DataConfig, Trial
+from lab2.spec.job import DataConfig, JobSpec, Trial
 from lab2.stop import Stopped
 from lab2.trial import run_trial
 
@@ -44,21 +44,22 @@ class Trials:
         shard = self._run("second", job)
         return f"{job}: training {shard.train_seconds:.2f} s; {self._compare('first', 'second', job)}"
 
-    def with_and_without_graph(self, job: str) -> str:
+    def with_and_without_graph(self, job: str | JobSpec) -> str:
         """Of a tenth of an epoch: whether a graph changes a bit, what it is worth, and whether it repeats itself."""
         part = (*PART, "model.test_scenes=50") if job == "faster_rcnn" else PART
         on, off, again = (
-            self._run(folder, job, *part, f"train.cuda_graph={graph}").train_seconds
+            self._run(folder, job, *part, f"train.cuda_graph={graph}")
             for folder, graph in (("on", "on"), ("off", "off"), ("again", "on"))
         )
         return (
-            f"{job}: {on:.2f} and {again:.2f} s in a graph: {self._compare('on', 'again', job)}; "
-            f"{off:.2f} s without: {self._compare('on', 'off', job)}"
+            f"{on.job}: {on.train_seconds:.2f} and {again.train_seconds:.2f} s where a graph is asked for (steps: "
+            f"{on.steps}): {self._compare('on', 'again', on.job)}; "
+            f"{off.train_seconds:.2f} s without ({off.steps}): {self._compare('on', 'off', on.job)}"
         )
 
     def interrupted(self, job: str) -> str:
         """Stop a training by SIGTERM in its midst and go on from its checkpoint; whether it then predicts the same."""
-        settings = ("train.epochs=1", *self.settings)
+        settings = ("train.epochs=1", *(("model.test_scenes=50",) if job == "faster_rcnn" else ()), *self.settings)
         self._run("whole", job, *settings)
         (trial,) = plan_trials([read_catalogue(JOBS)[job].job], [1], DataConfig(), settings, smoke=False)
         run = start_run(self.out / "resumed", [trial], smoke=False, device=self.device)
@@ -74,7 +75,10 @@ class Trials:
 
     def seeds(self, job: str, count: int) -> str:
         """The seconds that so many seeds train, one after the other."""
-        shards = [lab2.run(job, seed=n, device=self.device, runs=self.out / "seeds") for n in range(1, 1 + count)]
+        shards = [
+            lab2.run(job, seed=n, settings=self.settings, device=self.device, runs=self.out / "seeds")
+            for n in range(1, 1 + count)
+        ]
         training, wall = (sum(getattr(one, name) for one in shards) for name in ("train_seconds", "wall_seconds"))
         accuracy = np.mean([one.accuracy for one in shards])
         return f"{job}: {count} seeds: training {training:.2f} s, wall {wall:.1f} s, accuracy {accuracy:.2%}"
@@ -100,16 +104,16 @@ class Trials:
         (self.out / "table.md").write_text(text + "\n")
         return text
 
-    def _run(self, folder: str, job: str, *settings: str) -> Shard:
+    def _run(self, folder: str, job: str | JobSpec, *settings: str) -> Shard:
         shard = lab2.run(job, settings=(*self.settings, *settings), device=self.device, runs=self.out / folder)
         if shard.status != "ok":
-            raise RuntimeError(f"{job}: {shard.status}: {shard.reason}")
+            raise RuntimeError(f"{shard.job}: {shard.status}: {shard.reason}")
         return shard
 
     def _line(self, one: Shard) -> str:
         detected = "" if one.map_50 is None else f", mAP50 {one.map_50:.3f}"
         return (
-            f"{one.job}: {one.accuracy:.2%} of the test images{detected}, {one.precision}, training "
+            f"{one.job}: {one.accuracy:.2%} of the test images{detected}, {one.precision}, {one.steps} steps, training "
             f"{one.train_seconds:.2f} s, start {one.startup_seconds:.1f} s, wall {one.wall_seconds:.1f} s, "
             f"{one.train_images_per_second:,.0f} images/s, {self._utilisation(one):.2%} of the peak, "
             f"{(one.peak_memory_bytes or 0) / 2**20:,.0f} MiB of the {one.memory_of}, {one.device_name}"

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import groupby
 
-from lab2.launch.fork_server import ForkServer, is_possible
+from lab2.launch.fork_server import make_server
 from lab2.launch.gpus import Gpus
 from lab2.launch.local import run_locally
 from lab2.launch.status import TrialStatus
@@ -77,8 +77,7 @@ def chosen(run: RunDir, trials: Sequence[Trial], cores: int) -> tuple[int, str]:
     rates: list[Rate] = []
     with ExitStack() as stack:
         python = sys.executable
-        if is_possible():
-            server = ForkServer(cores, str(run.path))
+        if (server := make_server(cores, str(run.path))) is not None:
             stack.callback(server.end)
             python = server.python
         at_once = 1

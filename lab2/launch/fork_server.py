@@ -88,6 +88,16 @@ def is_possible() -> bool:
     return sys.platform == "linux" and len(folder) < LONGEST_PATH - len("/lab2-12345678/s")
 
 
+def make_server(threads: int, name: str) -> ForkServer | None:
+    """A `ForkServer`; None where this system cannot have one, as where there is no place for its socket."""
+    if not is_possible():
+        return None
+    try:
+        return ForkServer(threads, name)
+    except OSError:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class _Request:
     """What a client asks for, and its standard files."""

@@ -9,7 +9,7 @@ from lab2.spec.job import Trial
 
 
 class Gpus:
-    """GPUs, as `CUDA_VISIBLE_DEVICES` names them, and how much of each is free."""
+    """GPUs, as `CUDA_VISIBLE_DEVICES` or `HIP_VISIBLE_DEVICES` names them, and how much of each is free."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._free = dict.fromkeys(names, Fraction(1))
@@ -29,6 +29,13 @@ class Gpus:
     def give_back(self, gpu: str, trial: Trial) -> None:
         """`trial`, which had `gpu` or a share of it, has ended."""
         self._free[gpu] += _share(trial)
+
+    def memory_share(self, trial: Trial, at_once: int) -> float:
+        """Of the memory of its GPU, for `trial`, where `at_once` run on all GPUs together.
+
+        It is all of it where none is shared: each trial takes the GPU that is freest.
+        """
+        return 1.0 if at_once <= len(self._free) else float(_share(trial))
 
 
 def _share(trial: Trial) -> Fraction:

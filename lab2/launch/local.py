@@ -21,7 +21,7 @@ import submitit
 from lab2.errors import RunError
 from lab2.file_lock import holder, is_held
 from lab2.launch.environment import trial_environment
-from lab2.launch.fork_server import ForkServer, is_possible
+from lab2.launch.fork_server import ForkServer, make_server
 from lab2.launch.gpus import Gpus
 from lab2.launch.logs import last_lines
 from lab2.launch.status import TrialStatus, status, trial_status
@@ -67,7 +67,17 @@ def run_locally(
                 # For a GPU none is forked: once a process has used CUDA, its forks cannot, and an import might.
                 python = None if gpu else servers.python(threads)
                 beside = most_at_once(trial, len(trials), parallel, gpus)
-                running.append(_start(run, plan, trial, threads, gpu, python, beside))
+                memory = shared.memory_share(trial, min(parallel, len(trials))) if gpu else 1.0
+                task = TrialTask(
+                    run.path,
+                    trial.name,
+                    "cuda" if gpu else plan.device,
+                    gpu=gpu,
+                    threads=threads,
+                    at_once=beside,
+                    gpu_share=memory,
+                )
+                running.append(_start(run, plan, trial, task, threads, python))
             yield status(run, plan).trials
             if running:
                 time.sleep(POLL_SECONDS)
@@ -123,14 +133,12 @@ class _Servers:
 
     def python(self, threads: int) -> str | None:
         """What stands for Python in the command of a trial; None: Python itself."""
-        if not is_possible():
-            return None
         if not self._all or self._all[-1].threads != threads:
-            try:
-                with _terminal_ignored():
-                    self._all.append(ForkServer(threads, str(self.run.path)))
-            except OSError:  # no place for its socket
+            with _terminal_ignored():
+                server = make_server(threads, str(self.run.path))
+            if server is None:
                 return None
+            self._all.append(server)
         return self._all[-1].python
 
     def end(self) -> None:
@@ -139,9 +147,7 @@ class _Servers:
             server.end()
 
 
-def _start(
-    run: RunDir, plan: Plan, trial: Trial, threads: int, gpu: str | None, python: str | None, at_once: int
-) -> _Running:
+def _start(run: RunDir, plan: Plan, trial: Trial, task: TrialTask, threads: int, python: str | None) -> _Running:
     executor = submitit.LocalExecutor(run.logs(trial.name), python=python)
     seconds = 60 * trial.job.resources.timeout_min
     executor.update_parameters(
@@ -151,10 +157,9 @@ def _start(
     )
     clear_for_attempt(run, trial.name)
     with trial_environment(threads), _terminal_ignored():
-        device = "cuda" if gpu else plan.device
         # The task makes its GPU visible; submitit, whose list of them takes numbers alone, hides all from its process.
-        job = executor.submit(TrialTask(run.path, trial.name, device, gpu=gpu, threads=threads, at_once=at_once))
-    return _Running(run, plan, trial, job, gpu)
+        job = executor.submit(task)
+    return _Running(run, plan, trial, job, task.gpu)
 
 
 def _stop(running: Sequence[_Running]) -> None:

@@ -20,6 +20,7 @@ from lab2.launch.environment import leave_threads_unbound
 from lab2.results.run_dir import RunDir
 from lab2.stop import Stopped, StopSignal
 
+VISIBLE = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")  # ROCm prefers its own; of NVIDIA's it is not read
 LIFELINE_SECONDS = 60  # from SIGTERM to the end of the process
 
 
@@ -43,16 +44,17 @@ class TrialTask:
     run_path: Path
     trial: str
     device: str
-    gpu: str | None = None  # as CUDA_VISIBLE_DEVICES names it; None: what the process sees anyhow
+    gpu: str | None = None  # as the variables `VISIBLE` name it; None: what the process sees anyhow
     threads: int | None = None  # None: all cores that the process may use
     at_once: int | None = None  # trials on this machine while it trains, itself included; None: not known
     requeue: bool = False  # the batch script starts the trial again when it ends with `GO_ON`
+    gpu_share: float = 1.0  # of the GPU's memory; others may take the rest
 
     def __call__(self) -> str:
         """Run the trial and return its shard's status. The shard is the result: the pickled status is not read."""
         leave_threads_unbound()
-        if self.gpu is not None:  # CUDA reads it when it is first used
-            os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu
+        if self.gpu is not None:  # CUDA and HIP read these when they are first used
+            os.environ.update(dict.fromkeys(VISIBLE, self.gpu))
         if os.environ.get("LAB2_LIFELINE"):
             threading.Thread(target=_end_with_the_client, daemon=True).start()
         try:
@@ -69,6 +71,7 @@ class TrialTask:
                     device=self.device,
                     threads=self.threads,
                     at_once=self.at_once,
+                    gpu_share=self.gpu_share,
                     requeue=self.requeue,
                     stop=stop,
                 )

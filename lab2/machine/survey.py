@@ -78,7 +78,8 @@ def _gpus(root: Path) -> Finding:
     except ResourceError as error:
         return Finding("GPUs", False, str(error))
     why = unused_gpu(root)
-    return Finding("GPUs", chosen != "cpu", ", ".join(names) or f"{why or 'no CUDA'}; trials run on {chosen}")
+    found = ", ".join(names) if names and why is None else f"{why or 'no CUDA'}; trials run on {chosen}"
+    return Finding("GPUs", chosen != "cpu", found)
 
 
 def _driver(cuda: str, root: Path) -> Finding:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import random
+import re
 import socket
 import time
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,6 +25,7 @@ from lab2.words import counted
 LOG = logging.getLogger("lab2")
 
 _CPU = torch.device("cpu")
+OLD_CUDA = "12.6"  # the oldest whose builds of torch lab2 takes: for old GPUs and old drivers
 _LONG = 1.5  # seconds; a matrix product that is expected to take longer is not timed
 
 
@@ -49,19 +53,23 @@ def choose_device(asked: str = "auto", root: Path = ROOT) -> torch.device:
         raise ResourceError(
             f"--device {asked}: not on this machine ({torch.cuda.device_count()} CUDA devices); --device cpu is"
         )
+    if device.type == "cuda" and (lacking := without_kernels(device.index or 0)) is not None:
+        raise ResourceError(f"--device {asked}: {lacking}")
     return device
 
 
 def best_device() -> torch.device:
     """CUDA, then MPS, then the CPU; raises `ResourceError` where a GPU was granted that torch cannot use."""
-    if torch.cuda.is_available():
+    lacking = without_kernels()
+    if torch.cuda.is_available() and lacking is None:
         return torch.device("cuda", 0)
     if torch.backends.mps.is_available():
         return torch.device("mps")
     if (given := grant.granted()) is not None:
         raise ResourceError(
-            f"{socket.gethostname()}: a GPU was granted ({given}) that torch cannot use: {grant.what_torch_says()}; "
-            "mend the driver or try another node (lab2 doctor, run there, says what it has), "
+            f"{socket.gethostname()}: a GPU was granted ({given}) that torch cannot use: "
+            f"{lacking or f'{grant.what_torch_says()}; mend the driver'} "
+            "or try another node (lab2 doctor, run there, says what it has), "
             "unset the variable where it means nothing, or start anew with --device cpu"
         )
     return torch.device("cpu")
@@ -78,10 +86,45 @@ def unused_gpu(root: Path = ROOT) -> str | None:
     It is not meant to in a Slurm job, which has to ask for GPUs, and where a variable hides all GPUs. `root` is the
     folder with /dev.
     """
+    if (lacking := without_kernels()) is not None:
+        return lacking
     file = grant.device_file(root)
     if file is None or torch.cuda.is_available() or grant.hidden() or "SLURM_JOB_ID" in os.environ:
         return None
     return f"{file} is there, but torch cannot use a GPU: {grant.what_torch_says()}"
+
+
+def without_kernels(index: int = 0) -> str | None:
+    """Why the kernels of this torch do not run on that NVIDIA GPU; None where they do, or there is no such GPU.
+
+    Source: CUDA C++ Programming Guide, "Binary Compatibility" and "PTX Compatibility"; `PYTORCH_RELEASES_CODE_CC` in
+    torch/cuda/__init__.py, which says for which GPUs each of its builds is.
+    """
+    if torch.version.hip or not torch.cuda.is_available():
+        return None
+    here, built = torch.cuda.get_device_capability(index), torch.cuda.get_arch_list()
+    kernels = [(kind, (int(number[:-1]), int(number[-1]))) for kind, number in map(_architecture, built) if number]
+    if not kernels or any(_runs(kind, of, here) for kind, of in kernels):
+        return None
+    if here < min(of for _, of in kernels):
+        advice = f"make image CUDA={OLD_CUDA} builds an image that has (from compute capability 5.0 on)"
+    else:
+        advice = "a newer torch has, as make image builds it"
+    return (
+        f"{torch.cuda.get_device_name(index)} has compute capability {here[0]}.{here[1]}, for which torch "
+        f"{torch.__version__} has no kernels (it has {', '.join(built)}); {advice}"
+    )
+
+
+def _architecture(name: str) -> tuple[str, str]:
+    """Such as ("sm", "70") for "sm_70", and for the "sm_90a" that only its own GPU runs; "" where it is none."""
+    found = re.fullmatch(r"(sm|compute)_(\d{2,})[af]?", name)
+    return (found[1], found[2]) if found else ("", "")
+
+
+def _runs(kind: str, of: tuple[int, int], here: tuple[int, int]) -> bool:
+    """Binary code (sm) runs on the same major version and a minor one from its own on, PTX (compute) on all later."""
+    return here >= of and (kind == "compute" or here[0] == of[0])
 
 
 def synchronize(device: torch.device) -> None:
@@ -127,12 +170,14 @@ def scratch_folder() -> str | None:
 
 
 def make_repeatable(seed: int) -> None:
-    """Seed torch and choose deterministic algorithms: the same bits each time on one machine.
+    """Seed all generators and choose deterministic algorithms: the same bits each time on one machine.
 
     An operation without a deterministic algorithm (the backward pass of grid_sample on an accelerator) gives a warning.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
     torch.manual_seed(seed)
+    random.seed(seed)  # a network of the user's may draw from these two
+    np.random.seed(seed % 2**32)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # the module is a class in disguise
     torch.set_float32_matmul_precision("high")  # TF32 on GPUs that have it

@@ -17,7 +17,7 @@ COSTS = tuple(metric for metric in METRICS if metric.over == "machine" and metri
 # Fields of a shard that say with what its numbers were made.
 PROVENANCE = (
     *("lab2_version", "git_commit", "git_dirty", "torch_version", "torchvision_version", "python_version"),
-    *("image_digest", "host", "device", "device_name", "threads", "precision", "memory_format", "convolution"),
+    *("image_digest", "host", "device", "device_name", "threads", "precision", "memory_format", "convolution", "steps"),
     *("weights", "dataset_sha256", "split", "left_out", "boxes", "train_images", "test_images"),
     *("batch_size", "learning_rate", "decoded_side"),
 )

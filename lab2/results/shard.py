@@ -86,6 +86,7 @@ class Shard(_Measured):
     precision: str | None = None  # of the products: fp32, tf32, bf16 or fp16
     memory_format: str | None = None  # of images and kernels while it trained: channels_last or channels_first
     convolution: str | None = None  # of wide 3 x 3 convolutions while it trained: winograd or direct
+    steps: Literal["graph", "eager"] | None = None  # replayed as a CUDA graph, but for the first; or kernel by kernel
     device: str | None = None  # cpu, cuda or mps
     device_name: str | None = None  # of the processor or the GPU
     all_machines: str | None = None  # on which its attempts ran, where they differ: its times add up theirs

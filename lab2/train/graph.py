@@ -7,10 +7,15 @@ its bits are those of a step without one.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from lab2.errors import TrainingError
+from lab2.measure.out_of_memory import ran_out_of_memory
+from lab2.train.waits import Waits
 
 LOG = logging.getLogger("lab2")
 
@@ -24,12 +29,15 @@ Update = Callable[[LossOf, tuple[Tensor, ...]], tuple[Tensor, Tensor]]
 class GraphedSteps:
     """Steps whose function of the loss and whose shapes of inputs are always the same: a few eager ones, then a graph.
 
-    Where the step cannot be recorded, because something in it waits for the GPU, all steps are eager.
+    In the first one its waits for the GPU are counted. Where there are any, it cannot be recorded, and all steps are
+    eager: a recording that fails may leave torch's allocator and its generators as if it went on, so none is tried.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], device: torch.device) -> None:
-        self._parameters = parameters
+    def __init__(self, device: torch.device, *, counted: bool = False) -> None:
+        """`counted`: such a step was found to wait nowhere, so that it is not counted again."""
+        self.waits: Counter[str] = Counter()  # of a step, by operation
         self._device = device
+        self._counted = counted
         self._stream = torch.cuda.Stream(device)
         self._eager_steps = 0
         self._graph: torch.cuda.CUDAGraph | None = None
@@ -54,30 +62,45 @@ class GraphedSteps:
         current = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(current)
         with torch.cuda.stream(self._stream):
-            outputs = update(loss_of, inputs)
+            outputs = update(loss_of, inputs) if self._counted else self._count(update, loss_of, inputs)
         current.wait_stream(self._stream)
         return outputs
 
+    def _count(self, update: Update, loss_of: LossOf, inputs: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        """Update the network, and count where that waits."""
+        with Waits(self._device) as counted:
+            outputs = update(loss_of, inputs)
+        self._counted, self.waits = True, counted.found
+        if self.waits:
+            where = ", ".join(f"{name} {times}" for name, times in self.waits.most_common(3))
+            LOG.warning("a training step waits for the GPU (%s), so no CUDA graph of it is recorded", where)
+        return outputs
+
+    @property
+    def recorded(self) -> bool:
+        """Whether steps are replayed."""
+        return self._graph is not None
+
     def _record(self, update: Update, loss_of: LossOf, inputs: tuple[Tensor, ...]) -> bool:
-        """Record a step, if it is time to and can be done. Nothing of it is computed yet."""
+        """Record a step, if it is time to and can be done. Nothing of it is computed yet.
+
+        Raises `TrainingError` where it could not be recorded all the same.
+        """
         self._eager_steps += 1
-        if self._eager_steps != EAGER_STEPS + 1:
+        if self._eager_steps <= EAGER_STEPS or self.waits:
             return False
-        current = torch.cuda.current_stream(self._device)
         graph = torch.cuda.CUDAGraph()
         self._inputs = tuple(one.clone() for one in inputs)
         try:
             with torch.cuda.graph(graph, stream=self._stream):
                 self._outputs = update(loss_of, self._inputs)
-        except torch.OutOfMemoryError:
-            raise
         except RuntimeError as error:
-            torch.cuda.set_stream(current)  # torch leaves that of the recording, where ending it fails, too
-            for parameter in self._parameters:  # its gradients are memory of the recording, which nothing computed
-                parameter.grad = None
-            self._inputs, self._outputs = (), ()
-            why = error.__context__ or error
-            LOG.warning("the training step cannot be recorded as a CUDA graph, so each kernel is launched: %s", why)
-            return False
+            if ran_out_of_memory(error):
+                raise
+            why = str(error.__context__ or error).partition("\n")[0]  # of two, the first
+            raise TrainingError(
+                f"the training step cannot be recorded as a CUDA graph: {why}; --set train.cuda_graph=off launches "
+                "each kernel instead"
+            ) from error
         self._graph, self._loss_of = graph, loss_of
         return True

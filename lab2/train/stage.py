@@ -57,8 +57,12 @@ class Stage:
         precision: str = "fp32",
         outer: Collection[nn.Parameter] = (),
         graphed: bool = False,
+        counted: bool = False,
     ) -> None:
-        """`graphed`: the steps are replayed as a CUDA graph, where the network is on a GPU."""
+        """`graphed`: the steps are replayed as a CUDA graph, where the network is on a GPU and no step waits for it.
+
+        `counted`: it is known that none does.
+        """
         self.images = images
         self.batch_size = config.batch_size
         self.generator = generator
@@ -66,7 +70,7 @@ class Stage:
         self.optimizer = OneCycle(parameter_groups, config, self.total, precision=precision, outer=outer)
         device = self.optimizer.device
         can = graphed and device.type == "cuda" and precision != "fp16"  # fp16 looks at each gradient, and so waits
-        self._graph = GraphedSteps(self.optimizer.parameters, device) if can else None
+        self._graph = GraphedSteps(device, counted=counted) if can else None
         self.number = 0  # steps that are done
         self.left = torch.empty(0, dtype=torch.int64)  # indices of the current permutation that are not yet used
 
@@ -76,6 +80,16 @@ class Stage:
                 self.left = torch.cat([self.left, torch.randperm(self.images, generator=self.generator)])
             batch, self.left = self.left[: self.batch_size], self.left[self.batch_size :]
             yield batch
+
+    @property
+    def waits(self) -> bool:
+        """Whether a step was found to wait for the GPU."""
+        return self._graph is not None and bool(self._graph.waits)
+
+    @property
+    def replayed(self) -> bool:
+        """Whether the steps are replayed as a CUDA graph by now."""
+        return self._graph is not None and self._graph.recorded
 
     @property
     def uneven_steps(self) -> int:

@@ -14,7 +14,12 @@ from torch import Tensor, nn
 from lab2.data.source import Images
 from lab2.errors import CheckpointError
 from lab2.measure.predictions import Predictions
-from lab2.measure.random_numbers import accelerator_random, restore_accelerator_random
+from lab2.measure.random_numbers import (
+    accelerator_random,
+    random_state,
+    restore_accelerator_random,
+    restore_random_state,
+)
 from lab2.spec.job import TrainConfig
 from lab2.train.kernels import Kernels, default_kernels, use_kernels
 from lab2.train.optimizer import Group
@@ -51,6 +56,7 @@ class Trainer(ABC):
         self.stage_name = ""
         self.earlier_steps = 0  # of the stages before this one
         self._stage: Stage | None = None
+        self._counted: str | None = None  # the stage whose thrown-away step waited nowhere
 
     @property
     def precision(self) -> str:
@@ -79,12 +85,16 @@ class Trainer(ABC):
         if self.device.type != "cuda" or not self.warmed_up:
             return
         assert isinstance(steps, Generator)
-        before = [value.detach().clone() for value in (*self.model.parameters(), *self.model.buffers())]
+        # On the CPU: a GPU that the training fills has no place for the weights twice.
+        before = [value.detach().to("cpu", copy=True) for value in (*self.model.parameters(), *self.model.buffers())]
         generator, trained_parameters = self.generator.get_state(), self.trained_parameters
         resumed, self.resumed = self.resumed, None
         with torch.random.fork_rng(devices=[self.device]):
             next(steps)
             steps.close()
+        assert self._stage is not None
+        self.graphed = self.graphed and not self._stage.waits
+        self._counted = self.stage_name
         with torch.no_grad():
             for value, was in zip((*self.model.parameters(), *self.model.buffers()), before, strict=True):
                 value.copy_(was)
@@ -119,6 +129,7 @@ class Trainer(ABC):
             "position": self._stage.state(),
             "random": torch.get_rng_state(),
             "accelerator_random": accelerator_random(self.device),
+            "other_random": random_state(),
         }
 
     def resume_from(self, state: State, file: Path) -> None:
@@ -147,6 +158,7 @@ class Trainer(ABC):
             precision=self.precision,
             outer=self.outer,
             graphed=self.graphed,
+            counted=name == self._counted,
         )
         if self.resumed is not None:
             state, self.resumed = self.resumed, None
@@ -156,7 +168,14 @@ class Trainer(ABC):
             self._stage.restore(state["position"])
             torch.set_rng_state(state["random"])
             restore_accelerator_random(self.device, state["accelerator_random"])
+            if "other_random" in state:  # older checkpoints have none
+                restore_random_state(state["other_random"])
         return self._stage
+
+    @property
+    def replayed(self) -> bool:
+        """Whether the steps of the current stage are replayed as a CUDA graph by now."""
+        return self._stage is not None and self._stage.replayed
 
     @property
     def uneven_steps(self) -> int:
