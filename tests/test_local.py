@@ -152,6 +152,24 @@ def test_one_failure_does_not_stop_the_others_and_resume_runs_only_that(tmp_path
 
 
 @pytest.mark.slow
+def test_cancel_stops_a_run_that_a_script_has_started_and_starts_nothing_that_waits(tmp_path: Path, runs: Path):
+    jobs = write_jobs(tmp_path / "jobs", {"first": PACED, "second": PACED}, epochs=300)
+    words = [sys.executable, "-m", "lab2.cli", *ALONE, "--jobs", jobs, *settings(), "--runs", str(runs)]
+    ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for what it starts in the background
+    try:
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    finally:
+        signal.signal(signal.SIGINT, ignored)
+    wait_for(lambda: started(runs, "first-seed1"))
+    assert "cancelled: first-seed1" in lab2("cancel", "--runs", str(runs)).stdout
+    assert process.wait(timeout=PATIENCE_S) == 130
+    run = open_run(runs, "latest")
+    assert not children(run.path)
+    assert [s.state for s in status(run, run.read_plan()).trials] == ["cancelled", "lost"]
+    assert "nothing to cancel" in lab2("cancel", "--runs", str(runs)).stdout
+
+
+@pytest.mark.slow
 def test_ctrl_c_stops_everything_and_resume_completes_the_run(tmp_path: Path, runs: Path):
     jobs = write_jobs(tmp_path / "jobs", {"first": PACED, "second": PACED}, epochs=300)
     process = start(*ALONE, "--jobs", jobs, *settings(), runs=runs)

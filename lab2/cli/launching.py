@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import FrameType
 
 import typer
 
@@ -82,7 +84,7 @@ def show_results(run: RunDir) -> None:
 
 
 def run_here(run: RunDir, plan: Plan, trials: Sequence[Trial], parallel: int, gpus: list[str]) -> None:
-    """Run `trials` on this machine and show their progress. Ctrl-C stops those that run."""
+    """Run `trials` on this machine and show their progress. Ctrl-C stops those that run, and so does SIGTERM."""
     from lab2.launch.at_once import run_measured
     from lab2.launch.local import run_locally
     from lab2.measure.cores import available_cores
@@ -93,11 +95,26 @@ def run_here(run: RunDir, plan: Plan, trials: Sequence[Trial], parallel: int, gp
         updates = run_locally(run, plan, trials, parallel=parallel, cores=available_cores(), gpus=gpus)
     try:
         names = {trial.name for trial in trials}
-        watch(run, ([line for line in lines if line.trial in names] for lines in updates))
+        with _interrupted_by_sigterm():
+            watch(run, ([line for line in lines if line.trial in names] for lines in updates))
     except KeyboardInterrupt:
         updates.close()
         warn(f"\nstopped; what is finished is kept. Go on with: lab2 resume {named(run)}", "")
         raise
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """Inside, SIGTERM is as Ctrl-C, to which a process is deaf that a script has started in the background."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def until_ended(run: RunDir, plan: Plan, names: Collection[str]) -> Iterator[list[TrialStatus]]:

@@ -225,8 +225,11 @@ def cancel(
     ] = None,
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
-    """Stop what is queued or running; checkpoints and results stay."""
-    from lab2.launch.local import stop_trials
+    """Stop what is queued or running; checkpoints and results stay.
+
+    Without --trial no other trial of the run is started, either.
+    """
+    from lab2.launch.local import stop_launcher, stop_trials
     from lab2.launch.slurm import cancel as cancel_jobs
     from lab2.launch.slurm import read_run_profile
 
@@ -239,5 +242,10 @@ def cancel(
         for line in status(run, plan).trials
         if line.state in ("running", "queued", "stuck") and line.trial in (trial or [line.trial])
     ]
-    stopped = stop_trials(run, busy) if read_run_profile(run) is None else cancel_jobs(run, busy)
-    say(f"cancelled: {some_of(busy)}" if stopped else "nothing to cancel: no such trial is queued or running")
+    if read_run_profile(run) is None:
+        launcher = not trial and stop_launcher(run)
+        stopped = bool(stop_trials(run, busy)) or launcher
+    else:
+        stopped = bool(cancel_jobs(run, busy))
+    what = some_of(busy) or "what was about to start"
+    say(f"cancelled: {what}" if stopped else "nothing to cancel: no such trial is queued or running")

@@ -19,7 +19,7 @@ from pathlib import Path
 import submitit
 
 from lab2.errors import RunError
-from lab2.file_lock import holder, is_held
+from lab2.file_lock import Holder, holder, is_held
 from lab2.launch.environment import trial_environment
 from lab2.launch.fork_server import ForkServer, make_server
 from lab2.launch.gpus import Gpus
@@ -168,7 +168,7 @@ def _stop(running: Sequence[_Running]) -> None:
     SIGTERM goes to submitit's controller, which sends it on to the trial. It is repeated because submitit discards it
     while the trial imports torch.
     """
-    with _ignored(signal.SIGINT):  # a second Ctrl-C must not leave trials running
+    with _ignored(signal.SIGINT), _ignored(signal.SIGTERM):  # a second one must not leave trials running
         deadline = time.monotonic() + STOP_SECONDS
         while alive := [started for started in running if not started.job.done()]:
             late = time.monotonic() > deadline
@@ -192,15 +192,34 @@ def stop_trials(run: RunDir, trials: Sequence[str]) -> list[str]:
     """
     running = {trial: process for trial in trials if (process := holder(run.lock(trial)))}
     for trial, process in running.items():
-        if not process.here:
-            raise RunError(f"{trial} runs elsewhere, or in a container ({process.where}); stop it there")
-        try:
-            os.kill(process.pid, signal.SIGTERM)
-        except PermissionError as error:
-            raise RunError(f"{trial} runs as process {process.pid} of another user; only they can stop it") from error
-        except ProcessLookupError:
-            continue
+        _terminate(trial, process)
     return list(running)
+
+
+def stop_launcher(run: RunDir) -> bool:
+    """Stop the process that launches the run's trials, as Ctrl-C does; returns whether there was one, after its end.
+
+    It stops the trials that run, and starts none that wait. Raises `RunError` as `stop_trials` does.
+    """
+    process = holder(run.launcher)
+    if process is None:
+        return False
+    _terminate("the launcher", process)
+    deadline = time.monotonic() + 2 * STOP_SECONDS
+    while is_held(run.launcher) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def _terminate(what: str, process: Holder) -> None:
+    if not process.here:
+        raise RunError(f"{what} runs elsewhere, or in a container ({process.where}); stop it there")
+    try:
+        os.kill(process.pid, signal.SIGTERM)
+    except PermissionError as error:
+        raise RunError(f"{what} runs as process {process.pid} of another user; only they can stop it") from error
+    except ProcessLookupError:
+        return
 
 
 @contextmanager
