@@ -183,6 +183,20 @@ def test_f1_and_confusions_are_those_of_scikit_learn(tmp_path: Path):
         assert values == pytest.approx(row[:5], abs=0.006)  # what is subtracted is not what was rounded for the eye
 
 
+def test_of_more_classes_than_a_matrix_may_have_it_says_so_and_names_mistakes(tmp_path: Path, monkeypatch):
+    run = answered(tmp_path, {"a": among(200, range(150))[None], "b": among(200, range(160))[None]})
+    whole = Page(page_of(run))
+    assert [a["data-job"] for tag, a in whole.elements if tag == "table" and "data-job" in a] == ["b", "a"]
+    for module in ("answers", "page"):
+        monkeypatch.setattr(f"lab2.report.page.{module}.LARGEST_MATRIX", 9)
+    page = Page(page_of(run))
+    assert [a for tag, a in page.elements if tag == "table" and "data-job" in a] == []
+    assert [
+        text for text in page.all_texts("p") if text.startswith("There is no confusion matrix of 10 classes: 9 are")
+    ]
+    assert "class 0 taken for class 1: 5" in page.all_texts("bdi")  # of a: the last 50 images are wrong
+
+
 class TestPictures:
     def test_the_hardest_come_first_then_those_that_tell_rows_apart(self):
         right = {"a": among(100, range(10, 90))[None], "b": among(100, range(20, 95))[None]}
