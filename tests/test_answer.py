@@ -213,7 +213,7 @@ class TestOneSeed:
 
 
 class TestWhereItStands:
-    def test_on_the_terminal_above_the_table_in_80_columns(self, tmp_path: Path, run_cli):
+    def test_on_the_terminal_above_the_table_in_80_columns(self, tmp_path: Path, run_cli, terminal):
         answered(tmp_path, NO_LUCK, margin=0.5)
         code, said, _ = run_cli("report", "run", "--runs", str(tmp_path))
         assert code == 0

@@ -170,8 +170,8 @@ class TestCounted:
     def test_two_draws_in_one_table_have_a_sentence_each(self, tmp_path: Path):
         fewer = replace(B, data=replace(B.data, test_images=50))
         first, second = notes_of(looked(tmp_path, A, fewer))
-        assert "judged on the 100 drawn test images of mnist in" in first
-        assert "judged on the 50 drawn test images of mnist in" in second
+        assert "judged on the 100 drawn test images of mnist by the runs in" in first
+        assert "judged on the 50 drawn test images of mnist by the runs in" in second
 
     def test_it_stands_in_the_files_and_below_the_table(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         run = looked(tmp_path, A, B)

@@ -172,11 +172,11 @@ class TestKernels:
         with pytest.raises(ResourceError) as refused:
             choose_device("auto")
         assert "Tesla V100-SXM2-16GB has compute capability 7.0, for which torch" in str(refused.value)
-        assert "make image CUDA=12.6" in str(refused.value)
+        assert "--build-arg CUDA=12.6" in str(refused.value)
 
     def test_one_that_is_asked_for_is_refused(self, gpu):
         gpu((7, 0), self.NEW)
-        with pytest.raises(ResourceError, match=r"--device cuda: Tesla .* \(it has sm_75, .*make image CUDA=12.6"):
+        with pytest.raises(ResourceError, match=r"--device cuda: Tesla .* \(it has sm_75, .*--build-arg CUDA=12.6"):
             choose_device("cuda")
 
     def test_a_gpu_that_is_too_new_needs_no_older_cuda(self, gpu):
@@ -192,7 +192,7 @@ class TestKernels:
         gpu((7, 0), self.NEW)
         found = next(finding for finding in survey() if finding.what == "GPUs")
         assert not found.there
-        assert "make image CUDA=12.6" in found.found
+        assert "--build-arg CUDA=12.6" in found.found
         assert found.found.endswith("; trials run on cpu")
 
 

@@ -107,9 +107,9 @@ def without_kernels(index: int = 0) -> str | None:
     if not kernels or any(_runs(kind, of, here) for kind, of in kernels):
         return None
     if here < min(of for _, of in kernels):
-        advice = f"make image CUDA={OLD_CUDA} builds an image that has (from compute capability 5.0 on)"
+        advice = f"an image built with --build-arg CUDA={OLD_CUDA} has (from compute capability 5.0 on)"
     else:
-        advice = "a newer torch has, as make image builds it"
+        advice = "a newer torch has"
     return (
         f"{torch.cuda.get_device_name(index)} has compute capability {here[0]}.{here[1]}, for which torch "
         f"{torch.__version__} has no kernels (it has {', '.join(built)}); {advice}"
