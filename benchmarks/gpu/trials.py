@@ -33,7 +33,7 @@ class Trials:
 
     out: Path
     device: str
-    settings: tuple[str, ...]  # of each
+    settings: tuple[str, ...]  # of each, before all others
 
     def row(self, job: str) -> str:
         """Train `job` by its recipe; one line on it."""
@@ -75,10 +75,7 @@ class Trials:
 
     def seeds(self, job: str, count: int) -> str:
         """The seconds that so many seeds train, one after the other."""
-        shards = [
-            lab2.run(job, seed=n, settings=self.settings, device=self.device, runs=self.out / "seeds")
-            for n in range(1, 1 + count)
-        ]
+        shards = [self._run("seeds", job, seed=seed) for seed in range(1, 1 + count)]
         training, wall = (sum(getattr(one, name) for one in shards) for name in ("train_seconds", "wall_seconds"))
         accuracy = np.mean([one.accuracy for one in shards])
         return f"{job}: {count} seeds: training {training:.2f} s, wall {wall:.1f} s, accuracy {accuracy:.2%}"
@@ -104,8 +101,10 @@ class Trials:
         (self.out / "table.md").write_text(text + "\n")
         return text
 
-    def _run(self, folder: str, job: str | JobSpec, *settings: str) -> Shard:
-        shard = lab2.run(job, settings=(*self.settings, *settings), device=self.device, runs=self.out / folder)
+    def _run(self, folder: str, job: str | JobSpec, *settings: str, seed: int = 1) -> Shard:
+        """Raises `RuntimeError` where the trial is not ok."""
+        every = (*settings, *self.settings)
+        shard = lab2.run(job, seed=seed, settings=every, device=self.device, runs=self.out / folder)
         if shard.status != "ok":
             raise RuntimeError(f"{shard.job}: {shard.status}: {shard.reason}")
         return shard
