@@ -154,7 +154,7 @@ class TestPlaces:
         for trial, accuracy, seconds in zip(trials, (0.9, 0.8, 0.95), (10.0, 100.0, 1000.0), strict=True):
             write_shard(run.shard(trial.name), finished(trial, accuracy, train_seconds=seconds))
         one = drawing(report_of(run), "cost", costs=("time",))
-        assert one.conclusion.endswith("more accurate than cnn (10, 90.00%) and faster_rcnn (1,000, 95.00%).")
+        assert one.conclusion.endswith("more accurate than cnn (10 s, 90.00%) and faster_rcnn (1,000 s, 95.00%).")
         ((first, below, second, end),) = self.corners(one, "accent")
         assert (first[1], below[0], second[1]) == (below[1], second[0], end[1])
         assert first[0] < second[0] < end[0]
