@@ -33,6 +33,8 @@ from lab2.spec.catalogue import default_folder
 from lab2.spec.job import DataConfig, JobSpec, TrainConfig, Trial
 from lab2.spec.plan import Plan
 
+pytest_plugins = ["tests.page_fixtures"]
+
 PATIENCE_S = 840  # of a command that a test waits for: a guard against what hangs, not a measure
 
 SMALL = DataConfig(train_images=300, validation_images=100, test_images=100)

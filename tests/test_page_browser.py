@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,27 +11,10 @@ from lab2.report.page.differences import signed
 from lab2.results.collect import collect
 from lab2.results.correctness import Collected
 from lab2.results.run_dir import RunDir
-from tests.browser import Browser, browser, silent
+from tests.browser import Browser
 from tests.page_kinds import RUNS, Pages
 
 pytestmark = pytest.mark.page
-
-
-@pytest.fixture(scope="module")
-def window(tmp_path_factory) -> Iterator[Browser]:
-    with browser(tmp_path_factory.mktemp("browser")) as found:
-        yield found
-
-
-@pytest.fixture
-def shown(window: Browser) -> Iterator[Browser]:
-    with silent(window) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory) -> Pages:
-    return Pages(tmp_path_factory.mktemp("pages"))
 
 
 @pytest.fixture

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.axe import violations
-from tests.browser import DEMANDED, Browser, browser, silent, unavailable
-from tests.page_kinds import RUNS, Pages
+from tests.browser import DEMANDED, Browser, unavailable
+from tests.page_kinds import RUNS
 from tests.printed import pages_of
 
 PAPER = 720  # pixels between the margins of a sheet of A4
-
-
-@pytest.fixture(scope="module")
-def window(tmp_path_factory) -> Iterator[Browser]:
-    with browser(tmp_path_factory.mktemp("browser")) as found:
-        yield found
-
-
-@pytest.fixture
-def shown(window: Browser) -> Iterator[Browser]:
-    with silent(window) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory) -> Pages:
-    return Pages(tmp_path_factory.mktemp("pages"))
 
 
 @pytest.mark.page

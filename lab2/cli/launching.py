@@ -25,6 +25,7 @@ from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
 from lab2.spec.plan import Plan
 from lab2.spec.profile import Profile
+from lab2.words import counted
 
 Cluster = typer.Option(
     "--profile",
@@ -66,7 +67,7 @@ def launching(run: RunDir) -> AbstractContextManager[None]:
 def launch(run: RunDir, plan: Plan, trials: list[Trial], parallel: int, gpus: list[str]) -> None:
     """Run `trials`, show their progress, then what they found. Exits with 1 if any trial has not ended well."""
     smoke = " (smoke run: a fraction of the data)" if plan.smoke else ""
-    say(f"run {plan.run_id}: {len(trials)} trial{'s' * (len(trials) > 1)}{smoke}, {run.path}")
+    say(f"run {plan.run_id}: {counted(len(trials), 'trial')}{smoke}, {run.path}")
     run_here(run, plan, trials, parallel, gpus)
     show_results(run)
     if not all(line.finished for line in status(run, plan).trials):

@@ -30,6 +30,7 @@ from lab2.results.run_dir import RunDir
 from lab2.spec.job import Trial
 from lab2.spec.plan import Plan, some_of
 from lab2.spec.profile import Profile
+from lab2.words import counted
 
 
 def looks_of(run: RunDir, names: tuple[str, str] | None, asked: Asked) -> PlannedLooks:
@@ -120,7 +121,7 @@ def _run(
     trials = [trial for trial in waiting if trial.name not in {*tried, *busy}]
     if trials:
         refuse_changed(trials)
-        say(f"run {plan.run_id}: {len(trials)} trial{'s' * (len(trials) > 1)} of {_which(looked)}, {run.path}")
+        say(f"run {plan.run_id}: {counted(len(trials), 'trial')} of {_which(looked)}, {run.path}")
         run_here(run, plan, trials, parallel, local_gpus(plan.device))
         tried.update(trial.name for trial in trials)
     elif those := [trial.name for trial in waiting if trial.name in busy]:

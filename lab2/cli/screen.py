@@ -61,7 +61,10 @@ def paragraph(text: str, style: str | Style = "", console: Console = out) -> Non
 
 
 def _wrapped(line: str, width: int) -> str:
-    """The words of a line in lines of `width` cells: a character of Chinese takes two."""
+    """The words of a line in lines of `width` cells: a character of Chinese takes two.
+
+    rich breaks a word that is longer than a line, or wraps nothing.
+    """
     filled, room = "", width
     for word in re.findall(r" *[^ ]+", line):
         fits = not filled or cell_len(word) <= room

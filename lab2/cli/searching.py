@@ -32,6 +32,7 @@ from lab2.tune.outcome import job_outcomes, write_tuned
 from lab2.tune.report import JUDGED, TITLES, rule_text, summary_rows, tuning_chapter, write_tuning
 from lab2.tune.stages import grown, left, stages, with_more_memory
 from lab2.tune.study import Study, Validation, default_validation, make_study, read_study, write_study
+from lab2.words import counted
 
 
 def plan_study(
@@ -196,8 +197,8 @@ def _next(run: RunDir) -> str:
 def _stage(trials: Sequence[Trial]) -> str:
     number = sum(bool(trial.search) for trial in trials)
     final = len(trials) - number
-    parts = [f"{number} training{'s' * (number > 1)} of the search"] * bool(number)
-    parts += [f"{final} training{'s' * (final > 1)} of the chosen recipes"] * bool(final)
+    parts = [f"{counted(number, 'training')} of the search"] * bool(number)
+    parts += [f"{counted(final, 'training')} of the chosen recipes"] * bool(final)
     return " and ".join(parts)
 
 

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from lab2.errors import DataError
 from lab2.regular_file import LISTS, read_regular
 from lab2.whole_file import write_whole
+from lab2.words import counted
 
 RARE_TRAIN = 10  # training pictures of a class; with fewer a network learns those pictures, not the class
 RARE_TEST = 20  # test pictures of a class; with fewer its own accuracy is known to ± 22 points or worse (Wilson, 95 %)
@@ -61,7 +62,7 @@ def remarks(findings: Findings) -> Iterator[str]:
     if findings.broken:
         named = "; ".join(findings.broken[:EXAMPLES])
         count = len(findings.broken)
-        yield f"{count} broken picture{'s' * (count > 1)}: {named}{_more(findings.broken)}"
+        yield f"{counted(count, 'broken picture')}: {named}{_more(findings.broken)}"
     if findings.two_labels:
         named = "; ".join(findings.contradictions)
         yield f"{findings.two_labels:,} pictures are there under two labels (as {named}): one of the labels is wrong"

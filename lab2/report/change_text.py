@@ -10,6 +10,7 @@ from lab2.compare.price import Need, Price
 from lab2.report.answer import listed, points
 from lab2.report.changes import Changes, JobChange
 from lab2.report.columns import ABSENT
+from lab2.words import counted
 
 FEW = 5  # flipped images in a sentence; the JSON file has all
 SHORT = 12  # characters of a digest in a table
@@ -164,7 +165,7 @@ def _short(values: str) -> str:
 
 
 def _seeds(count: int) -> str:
-    return f"{count} seed{'s' * (count != 1)}"
+    return counted(count, "seed")
 
 
 def _has(count: int) -> str:

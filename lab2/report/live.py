@@ -15,6 +15,7 @@ from rich.text import Text
 from lab2.foreign_text import for_terminal
 from lab2.report.sparkline import sparkline
 from lab2.results.journal import Progress
+from lab2.words import counted
 
 _STYLES = {"ok": "green", "running": "cyan", "waiting": "dim", "queued": "dim", "cancelled": "yellow"}
 _LEFT = ("trial", "state", "node")  # the titles of the columns that begin at the left
@@ -150,12 +151,8 @@ def _left_out(titles: Sequence[str]) -> str:
 def _others(states: Counter[str], reasons: int) -> str:
     """Of how many trials, by state, and reasons of others there is nothing to see."""
     each = ", ".join(f"{states[state]:,} {state}" for state in sorted(states, key=rank))
-    trials = [f"{_more(states.total(), 'trial')}: {each}"] if states else []
-    return "; ".join([*trials, *[_more(reasons, "reason")] * bool(reasons), "lab2 status has all"])
-
-
-def _more(count: int, what: str) -> str:
-    return f"{count:,} more {what}{'s' * (count != 1)}"
+    trials = [f"{counted(states.total(), 'more trial')}: {each}"] if states else []
+    return "; ".join([*trials, *[counted(reasons, "more reason")] * bool(reasons), "lab2 status has all"])
 
 
 def _reason(line: Line) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab2.spec.checks import require
+from lab2.words import counted
 
 NOT_RECORDED = "not recorded"
 
@@ -29,4 +30,4 @@ class Effort:
         """The number of settings as a table shows it."""
         if self.settings is None:
             return NOT_RECORDED
-        return f"{self.settings} setting{'s' * (self.settings != 1)}"
+        return counted(self.settings, "setting")

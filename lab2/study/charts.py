@@ -6,10 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from lab2.compare.joint import Joint
+from lab2.compare.joint import Joint, interval
 from lab2.report.chapter import Chart, Line
-
-LEVELS = (0.025, 0.975)
 
 
 def accuracy_lines(accuracy: Joint, rows: Mapping[str, Sequence[str]], x: Sequence[float]) -> tuple[Line, ...]:
@@ -23,12 +21,12 @@ def accuracy_points(accuracy: Joint, x: Mapping[str, float]) -> tuple[Line, ...]
 
 
 def _lines(accuracy: Joint, wanted: Mapping[str, tuple[Sequence[str], Sequence[float]]]) -> tuple[Line, ...]:
-    low, high = np.quantile(accuracy.draws(), LEVELS, axis=0)
-    lines = []
+    draws, lines = accuracy.draws(), []
     for name, (jobs, x) in wanted.items():
         places = [accuracy.names.index(job) for job in jobs]
-        middle, below, above = (tuple(one[places].tolist()) for one in (accuracy.means, low, high))
-        lines.append(Line(name=name, job=jobs[0], x=tuple(map(float, x)), middle=middle, low=below, high=above))
+        low, high = zip(*(interval(draws[:, place]) for place in places), strict=True)
+        middle = tuple(accuracy.means[places].tolist())
+        lines.append(Line(name=name, job=jobs[0], x=tuple(map(float, x)), middle=middle, low=low, high=high))
     return tuple(lines)
 
 

@@ -16,6 +16,7 @@ from lab2.spec.space import settings_text
 from lab2.tune.outcome import JobOutcome, SettingOutcome
 from lab2.tune.study import Study
 from lab2.whole_file import write_files
+from lab2.words import counted
 
 TITLES = ("model", "best", "own recipe", "chosen", "effort", "failed", "time")
 JUDGED = "The search, judged by validation images"
@@ -50,7 +51,7 @@ def rule_text(study: Study) -> str:
         judge = f"cross-validation chooses, {study.validation.trainings} trainings a setting"
     seeds = ", ".join(map(str, study.final_seeds))
     return (
-        f"study {study.sha256[:12]}: {many} job{'s' * (many > 1)}, {study.trials} settings each, {budget}; {how}, seed "
+        f"study {study.sha256[:12]}: {counted(many, 'job')}, {study.trials} settings each, {budget}; {how}, seed "
         f"{study.seed}; {judge}; the chosen recipes train anew with seeds {seeds} and are tested"
     )
 

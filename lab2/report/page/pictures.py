@@ -29,7 +29,7 @@ EACH = 8  # samples of a class
 MOST_CLASSES = 20  # of which samples are shown
 # Of the file of the chosen images, and of that of the samples. Base64 makes four of three: 200 kB in the page.
 MOST_BYTES, MOST_OF_SAMPLES = 100_000, 50_000
-# Of WebP, tried in turn where PNG, which changes nothing, is too large. Photographs take a sixth of a PNG's bytes.
+# Of WebP, tried in turn where PNG, which changes nothing, is too large.
 QUALITIES = (85, 60)
 MOST_READ = 2**30  # bytes of test images that a report reads
 LARGEST_SIDE = 48  # pixels; larger images are made smaller
